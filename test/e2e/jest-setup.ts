@@ -1,0 +1,2 @@
+// jest reads `testTimeout` only globally, never per project.
+jest.setTimeout(300_000);
