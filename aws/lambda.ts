@@ -1,0 +1,133 @@
+import {
+  AddPermissionCommand,
+  type AliasConfiguration,
+  type FunctionConfiguration,
+  GetFunctionCommand,
+  GetFunctionConfigurationCommand,
+  GetFunctionUrlConfigCommand,
+  GetPolicyCommand,
+  LambdaClient,
+  ListAliasesCommand,
+  ListFunctionsCommand,
+  ListFunctionUrlConfigsCommand,
+  ListTagsCommand,
+  RemovePermissionCommand,
+  UpdateAliasCommand,
+  UpdateFunctionCodeCommand,
+  UpdateFunctionConfigurationCommand,
+  UpdateFunctionUrlConfigCommand,
+} from '@aws-sdk/client-lambda';
+import type { Call, Connection } from '../guard/call.ts';
+import { callsOf } from './call.ts';
+import { clientPerRegion } from './clients.ts';
+
+export type {
+  AliasConfiguration,
+  FunctionConfiguration,
+  GetFunctionCommandOutput,
+  GetFunctionUrlConfigCommandOutput,
+} from '@aws-sdk/client-lambda';
+
+// Actions, resources and condition keys:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
+
+const client = clientPerRegion((settings) => new LambdaClient(settings));
+const call = callsOf('lambda', (connection, command) => client(connection).send(command));
+
+export const getFunctionConfiguration = call('GetFunctionConfiguration', GetFunctionConfigurationCommand, { resource: functions });
+export const getFunction = call('GetFunction', GetFunctionCommand, { resource: functions });
+export const getFunctionUrlConfig = call('GetFunctionUrlConfig', GetFunctionUrlConfigCommand, { resource: functions });
+export const getPolicy = call('GetPolicy', GetPolicyCommand, { resource: functions });
+export const listTags = call('ListTags', ListTagsCommand, { resource: functions });
+
+/** Every alias of a function, all pages. */
+export const listAliases: Call<'listAliases', { readonly FunctionName: string }, readonly AliasConfiguration[]> = {
+  name: 'listAliases',
+  service: 'lambda',
+  permissions: [{ action: 'lambda:ListAliases', resource: functions }],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (Marker) => {
+      const page = await client(connection).send(new ListAliasesCommand({ ...input, Marker, MaxItems: 50 }));
+      return { items: page.Aliases, next: page.NextMarker };
+    }),
+};
+
+/** Every qualifier of a function that has a URL, all pages. */
+export const listFunctionUrlConfigs: Call<'listFunctionUrlConfigs', { readonly FunctionName: string }, readonly { readonly FunctionArn?: string | undefined }[]> = {
+  name: 'listFunctionUrlConfigs',
+  service: 'lambda',
+  permissions: [{ action: 'lambda:ListFunctionUrlConfigs', resource: functions }],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (Marker) => {
+      const page = await client(connection).send(new ListFunctionUrlConfigsCommand({ ...input, Marker, MaxItems: 50 }));
+      return { items: page.FunctionUrlConfigs, next: page.NextMarker };
+    }),
+};
+
+/** The functions of a region, page by page (50 a page): what a sweep walks through. */
+export async function* functionPages(connection: Connection): AsyncGenerator<readonly FunctionConfiguration[]> {
+  let Marker: string | undefined;
+  do {
+    const page = await client(connection).send(new ListFunctionsCommand({ Marker, MaxItems: 50 }));
+    yield page.Functions ?? [];
+    Marker = page.NextMarker;
+  } while (Marker !== undefined && Marker !== '');
+}
+
+/** For the sweep's own role: what functionPages() needs. */
+export const listFunctions: Call<'listFunctions', object, readonly FunctionConfiguration[]> = {
+  name: 'listFunctions',
+  service: 'lambda',
+  permissions: [{ action: 'lambda:ListFunctions', resource: '*' }],
+  alreadyDone: [],
+  run: async (connection) => {
+    const all: FunctionConfiguration[] = [];
+    for await (const page of functionPages(connection)) all.push(...page);
+    return all;
+  },
+};
+
+export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, { resource: functions });
+export const addPermission = call('AddPermission', AddPermissionCommand, { resource: functions, alreadyDone: ['ResourceConflictException'] });
+export const removePermission = call('RemovePermission', RemovePermissionCommand, { resource: functions, alreadyDone: ['ResourceNotFoundException'] });
+/** Gives a function another role; the caller must be allowed to pass it to Lambda, and may pass only roles that the guard made. */
+export const switchRole = {
+  ...call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, {
+    resource: functions,
+    also: [
+      {
+        action: 'iam:PassRole',
+        resource: 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/*',
+        condition: { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } },
+      },
+    ],
+  }),
+  name: 'switchRole' as const,
+};
+/** Replaces a function's code by an archived package or an image; Lambda reads the package with the caller's rights. */
+export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeCommand, {
+  resource: functions,
+  also: [
+    { action: 's3:GetObject', resource: '${Archive.Arn}/*' },
+    { action: 's3:GetObjectVersion', resource: '${Archive.Arn}/*' },
+    { action: 'kms:Decrypt', resource: '${Key.Arn}' },
+  ],
+});
+export const updateAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
+
+async function allPages<T>(read: (marker: string | undefined) => Promise<{ items: readonly T[] | undefined; next: string | undefined }>): Promise<readonly T[]> {
+  const all: T[] = [];
+  let marker: string | undefined;
+  do {
+    const { items = [], next } = await read(marker);
+    all.push(...items);
+    marker = next;
+  } while (marker !== undefined && marker !== '');
+  return all;
+}
+
+/** For the calls of this folder that carry something from one service to another. */
+export { client as lambdaClient };

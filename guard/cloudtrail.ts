@@ -1,0 +1,123 @@
+import * as z from 'zod';
+import type { Place } from './arn.ts';
+
+/**
+ * CloudTrail's record of an API call, as EventBridge delivers it.
+ * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+ * Only what the guard reads is checked; everything else may be there or not.
+ */
+const identity = z.looseObject({
+  type: z.string().optional(),
+  arn: z.string().optional(),
+  principalId: z.string().optional(),
+  invokedBy: z.string().optional(),
+  sessionContext: z
+    .looseObject({ sessionIssuer: z.looseObject({ arn: z.string().optional(), principalId: z.string().optional() }).optional() })
+    .optional(),
+});
+
+const envelope = z.looseObject({
+  id: z.string().min(1),
+  source: z.string(),
+  account: z.string(),
+  region: z.string(),
+  'detail-type': z.string(),
+  detail: z.looseObject({
+    eventID: z.string().optional(),
+    eventName: z.string().min(1),
+    eventSource: z.string().min(1),
+    eventTime: z.string(),
+    userIdentity: identity.optional(),
+    sourceIPAddress: z.string().optional(),
+    sessionCredentialFromConsole: z.string().optional(),
+    errorCode: z.string().optional(),
+    readOnly: z.boolean().optional(),
+    requestParameters: z.record(z.string(), z.unknown()).nullish(),
+    responseElements: z.record(z.string(), z.unknown()).nullish(),
+  }),
+});
+
+/** Who made a change. `issuer` is the role behind a session; `console` is a session of the AWS console. */
+export interface Actor {
+  readonly arn: string;
+  readonly issuer: string;
+  /** The unique id of the role or user (AROA…, AIDA…), which a new role of the same name does not share. */
+  readonly issuerId: string;
+  readonly console: boolean;
+  readonly sourceIp: string;
+  readonly invokedBy: string;
+}
+
+/** A call that changed something, read from an event. */
+export interface ApiEvent extends Place {
+  /** CloudTrail's eventID: the same in every delivery of this event. */
+  readonly id: string;
+  /** `lambda`, `ec2`: the eventSource without its domain. */
+  readonly service: string;
+  /** The operation without the version that CloudTrail adds (`UpdateFunctionCode20150331v2` → `UpdateFunctionCode`). */
+  readonly operation: string;
+  readonly time: string;
+  readonly actor: Actor;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly response: Readonly<Record<string, unknown>>;
+}
+
+/** What a message on a checker's queue turned out to be. `ignored` messages are counted by their reason, never retried. */
+export type ReadEvent = { readonly event: ApiEvent } | { readonly ignored: 'malformed' | 'not-an-api-call' | 'failed-call' | 'dry-run' | 'elsewhere' };
+
+/**
+ * Reads an EventBridge event. Never throws: what cannot be read is `ignored` with the reason, for
+ * - a call that failed (`errorCode`): nothing changed
+ * - a dry run: `requestParameters.dryRun` of UpdateFunctionCode
+ * - another account or region than the guard's own
+ */
+export function readEvent(body: unknown, home: Place): ReadEvent {
+  const parsed = envelope.safeParse(body);
+  if (!parsed.success) return { ignored: 'malformed' };
+  const { detail, ...outer } = parsed.data;
+  // aws.* sources are reserved: with eventSource alone anybody with events:PutEvents could forge a record.
+  // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
+  const service = detail.eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
+  if (outer['detail-type'] !== 'AWS API Call via CloudTrail' || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
+  if (outer.account !== home.account || outer.region !== home.region) return { ignored: 'elsewhere' };
+  if (detail.errorCode !== undefined) return { ignored: 'failed-call' };
+  const request = detail.requestParameters ?? {};
+  if (request['dryRun'] === true) return { ignored: 'dry-run' };
+  const user = detail.userIdentity;
+  const issuer = user?.sessionContext?.sessionIssuer;
+  return {
+    event: {
+      id: detail.eventID ?? outer.id,
+      service,
+      operation: operationOf(detail.eventName),
+      time: detail.eventTime,
+      account: outer.account,
+      region: outer.region,
+      actor: {
+        arn: user?.arn ?? user?.invokedBy ?? '',
+        issuer: issuer?.arn ?? user?.arn ?? '',
+        issuerId: issuer?.principalId ?? user?.principalId ?? '',
+        console: detail.sessionCredentialFromConsole === 'true',
+        sourceIp: detail.sourceIPAddress ?? '',
+        invokedBy: user?.invokedBy ?? '',
+      },
+      request,
+      response: detail.responseElements ?? {},
+    },
+  };
+}
+
+/** `CreateFunction20150331` → `CreateFunction`; Lambda's events carry the version of its API in their names. */
+export function operationOf(eventName: string): string {
+  return /^(\w+?)(\d{8})?(v\d+)?$/.exec(eventName)?.[1] ?? eventName;
+}
+
+/** A text in a request or response, or undefined where it is missing or not a text. */
+export function text(record: Readonly<Record<string, unknown>>, ...path: string[]): string | undefined {
+  let value: unknown = record;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

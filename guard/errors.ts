@@ -1,0 +1,50 @@
+/**
+ * How the guard reads an error of AWS.
+ * - `absent`: the resource is not there (any more)
+ * - `passing`: throttling, 5xx, a conflict with another change: the same call may succeed later
+ * - `lasting`: everything else (AccessDenied, validation): it will not go away by trying again
+ */
+export type ErrorKind = 'absent' | 'passing' | 'lasting';
+
+const absent = /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
+
+// ResourceConflictException: Lambda refuses a change while State is Pending or LastUpdateStatus is InProgress.
+// https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+const passing =
+  /^(ThrottlingException|Throttling|TooManyRequestsException|RequestLimitExceeded|ProvisionedThroughputExceededException|SlowDown|ServiceException|ServiceUnavailable(Exception)?|ServiceFailure(Exception)?|InternalError|InternalFailure|InternalServerError|InternalServerException|InternalServiceError(Exception)?|RequestTimeout(Exception)?|TimeoutError|ResourceConflictException|ConcurrentModification(Exception)?|TransactionConflictException|TransactionInProgressException|LimitExceededException|NetworkingError|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|AbortError)$/;
+
+export function errorName(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return 'Error';
+  const { name, Code, code } = error as { name?: unknown; Code?: unknown; code?: unknown };
+  for (const candidate of [code, Code, name]) if (typeof candidate === 'string' && candidate !== '') return candidate;
+  return 'Error';
+}
+
+export function errorKind(error: unknown): ErrorKind {
+  if (error instanceof RetryLater) return 'passing';
+  const name = errorName(error);
+  if (absent.test(name)) return 'absent';
+  if (passing.test(name)) return 'passing';
+  const status = (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode ?? 0;
+  return status >= 500 || status === 429 ? 'passing' : 'lasting';
+}
+
+/** The answer, or undefined where the resource is not there. Every other error goes on. */
+export async function ifPresent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (errorKind(error) === 'absent') return undefined;
+    throw error;
+  }
+}
+
+/** Thrown where the same message will succeed later: the queue delivers it again. */
+export class RetryLater extends Error {
+  override readonly name = 'RetryLater';
+}
+
+/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
+export function errorSummary(error: unknown): string {
+  return errorName(error);
+}

@@ -1,0 +1,76 @@
+/** What a function, version or alias runs with, as far as the indexes keep it. */
+export interface FunctionRecord {
+  /** The function's ARN, no qualifier. */
+  readonly function: string;
+  /** The configuration's LastModified, in milliseconds: an older observation never overwrites a newer one. */
+  readonly asOf: number;
+}
+
+/** A function's use of an execution role. */
+export interface RoleUse {
+  readonly function: string;
+  readonly role: string;
+  /** Since when the ledger knows this use, in milliseconds. */
+  readonly since: number;
+}
+
+/** Which package of a function is approved, and where it is archived. */
+export interface Baseline {
+  readonly function: string;
+  /** `observed` is what was found running; only `approved` code is ever put back. */
+  readonly state: 'approved' | 'observed';
+  readonly package: CodePackage;
+  /** Every hash that was approved and may still serve an alias. */
+  readonly approvedHashes: readonly string[];
+  /** Alias name → what it routes to, as last approved. */
+  readonly aliases: Readonly<Record<string, AliasRouting>>;
+  readonly by: string;
+  readonly at: string;
+  /** Milliseconds of the event (or sweep) that made it so: an older one never overwrites a newer. */
+  readonly asOf: number;
+}
+
+export interface AliasRouting {
+  readonly version: string;
+  /** Further versions and their weights (weighted aliases). */
+  readonly weights: Readonly<Record<string, number>>;
+}
+
+/** Code as the guard can put it back: an archived zip package, or a container image by digest. */
+export type CodePackage =
+  | { readonly type: 'Zip'; readonly sha256: string; readonly archive: ArchivedObject | undefined }
+  | { readonly type: 'Image'; readonly sha256: string; readonly imageUri: string };
+
+export interface ArchivedObject {
+  readonly bucket: string;
+  readonly key: string;
+  readonly version: string;
+}
+
+/**
+ * What the guard knows of the estate beyond the subject at hand: the ledger's indexes and baselines. The cost of
+ * every method is one call to the ledger, however many functions the account has, unless it says otherwise.
+ */
+export interface Estate {
+  /**
+   * Records which role a function runs with ($LATEST, and the roles of versions that aliases route to).
+   * @returns `left`: roles that it no longer uses; `stale`: a newer observation is already recorded, nothing was written.
+   */
+  recordRoles(record: FunctionRecord & { readonly role: string; readonly liveRoles: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }>;
+  /** The two functions that are recorded longest with this role (ties by ARN), fewer where fewer use it. */
+  longestUsers(role: string): Promise<readonly RoleUse[]>;
+  /** The roles of a function that no longer exists, taken out of the index. */
+  forgetRoles(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
+
+  /** Records the groups and subnets of a function's interfaces ($LATEST and live versions). One call, two where they changed. */
+  recordNetwork(
+    record: FunctionRecord & { readonly groups: readonly string[]; readonly subnets: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }>;
+  forgetNetwork(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
+  /** Functions with an interface in this security group or subnet (by its id), at most ten. */
+  functionsIn(groupOrSubnet: string): Promise<readonly string[]>;
+
+  baseline(functionArn: string): Promise<Baseline | undefined>;
+  /** Writes a baseline unless a newer one is there. */
+  recordBaseline(baseline: Baseline): Promise<void>;
+}

@@ -1,0 +1,92 @@
+import type { Change } from './change.ts';
+import type { Actor } from './cloudtrail.ts';
+import type { Estate } from './estate.ts';
+import type { Finding, Status } from './finding.ts';
+import type { Mode } from './mode.ts';
+
+/** What writing a finding did. `again`: this very message wrote it before, so what follows it has to be done once more. */
+export type Written = 'changed' | 'again' | 'unchanged';
+
+/** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
+export interface Ledger extends Estate {
+  /**
+   * Opens a finding, or opens it again where it had ended. An open one stays as it is, and an exempt one exempt.
+   * `finding.status` is `open`, or `unknown` where the subject could not be read.
+   * One call. `finding` in the answer is what the ledger now holds.
+   */
+  open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
+  /** Ends a finding, if there is one that is open, failed or unknown and no newer reading says otherwise. One call. */
+  resolve(id: string, reading: { readonly asOf: number; readonly cause: string }): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
+  finding(id: string): Promise<Finding | undefined>;
+  findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
+  /** Sets a finding's status after a fix, an undo or an operator's word. */
+  setStatus(
+    id: string,
+    to: { readonly status: Status; readonly cause: string; readonly change?: string; readonly attempts?: number; readonly dueAt?: number; readonly asOf?: number },
+  ): Promise<Finding | undefined>;
+
+  /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
+  begin(change: Change): Promise<Change>;
+  progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'error' | 'undoneBy'>>): Promise<void>;
+  change(id: string): Promise<Change | undefined>;
+  changes(): AsyncIterable<Change>;
+
+  /** Takes the lock on a resource for this holder, or again for the same; false where another holds it. */
+  lock(resource: string, holder: string, now: number, milliseconds: number): Promise<boolean>;
+  unlock(resource: string, holder: string): Promise<void>;
+
+  /** The runtime switches, read consistently. */
+  switches(): Promise<Switches>;
+  setSwitch(name: 'paused' | `mode:${string}`, value: string | undefined, by: string): Promise<void>;
+
+  exemption(rule: string, resourceArn: string, now: number): Promise<Exemption | undefined>;
+  addExemption(exemption: Exemption): Promise<void>;
+  exemptions(): AsyncIterable<Exemption>;
+  removeExemption(id: string): Promise<void>;
+
+  /** Items whose time has come: at most a few hundred at a time. */
+  due(now: number): Promise<readonly Due[]>;
+  /** Puts an item's time off, so that only one tick sends it on; false where another tick was first. */
+  postpone(due: Due, until: number | undefined): Promise<boolean>;
+
+  /** Counts an alert in a bucket (a minute, a sweep) once for each key, and keeps it there. @returns how many there are now, and whether this key was new. */
+  collect(bucket: string, key: string, alert: unknown, dueAt: number, expires: number): Promise<{ readonly count: number; readonly fresh: boolean }>;
+  collected(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown; readonly sent: boolean }>;
+  markSent(bucket: string, key: string): Promise<void>;
+
+  /** Functions that an index holds and that were last seen before `asOf`: what a sweep looks at once more. */
+  functionsRecorded(): AsyncIterable<string>;
+  /** The latest sweep, or undefined before the first. */
+  lastSweep(): Promise<{ readonly id: string; readonly startedAt: number } | undefined>;
+  recordSweep(id: string, startedAt: number, dueAt: number): Promise<boolean>;
+
+  /** Leases calls of a service's quota. @returns milliseconds to wait before making them. */
+  lease(quota: string, calls: number, perSecond: number, now: number): Promise<number>;
+}
+
+/** What operators switched at run time. They only ever lower a rule's mode. */
+export interface Switches {
+  readonly paused: boolean;
+  readonly modes: Readonly<Record<string, Mode>>;
+}
+
+export interface Exemption {
+  readonly id: string;
+  readonly rule: string;
+  /** An ARN glob. */
+  readonly resource: string;
+  readonly reason: string;
+  readonly owner: string;
+  /** Milliseconds. */
+  readonly expires: number;
+  readonly by: string;
+}
+
+export interface Due {
+  readonly kind: 'finding' | 'change' | 'digest' | 'exemption' | 'sweep';
+  readonly id: string;
+  readonly rule: string;
+  readonly dueAt: number;
+}
+
+export type { Actor };

@@ -1,0 +1,139 @@
+import type * as z from 'zod';
+import type { AnyCall, Handle, RecordedCall } from './call.ts';
+import type { ApiEvent } from './cloudtrail.ts';
+import type { Estate } from './estate.ts';
+import type { Finding, Severity } from './finding.ts';
+import type { Subject } from './subject.ts';
+
+export type Practice = 'roles' | 'secrets' | 'apis' | 'vpc' | 'deployments' | 'guard';
+
+/** Events that make a rule look, and where each names its subjects. */
+export interface Trigger {
+  /** The eventSource without its domain: `lambda`. */
+  readonly service: string;
+  /** Operations by the SDK's own names, without CloudTrail's version suffixes. */
+  readonly operations: readonly string[];
+  /** The subjects that an event names; empty where it names none that this rule could judge. */
+  readonly subjects: (event: ApiEvent) => readonly Subject[];
+}
+
+export function cloudTrail(service: string, operations: readonly string[], subjects: Trigger['subjects']): Trigger {
+  return { service, operations, subjects };
+}
+
+/** One subject that breaks a rule. */
+export interface Violation {
+  readonly subject: Subject;
+  /** One sentence for somebody who did not write the function. Never a secret value. */
+  readonly summary: string;
+  /** What was seen, for the alert and for whoever looks into it. JSON, never a secret value. */
+  readonly evidence: Readonly<Record<string, unknown>>;
+  /** The subject's tags: they tell who manages it and whether a fix may touch it. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Where this one is graver or milder than the rule's own severity. */
+  readonly severity?: Severity;
+}
+
+/** What a rule found: who breaks it, and who was looked at and does not. */
+export interface Evaluation {
+  readonly violations: readonly Violation[];
+  readonly compliant: readonly Subject[];
+}
+
+/** One call of a fix. Its undo is chosen beforehand and runs in reverse order of the steps. */
+export interface CallStep extends RecordedCall {
+  readonly undo: readonly RecordedCall[];
+}
+
+/** A pause between steps (IAM is eventually consistent); tick goes on with the change when it is over. */
+export interface WaitStep {
+  readonly waitSeconds: number;
+  readonly why: string;
+}
+
+export type Step = CallStep | WaitStep;
+
+/** Ordered steps; with `refused`, they are shown but not run, because of this sentence. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly refused?: string;
+  /** What stays wrong after the fix, e.g. versions that an alias still routes to: the change is then `partial`. */
+  readonly remains?: readonly string[];
+}
+
+/** What a rule may know of the deployment besides its own parameters. */
+export interface Settings {
+  /** Role ARNs of the pipelines that deploy code. */
+  readonly deployers: readonly string[];
+  /** The bucket of approved packages. */
+  readonly archiveBucket: string;
+  /** The boundary that every role made by the guard carries. */
+  readonly boundaryArn: string;
+}
+
+export interface EvaluateContext<Check extends readonly AnyCall[], Params> {
+  readonly aws: Handle<Check>;
+  readonly estate: Estate;
+  readonly params: Params;
+  readonly settings: Settings;
+  /** The event that led here; undefined in a sweep and when a remediator looks again. */
+  readonly event: ApiEvent | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export interface PlanContext<Check extends readonly AnyCall[], Params> extends Omit<EvaluateContext<Check, Params>, 'event'> {
+  /** A short name that is unique to the change: what a plan creates is named by it, so that a step can be repeated. */
+  readonly changeId: string;
+}
+
+/** A rule: the only page that decides what is wrong and what would put it right. It never writes to a resource. */
+export interface Rule<
+  Check extends readonly AnyCall[] = readonly AnyCall[],
+  Fix extends readonly AnyCall[] = readonly AnyCall[],
+  Undo extends readonly AnyCall[] = readonly AnyCall[],
+  Params extends z.ZodObject = z.ZodObject,
+> {
+  readonly id: string;
+  readonly practice: Practice;
+  readonly severity: Severity;
+  readonly title: string;
+  readonly on: readonly Trigger[];
+  /** The only calls that evaluate() and plan() can make. */
+  readonly check: Check;
+  /** Those of `check` that only plan() makes: the checker's role goes without them. */
+  readonly planOnly?: readonly Check[number]['name'][];
+  /** The only calls that a step can make. Empty: the rule only alerts. */
+  readonly fix: Fix;
+  /** The only calls that a step's undo can make. */
+  readonly undo: Undo;
+  /** Minutes between finding and fix, as shipped. */
+  readonly delay: number;
+  /** After the change the function is watched; only then do undo's calls enter the remediator's role. */
+  readonly probation: boolean;
+  /** Further stack parameters, `<RuleIdInPascalCase><Param>`: every one a text with a default. */
+  readonly params: Params;
+  /** In a sweep: the subjects of one function. By default the function itself. */
+  readonly sweep?: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<readonly Subject[]>;
+  readonly evaluate: (subject: Subject, context: EvaluateContext<Check, z.output<Params>>) => Promise<Evaluation>;
+  readonly plan: (finding: Finding, context: PlanContext<Check, z.output<Params>>) => Promise<Plan>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the list of all rules is heterogeneous; each rule keeps its own types
+export type AnyRule = Rule<any, any, any, any>;
+
+/** Declares a rule, with the compiler holding it to the calls it declares. */
+export function defineRule<const Check extends readonly AnyCall[], const Fix extends readonly AnyCall[], const Undo extends readonly AnyCall[], Params extends z.ZodObject>(
+  rule: Rule<Check, Fix, Undo, Params>,
+): Rule<Check, Fix, Undo, Params> {
+  return rule;
+}
+
+export function isWait(step: Step): step is WaitStep {
+  return 'waitSeconds' in step;
+}
+
+/** `role-shared` → `RoleShared`: how a rule is spelled in stack parameters. */
+export function pascalCase(id: string): string {
+  return id.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
