@@ -1,0 +1,257 @@
+"""The ASGI application in front of the emulator: it sees every request and answer, journals them, and answers /_bench/."""
+import json
+import logging
+import re
+import time
+import uuid
+from urllib.parse import parse_qs, unquote
+
+from ministack import app as emulator
+from ministack.core.sigv4 import decode_header_value
+
+from . import cloudtrail, identity, journal, operations
+from .context import Call, current
+
+logger = logging.getLogger("bench")
+
+_SCOPE = re.compile(r"Credential=([^/,]+)/\d{8}/([^/]*)/([^/]+)/aws4_request")
+
+
+def _headers(scope) -> dict:
+    headers: dict[str, str] = {}
+    for name, value in scope.get("headers", []):
+        headers[name.decode("latin-1").lower()] = decode_header_value(value)
+    return headers
+
+
+def _credential(headers: dict, query: dict) -> tuple[str, str, str]:
+    """Access key, region and service of the request's signature."""
+    found = _SCOPE.search(headers.get("authorization", ""))
+    if found:
+        return found.group(1), found.group(2), found.group(3)
+    parts = query.get("X-Amz-Credential", "").split("/")
+    if len(parts) == 5:
+        return parts[0], parts[2], parts[3]
+    return "", "", ""
+
+
+async def _read(receive) -> bytes:
+    chunks = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return b"".join(chunks)
+
+
+def _replay(body: bytes, receive):
+    """A receive channel that gives the body again, then whatever follows."""
+    given = False
+
+    async def again():
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _describe(method: str, raw_path: str, headers: dict, query: dict, lists: dict, body: bytes, client: str) -> Call | None:
+    access_key, region, service = _credential(headers, query)
+    path = unquote(raw_path)
+    url = emulator._parse_lambda_url(headers.get("host", ""), path)
+    if url:
+        access_key = access_key or ""
+        service, operation, model, labels = "lambda", "InvokeFunctionUrl", "", {"FunctionUrlId": url[0]}
+        form = {}
+    else:
+        if not service:
+            return None
+        form = {}
+        if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            form = {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items()}
+        model, operation, labels = operations.identify(service, method, raw_path, query, headers, form)
+    account = emulator.find_iam_access_key_account(access_key) if access_key else None
+    if not account:
+        account = access_key if re.fullmatch(r"\d{12}", access_key or "") else ACCOUNT
+    who, principal, function = identity.resolve(access_key, account)
+    call = Call(
+        service=service, model=model, operation=operation, region=region or REGION, access_key=access_key,
+        account=who.get("accountId") if re.fullmatch(r"\d{12}", who.get("accountId", "")) else account,
+        identity=who, principal=principal, function=function, source_ip=client,
+        user_agent=headers.get("user-agent", ""), console=headers.get("x-bench-console", "").lower() == "true",
+        host=headers.get("host", ""), raw={"form": form, "body": body, "query": query, "headers": headers},
+    )
+    if model:
+        try:
+            call.params = operations.parameters(model, operation, labels, query, lists, headers, form, body)
+        except Exception:
+            logger.exception("cannot read the parameters of %s %s", model, operation)
+    else:
+        call.params = dict(labels)
+    return call
+
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+
+
+def _resources(call: Call) -> list[str]:
+    return list(dict.fromkeys(resource for _, resource, _ in call.authorized))
+
+
+def _journal(call: Call, started: float) -> None:
+    entry = {
+        "time": journal.iso(started), "ms": round((time.time() - started) * 1000, 1), "service": call.service,
+        "operation": call.operation, "actions": list(dict.fromkeys(action for action, _, _ in call.authorized)),
+        "resources": _resources(call), "principalArn": call.principal, "account": call.account, "region": call.region,
+        "status": call.status,
+    }
+    if call.function:
+        entry["functionName"] = call.function
+    if call.error_code:
+        entry["errorCode"] = call.error_code
+    journal.calls.add(entry)
+
+
+def _finish(call: Call, status: int, headers: dict, body: bytes, started: float) -> None:
+    """Journal a served call, write its record and deliver it."""
+    call.status = status
+    request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
+    call.request_id = request_id or str(uuid.uuid4())
+    needs_result = call.model and not cloudtrail.is_read(call.model, call.operation) and not cloudtrail.is_data(call.model, call.operation)
+    if call.model and (needs_result or status >= 400):
+        try:
+            result = operations.answer(call.model, call.operation, status, headers, body)
+        except Exception:
+            logger.exception("cannot read the answer of %s %s", call.model, call.operation)
+            result = {}
+        error = result.get("Error") if status >= 400 else None
+        if status >= 400:
+            call.error_code = (error or {}).get("Code") or str(status)
+            call.error_message = (error or {}).get("Message") or ""
+        else:
+            call.result = result
+    elif status >= 400:
+        call.error_code = str(status)
+    _journal(call, started)
+    if call.model:
+        cloudtrail.record(call)
+
+
+def _error_answer(call: Call, fault: dict) -> tuple[int, list, bytes]:
+    """A fault in the protocol of the service."""
+    protocol = getattr(operations.model(call.model), "metadata", {}).get("protocol", "json") if call.model else "json"
+    code, message, status = fault["errorCode"], fault["message"], fault["status"]
+    request_id = str(uuid.uuid4())
+    headers = [(b"x-amzn-requestid", request_id.encode())]
+    if "cbor" in call.raw["headers"].get("content-type", ""):
+        import cbor2
+        return status, [*headers, (b"content-type", b"application/cbor"), (b"smithy-protocol", b"rpc-v2-cbor")], cbor2.dumps(
+            {"__type": code, "message": message})
+    if protocol == "ec2":
+        body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
+    elif protocol == "query" and not call.raw["headers"].get("x-amz-target"):
+        body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    elif protocol == "rest-xml":
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+    else:
+        return status, [*headers, (b"content-type", b"application/x-amz-json-1.1"), (b"x-amzn-errortype", code.encode())], json.dumps(
+            {"__type": code, "message": message}).encode()
+    return status, [*headers, (b"content-type", b"text/xml")], body.encode()
+
+
+async def _answer(send, status: int, headers: list, body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _control(scope, receive, send, query: dict) -> None:
+    """The bench's own endpoints; they take no credentials and are for tests alone."""
+    path, method = scope["path"], scope["method"]
+    since = int(query.get("since", "0") or 0)
+    status, result = 200, None
+    logs = {"/_bench/calls": ("calls", journal.calls), "/_bench/records": ("records", journal.records),
+            "/_bench/denied": ("denied", journal.denials), "/_bench/undelivered": ("undelivered", journal.undelivered)}
+    body = await _read(receive) if method in ("POST", "PUT") else b""
+    try:
+        if path in logs and method == "GET":
+            name, log = logs[path]
+            last, entries = log.since(since)
+            result = {"next": last, name: entries}
+        elif path == "/_bench/faults" and method == "POST":
+            result = {"fault": journal.faults.add(json.loads(body))}
+        elif path == "/_bench/faults" and method == "GET":
+            result = {"faults": journal.faults.list()}
+        elif path == "/_bench/faults" and method == "DELETE":
+            journal.faults.clear()
+            result = {}
+        elif path == "/_bench/health":
+            result = {"ok": True}
+        else:
+            status, result = 404, {"message": f"no {method} {path}"}
+    except (ValueError, KeyError, TypeError) as error:
+        status, result = 400, {"message": f"{type(error).__name__}: {error}"}
+    await _answer(send, status, [(b"content-type", b"application/json")], json.dumps(result).encode())
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        await emulator.app(scope, receive, send)
+        return
+    lists = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    query = {key: values[0] for key, values in lists.items()}
+    if scope["path"].startswith("/_bench/"):
+        await _control(scope, receive, send, query)
+        return
+    started = time.time()
+    body = await _read(receive)
+    headers = _headers(scope)
+    raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    client = (headers.get("x-forwarded-for") or (scope.get("client") or ("127.0.0.1",))[0]).split(",")[0].strip()
+    try:
+        call = _describe(scope["method"], raw_path, headers, query, lists, body, client)
+    except Exception:
+        logger.exception("cannot identify %s %s", scope["method"], raw_path)
+        call = None
+    token = current.set(call)
+    try:
+        if call is None:
+            await emulator.app(scope, _replay(body, receive), send)
+            return
+        fault = journal.faults.any() and journal.faults.take(call.service, call.operation, call.principal)
+        if fault and not fault["after"]:
+            status, fault_headers, fault_body = _error_answer(call, fault)
+            await _answer(send, status, fault_headers, fault_body)
+            _finish(call, status, {name.decode(): value.decode() for name, value in fault_headers}, fault_body, started)
+            return
+        status, answer_headers, chunks, finished = 0, {}, [], False
+
+        async def tee(message):
+            nonlocal status, answer_headers, finished
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answer_headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message.get("headers", [])}
+                if fault:
+                    return
+            elif message["type"] == "http.response.body":
+                if len(chunks) < 64:
+                    chunks.append(message.get("body", b""))
+                if fault:
+                    return
+            await send(message)
+
+        await emulator.app(scope, _replay(body, receive), tee)
+        if fault:
+            # The call was served and its answer is lost: the client sees an error although the change was made.
+            lost_status, lost_headers, lost_body = _error_answer(call, fault)
+            await _answer(send, lost_status, lost_headers, lost_body)
+        _finish(call, status, answer_headers, b"".join(chunks), started)
+    finally:
+        current.reset(token)
