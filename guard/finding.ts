@@ -40,6 +40,8 @@ export interface Finding {
   readonly attempts: number;
   /** The latest change made for it. */
   readonly change?: string;
+  /** The change under way, if any. */
+  readonly fixing?: string;
   /** When the fix is due, in milliseconds; a remediator leaves an earlier message alone. */
   readonly dueAt?: number;
 }

@@ -15,15 +15,12 @@ export interface Ledger extends Estate {
    * One call. `finding` in the answer is what the ledger now holds.
    */
   open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
-  /** Ends a finding, if there is one that is open, failed or unknown and no newer reading says otherwise. One call. */
+  /** Ends a finding, if there is one that is open, partial, failed or unknown, no change is under way and no newer reading says otherwise. One call. */
   resolve(id: string, reading: { readonly asOf: number; readonly cause: string }): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
   finding(id: string): Promise<Finding | undefined>;
   findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
   /** Sets a finding's status after a fix, an undo or an operator's word. */
-  setStatus(
-    id: string,
-    to: { readonly status: Status; readonly cause: string; readonly change?: string; readonly attempts?: number; readonly dueAt?: number; readonly asOf?: number },
-  ): Promise<Finding | undefined>;
+  setStatus(id: string, to: StatusChange): Promise<Finding | undefined>;
 
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
   begin(change: Change): Promise<Change>;
@@ -49,10 +46,17 @@ export interface Ledger extends Estate {
   /** Puts an item's time off, so that only one tick sends it on; false where another tick was first. */
   postpone(due: Due, until: number | undefined): Promise<boolean>;
 
-  /** Counts an alert in a bucket (a minute, a sweep) once for each key, and keeps it there. @returns how many there are now, and whether this key was new. */
-  collect(bucket: string, key: string, alert: unknown, dueAt: number, expires: number): Promise<{ readonly count: number; readonly fresh: boolean }>;
-  collected(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown; readonly sent: boolean }>;
-  markSent(bucket: string, key: string): Promise<void>;
+  /**
+   * Writes down that an alert is to be sent, once for each key, and counts it in a bucket (a minute, a sweep).
+   * @returns `count`: alerts in the bucket so far; `sent`: it left already, in an earlier delivery of the same event.
+   */
+  announce(key: string, bucket: string, expires: number): Promise<{ readonly count: number; readonly sent: boolean }>;
+  markSent(key: string): Promise<void>;
+  /** Keeps an alert back for the bucket's digest, which is due at `dueAt` (put off by every further one). */
+  hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void>;
+  held(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown }>;
+  /** Forgets what was held in a bucket, once its digest is sent. */
+  release(bucket: string): Promise<void>;
 
   /** Functions that an index holds and that were last seen before `asOf`: what a sweep looks at once more. */
   functionsRecorded(): AsyncIterable<string>;
@@ -62,6 +66,18 @@ export interface Ledger extends Estate {
 
   /** Leases calls of a service's quota. @returns milliseconds to wait before making them. */
   lease(quota: string, calls: number, perSecond: number, now: number): Promise<number>;
+}
+
+/** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out. */
+export interface StatusChange {
+  readonly status: Status;
+  readonly cause: string;
+  readonly change?: string;
+  readonly attempts?: number;
+  readonly dueAt?: number;
+  /** The change that is under way: until it ends, a compliant reading does not resolve the finding. */
+  readonly fixing?: string;
+  readonly asOf?: number;
 }
 
 /** What operators switched at run time. They only ever lower a rule's mode. */
