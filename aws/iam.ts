@@ -27,6 +27,10 @@ const policies = ['arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/*', 'arn:
 const clones = 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/*';
 const bounded = { StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } };
 
+// An error of IAM has two names: the code on the wire and the SDK's class.
+const exists = ['EntityAlreadyExists', 'EntityAlreadyExistsException'];
+const gone = ['NoSuchEntity', 'NoSuchEntityException'];
+
 const client = clientPerRegion((settings) => new IAMClient(settings));
 const call = callsOf('iam', (connection, command) => client(connection).send(command));
 
@@ -79,10 +83,10 @@ export const createRole = call('CreateRole', CreateRoleCommand, {
   resource: clones,
   condition: bounded,
   also: [{ action: 'iam:TagRole', resource: clones }],
-  alreadyDone: ['EntityAlreadyExistsException'],
+  alreadyDone: exists,
 });
 export const putRolePolicy = call('PutRolePolicy', PutRolePolicyCommand, { resource: clones, condition: bounded });
 export const attachRolePolicy = call('AttachRolePolicy', AttachRolePolicyCommand, { resource: clones, condition: bounded });
-export const detachRolePolicy = call('DetachRolePolicy', DetachRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: ['NoSuchEntityException'] });
-export const deleteRolePolicy = call('DeleteRolePolicy', DeleteRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: ['NoSuchEntityException'] });
-export const deleteRole = call('DeleteRole', DeleteRoleCommand, { resource: clones, alreadyDone: ['NoSuchEntityException'] });
+export const detachRolePolicy = call('DetachRolePolicy', DetachRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: gone });
+export const deleteRolePolicy = call('DeleteRolePolicy', DeleteRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: gone });
+export const deleteRole = call('DeleteRole', DeleteRoleCommand, { resource: clones, alreadyDone: gone });

@@ -18,6 +18,7 @@ import {
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection } from '../guard/call.ts';
+import { errorName } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 
@@ -93,20 +94,62 @@ export const listFunctions: Call<'listFunctions', object, readonly FunctionConfi
 export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, { resource: functions });
 export const addPermission = call('AddPermission', AddPermissionCommand, { resource: functions, alreadyDone: ['ResourceConflictException'] });
 export const removePermission = call('RemovePermission', RemovePermissionCommand, { resource: functions, alreadyDone: ['ResourceNotFoundException'] });
-/** Gives a function another role; the caller must be allowed to pass it to Lambda, and may pass only roles that the guard made. */
+const updateConfiguration = call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, { resource: functions });
+const passedToLambda = { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } };
+
+/**
+ * Gives a function another role. Whoever calls must be allowed to pass it to Lambda, and may pass only roles that the
+ * guard made. RevisionId refuses where the function was changed since it was read; when the step is repeated after a
+ * kill that revision is used up, and the role itself tells that it was done.
+ */
 export const switchRole = {
-  ...call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, {
-    resource: functions,
-    also: [
-      {
-        action: 'iam:PassRole',
-        resource: 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/*',
-        condition: { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } },
-      },
-    ],
-  }),
+  ...updateConfiguration,
   name: 'switchRole' as const,
+  permissions: [
+    ...updateConfiguration.permissions,
+    ...getFunctionConfiguration.permissions,
+    { action: 'iam:PassRole', resource: 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/*', condition: passedToLambda },
+  ],
+  run: async (connection: Connection, input: RoleSwitch & { readonly RevisionId: string }): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const { Role } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+      if (Role !== input.Role) throw error;
+    }
+  },
 };
+
+interface RoleSwitch {
+  readonly FunctionName: string;
+  readonly Role: string;
+}
+
+/**
+ * The undo of switchRole: only from the role that it gave, so that a role which somebody chose since stays.
+ * Only roles that the operator listed as splittable can be passed.
+ */
+export const switchRoleBack = {
+  ...updateConfiguration,
+  name: 'switchRoleBack' as const,
+  permissions: [
+    ...updateConfiguration.permissions,
+    ...getFunctionConfiguration.permissions,
+    { action: 'iam:PassRole', resource: '${RoleSharedSplitRoles}', condition: passedToLambda },
+  ],
+  run: async (connection: Connection, { from, ...input }: RoleSwitch & { readonly from: string }): Promise<void> => {
+    const { Role, RevisionId } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+    if (Role === input.Role) return;
+    if (Role !== from) throw new RoleChosenSince(`${input.FunctionName} runs with ${Role} by now`);
+    await updateConfiguration.run(connection, { ...input, RevisionId });
+  },
+};
+
+class RoleChosenSince extends Error {
+  override readonly name = 'RoleChosenSince';
+}
+
 /** Replaces a function's code by an archived package or an image; Lambda reads the package with the caller's rights. */
 export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeCommand, {
   resource: functions,

@@ -62,7 +62,7 @@ export interface Ledger extends Estate {
   functionsRecorded(): AsyncIterable<string>;
   /** The latest sweep, or undefined before the first. */
   lastSweep(): Promise<{ readonly id: string; readonly startedAt: number } | undefined>;
-  recordSweep(id: string, startedAt: number, dueAt: number): Promise<boolean>;
+  recordSweep(id: string, startedAt: number): Promise<boolean>;
 
   /** Leases calls of a service's quota. @returns milliseconds to wait before making them. */
   lease(quota: string, calls: number, perSecond: number, now: number): Promise<number>;
@@ -99,7 +99,7 @@ export interface Exemption {
 }
 
 export interface Due {
-  readonly kind: 'finding' | 'change' | 'digest' | 'exemption' | 'sweep';
+  readonly kind: 'finding' | 'change' | 'digest' | 'exemption';
   readonly id: string;
   readonly rule: string;
   readonly dueAt: number;

@@ -1,0 +1,134 @@
+import type { Alert } from './alert.ts';
+import { alertAbout } from './alert.ts';
+import type { AnyCall, Handle } from './call.ts';
+import type { ApiEvent } from './cloudtrail.ts';
+import type { Config } from './config.ts';
+import { errorKind, errorSummary, RetryLater } from './errors.ts';
+import { type Finding, findingId } from './finding.ts';
+import type { Ledger } from './ledger.ts';
+import type { AnyRule, Evaluation } from './rule.ts';
+import type { Subject } from './subject.ts';
+
+/** What a checker looks at: an event, or one function of a sweep. */
+export type Occasion = { readonly event: ApiEvent } | { readonly sweep: string; readonly subject: Subject };
+
+/** The outer world of the machinery, handed in so that it can be tested and replayed. */
+export interface Ports {
+  readonly ledger: Ledger;
+  readonly config: Config;
+  readonly connect: <const Calls extends readonly AnyCall[]>(calls: Calls) => Handle<Calls>;
+  /** Puts alerts on the guard's bus. */
+  readonly publish: (alerts: readonly Alert[]) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** event → subjects → findings: judges everything that one message names by the rules of a practice. */
+export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
+  const alerts: Alert[] = [];
+  for (const rule of rules) {
+    if (ports.config.rule(rule.id).mode === 'off') continue;
+    for (const subject of await subjectsOf(occasion, rule, ports)) alerts.push(...(await judge(rule, subject, occasion, ports)));
+  }
+  if (alerts.length > 0) await ports.publish(alerts);
+  return alerts;
+}
+
+async function subjectsOf(occasion: Occasion, rule: AnyRule, { connect }: Ports): Promise<readonly Subject[]> {
+  if ('event' in occasion) return triggered(rule, occasion.event);
+  return rule.sweep === undefined ? [occasion.subject] : await rule.sweep(occasion.subject, { aws: connect(rule.check) });
+}
+
+/** The subjects that an event names to a rule, each once. */
+export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
+  const named = rule.on.flatMap(({ service, operations, subjects }) =>
+    service === event.service && operations.includes(event.operation) ? subjects(event) : [],
+  );
+  return [...new Map(named.map((subject) => [subject.arn, subject])).values()];
+}
+
+async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports): Promise<readonly Alert[]> {
+  const asOf = ports.now();
+  const event = 'event' in occasion ? occasion.event : undefined;
+  const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep}`;
+  let evaluation: Evaluation;
+  try {
+    evaluation = await evaluate(rule, subject, event, ports);
+  } catch (error) {
+    if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
+    // It will not get better by trying again: the verdict is that nothing is known, which is never compliant.
+    const violation = {
+      subject,
+      summary: `Whether ${subject.arn} keeps this rule is unknown: it could not be read (${errorSummary(error)}).`,
+      evidence: { error: errorSummary(error) },
+      tags: {},
+    };
+    return await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, ports);
+  }
+  const alerts: Alert[] = [];
+  for (const violation of evaluation.violations) {
+    const { mode, delay } = ports.config.rule(rule.id);
+    const dueAt = mode === 'remediate' && delay > 0 && rule.fix.length > 0 ? { dueAt: asOf + delay } : {};
+    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...dueAt }, ports)));
+  }
+  for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));
+  return alerts;
+}
+
+/** Asks the rule, with the checker's calls or whatever `connect` binds. */
+export async function evaluate(rule: AnyRule, subject: Subject, event: ApiEvent | undefined, { connect, ledger, config, now }: Omit<Ports, 'publish'>): Promise<Evaluation> {
+  const { params } = config.rule(rule.id);
+  return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
+}
+
+/** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
+function isAnswer(error: unknown): boolean {
+  if (error instanceof RetryLater) return true;
+  return typeof error === 'object' && error !== null && ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable'].includes((error as Error).name));
+}
+
+async function open(candidate: Finding, { ledger, now }: Ports): Promise<readonly Alert[]> {
+  const exempt = await ledger.exemption(candidate.rule, candidate.subject.arn, now());
+  const { written, finding: kept } = await ledger.open(exempt === undefined ? candidate : { ...candidate, status: 'exempt' });
+  return written === 'unchanged' || kept.status === 'exempt' ? [] : [alertAbout(kept, { status: kept.status })];
+}
+
+async function resolve(id: string, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<readonly Alert[]> {
+  const { written, finding: ended } = await ledger.resolve(id, reading);
+  if (written === 'unchanged' || ended === undefined) return [];
+  return [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })];
+}
+
+interface Seen {
+  readonly asOf: number;
+  readonly cause: string;
+  readonly occasion: Occasion;
+}
+
+function finding(rule: AnyRule, violation: Evaluation['violations'][number], { asOf, cause, occasion }: Seen): Finding {
+  const { subject, summary, evidence, tags, severity = rule.severity } = violation;
+  const seen = new Date(asOf).toISOString();
+  const origin =
+    'event' in occasion
+      ? { actor: occasion.event.actor, event: { id: occasion.event.id, name: occasion.event.operation, time: occasion.event.time } }
+      : { sweep: occasion.sweep };
+  return {
+    id: findingId(rule.id, subject.arn),
+    rule: rule.id,
+    practice: rule.practice,
+    severity,
+    title: rule.title,
+    summary,
+    subject,
+    evidence,
+    tags,
+    status: 'open',
+    opened: 1,
+    firstSeen: seen,
+    openedAt: seen,
+    asOf,
+    cause,
+    attempts: 0,
+    ...origin,
+  };
+}

@@ -1,0 +1,96 @@
+import * as z from 'zod';
+import type { Place } from './arn.ts';
+import type { Mode } from './mode.ts';
+import { type AnyRule, pascalCase, type Settings } from './rule.ts';
+
+/** What a rule was deployed with. */
+export interface RuleConfig {
+  readonly mode: Mode;
+  /** Milliseconds between a finding and its fix. */
+  readonly delay: number;
+  /** Where fixes are allowed: `*`, `tag:key=value`, ARN globs. */
+  readonly scope: readonly string[];
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+/** Everything that the stack's parameters decide, read once. */
+export interface Config {
+  readonly home: Place;
+  readonly stack: string;
+  readonly settings: Settings;
+  readonly operators: readonly string[];
+  readonly neverTouch: readonly string[];
+  readonly digestOver: number;
+  readonly lambdaCallsPerSecond: number;
+  readonly rule: (id: string) => RuleConfig;
+}
+
+const mode = z.enum(['off', 'alert', 'remediate']);
+const list = z
+  .string()
+  .default('')
+  .transform((value) => value.split(',').map((part) => part.trim()).filter((part) => part !== ''));
+const between = (low: number, high: number, fallback: number) => z.coerce.number().int().min(low).max(high).default(fallback);
+
+const environment = z.object({
+  GUARD_ACCOUNT: z.string().regex(/^\d{12}$/),
+  AWS_REGION: z.string().min(1),
+  StackName: z.string().min(1),
+  Deployers: list,
+  Operators: list,
+  NeverTouch: list,
+  RemediateScope: list,
+  ArchiveBucket: z.string().default(''),
+  BoundaryArn: z.string().default(''),
+  DigestOver: between(1, 1000, 20),
+  LambdaCallsPerSecond: between(1, 15, 5),
+});
+
+/**
+ * Reads the configuration from environment variables, which are named as the stack's parameters.
+ * @throws ConfigError with one sentence that names the parameter
+ */
+export function readConfig(variables: Readonly<Record<string, string | undefined>>, rules: readonly AnyRule[]): Config {
+  const read = parse(environment, variables, '');
+  const configured = new Map<string, RuleConfig>();
+  for (const rule of rules) {
+    const name = pascalCase(rule.id);
+    const prefixed = Object.fromEntries(
+      Object.keys(rule.params.shape).map((param) => [param, variables[`${name}${param.charAt(0).toUpperCase()}${param.slice(1)}`]]),
+    );
+    const own = parse(
+      z.object({ Mode: mode.default('off'), Delay: between(0, 10_080, rule.delay), Scope: list }),
+      { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
+      name,
+    );
+    configured.set(rule.id, {
+      mode: own.Mode,
+      delay: own.Delay * 60_000,
+      scope: own.Scope.length > 0 ? own.Scope : read.RemediateScope.length > 0 ? read.RemediateScope : ['*'],
+      params: parse(rule.params, prefixed, name),
+    });
+  }
+  return {
+    home: { account: read.GUARD_ACCOUNT, region: read.AWS_REGION },
+    stack: read.StackName,
+    settings: { deployers: read.Deployers, archiveBucket: read.ArchiveBucket, boundaryArn: read.BoundaryArn },
+    operators: read.Operators,
+    neverTouch: read.NeverTouch,
+    digestOver: read.DigestOver,
+    lambdaCallsPerSecond: read.LambdaCallsPerSecond,
+    rule: (id) => configured.get(id) ?? { mode: 'off', delay: 0, scope: [], params: {} },
+  };
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, prefix: string): z.output<Schema> {
+  const read = schema.safeParse(value);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  const [key = ''] = issue?.path ?? [];
+  const parameter = prefix === '' ? String(key) : `${prefix}${String(key).charAt(0).toUpperCase()}${String(key).slice(1)}`;
+  throw new ConfigError(`The parameter ${parameter} cannot be used: ${issue?.message ?? 'it is not valid'}.`);
+}

@@ -1,0 +1,25 @@
+import { functionName, matchesGlob } from './arn.ts';
+import type { Config } from './config.ts';
+import type { Finding } from './finding.ts';
+
+/**
+ * Why no fix may touch a finding's subject, as a sentence, or undefined where one may.
+ * Asked before the plan is made; the IAM policy of each remediator says the same where IAM can express it.
+ */
+export function untouchable({ subject, tags, rule }: Pick<Finding, 'subject' | 'tags' | 'rule'>, config: Config): string | undefined {
+  if (tags['aws:cloudformation:stack-name'] === config.stack || functionName(subject.arn).startsWith(`${config.stack}-`)) {
+    return 'It belongs to the guard itself, which never changes itself.';
+  }
+  const never = config.neverTouch.find((glob) => matchesGlob(subject.arn, glob));
+  if (never !== undefined) return `NeverTouch names it (${never}).`;
+  const { scope } = config.rule(rule);
+  return scope.some((part) => inScope(part, subject.arn, tags)) ? undefined : 'It lies outside the scope in which this rule may remediate.';
+}
+
+/** `tag:key=value`, or an ARN glob; `*` is everything. */
+function inScope(part: string, arn: string, tags: Readonly<Record<string, string>>): boolean {
+  const tag = /^tag:([^=]+)=(.*)$/s.exec(part);
+  if (tag === null) return matchesGlob(arn, part);
+  const [, key = '', value = ''] = tag;
+  return tags[key] === value;
+}

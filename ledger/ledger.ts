@@ -1,0 +1,395 @@
+import { matchesGlob } from '../guard/arn.ts';
+import type { Change } from '../guard/change.ts';
+import { RetryLater } from '../guard/errors.ts';
+import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
+import type { Finding, Status } from '../guard/finding.ts';
+import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
+import type { Mode } from '../guard/mode.ts';
+import type { Item, Key, Table } from './table.ts';
+
+const day = 24 * 3600;
+/** How long tick leaves a running change alone before it sends it on again (its remediator was killed). */
+const abandonedAfter = 15 * 60_000;
+
+/** Where each kind of item lives. */
+const keys = {
+  finding: (id: string) => ({ pk: `FINDING#${id}`, sk: 'FINDING' }),
+  change: (id: string) => ({ pk: `CHANGE#${id}`, sk: 'CHANGE' }),
+  lock: (resource: string) => ({ pk: `LOCK#${resource}`, sk: 'LOCK' }),
+  role: (functionArn: string) => ({ pk: 'ROLES', sk: functionArn }),
+  liveRole: (functionArn: string, role: string) => ({ pk: 'ROLES', sk: `${functionArn}|${role}` }),
+  network: (functionArn: string) => ({ pk: 'NETWORK', sk: functionArn }),
+  member: (place: string, functionArn: string) => ({ pk: `IN#${place}`, sk: functionArn }),
+  baseline: (functionArn: string) => ({ pk: 'BASELINE', sk: functionArn }),
+  switch: (name: string) => ({ pk: 'SWITCHES', sk: name }),
+  exemption: (id: string) => ({ pk: 'EXEMPTIONS', sk: id }),
+  alert: (key: string) => ({ pk: `ALERT#${key}`, sk: 'ALERT' }),
+  bucket: (bucket: string) => ({ pk: `BUCKET#${bucket}`, sk: 'BUCKET' }),
+  held: (bucket: string, key: string) => ({ pk: `BUCKET#${bucket}`, sk: `HELD#${key}` }),
+  sweep: { pk: 'SWEEP', sk: 'LAST' },
+  quota: (quota: string) => ({ pk: `QUOTA#${quota}`, sk: 'QUOTA' }),
+};
+
+/** The ledger in DynamoDB: one table, and a call or two for every method. */
+export class DynamoLedger implements Ledger {
+  readonly #table: Table;
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  // --- findings
+
+  async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
+    const { id, opened: _opened, firstSeen, attempts: _attempts, status, ...rest } = finding;
+    // What had ended may open again; what is exempt only where the caller found no exemption in force any more.
+    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :exempt, :unknown)';
+    const answer = await this.#table.update(
+      keys.finding(id),
+      {
+        set: { ...absent, ...rest, id, status, kind: 'finding', madeAt: Date.parse(finding.openedAt), ...dueAttributes(finding.dueAt) },
+        also: [
+          '#opened = if_not_exists(#opened, :zero) + :one',
+          '#attempts = if_not_exists(#attempts, :zero)',
+          '#firstSeen = if_not_exists(#firstSeen, :firstSeen)',
+        ],
+        when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND #status <> :now AND ${from})`,
+        values: { zero: 0, one: 1, firstSeen, asOf: finding.asOf, now: status, remediated: 'remediated', resolved: 'resolved', reverted: 'reverted', exempt: 'exempt', unknown: 'unknown' },
+      },
+      'new',
+    );
+    if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
+    const kept = toFinding(answer.present);
+    return { written: kept.cause === finding.cause && kept.status === status ? 'again' : 'unchanged', finding: kept };
+  }
+
+  async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
+    const answer = await this.#table.update(
+      keys.finding(id),
+      {
+        set: { status: 'resolved', cause, asOf, ...dueAttributes(undefined) },
+        when: '#status IN (:open, :partial, :failed, :unknown) AND attribute_not_exists(#fixing) AND #asOf <= :asOf',
+        values: { open: 'open', partial: 'partial', failed: 'failed', unknown: 'unknown', asOf },
+      },
+      'new',
+    );
+    if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
+    if (answer.present === undefined) return { written: 'unchanged', finding: undefined };
+    const kept = toFinding(answer.present);
+    return { written: kept.cause === cause && kept.status === 'resolved' ? 'again' : 'unchanged', finding: kept };
+  }
+
+  async finding(id: string): Promise<Finding | undefined> {
+    const item = await this.#table.get(keys.finding(id));
+    return item === undefined ? undefined : toFinding(item);
+  }
+
+  async *findings({ rule, status }: { rule?: string; status?: Status }): AsyncGenerator<Finding> {
+    for await (const item of this.#table.list('kind', 'finding')) {
+      const finding = toFinding(item);
+      if ((rule === undefined || finding.rule === rule) && (status === undefined || finding.status === status)) yield finding;
+    }
+  }
+
+  async setStatus(id: string, { status, cause, change, attempts, dueAt, fixing, asOf }: StatusChange): Promise<Finding | undefined> {
+    const optional = Object.fromEntries(Object.entries({ change, attempts, asOf }).filter(([, value]) => value !== undefined));
+    const answer = await this.#table.update(
+      keys.finding(id),
+      { set: { status, cause, fixing, ...optional, ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' },
+      'new',
+    );
+    return answer.done ? toFinding(answer.before) : undefined;
+  }
+
+  // --- changes
+
+  async begin(change: Change): Promise<Change> {
+    const item = { ...keys.change(change.id), ...change, kind: 'change', madeAt: Date.parse(change.startedAt), ...defined(dueAttributes(Date.parse(change.startedAt) + abandonedAfter)) };
+    const answer = await this.#table.put(item, 'attribute_not_exists(#pk)');
+    return answer.done ? change : toChange(answer.present);
+  }
+
+  async progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'error' | 'undoneBy'>>): Promise<void> {
+    const dueAt = to.dueAt ?? (to.status === 'running' ? Date.now() + abandonedAfter : undefined);
+    await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' });
+  }
+
+  async change(id: string): Promise<Change | undefined> {
+    const item = await this.#table.get(keys.change(id));
+    return item === undefined ? undefined : toChange(item);
+  }
+
+  async *changes(): AsyncGenerator<Change> {
+    for await (const item of this.#table.list('kind', 'change')) yield toChange(item);
+  }
+
+  // --- locks, switches, exemptions
+
+  async lock(resource: string, holder: string, now: number, milliseconds: number): Promise<boolean> {
+    const item = { ...keys.lock(resource), holder, until: now + milliseconds, expires: Math.ceil((now + milliseconds) / 1000) + day };
+    return (await this.#table.put(item, 'attribute_not_exists(#pk) OR #holder = :holder OR #until < :now', { holder, now })).done;
+  }
+
+  async unlock(resource: string, holder: string): Promise<void> {
+    await this.#table.delete(keys.lock(resource), '#holder = :holder', { holder });
+  }
+
+  async switches(): Promise<Switches> {
+    const modes: Record<string, Mode> = {};
+    let paused = false;
+    for await (const item of this.#table.query({ pk: 'SWITCHES' })) {
+      const name = String(item['sk']);
+      if (name === 'paused') paused = true;
+      if (name.startsWith('mode:')) modes[name.slice('mode:'.length)] = item['value'] as Mode;
+    }
+    return { paused, modes };
+  }
+
+  async setSwitch(name: 'paused' | `mode:${string}`, value: string | undefined, by: string): Promise<void> {
+    if (value === undefined) await this.#table.delete(keys.switch(name));
+    else await this.#table.put({ ...keys.switch(name), value, by });
+  }
+
+  async exemption(rule: string, resourceArn: string, now: number): Promise<Exemption | undefined> {
+    for await (const exemption of this.exemptions()) {
+      if (exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource)) return exemption;
+    }
+    return undefined;
+  }
+
+  async addExemption(exemption: Exemption): Promise<void> {
+    await this.#table.put({ ...keys.exemption(exemption.id), ...exemption, ...defined(dueAttributes(exemption.expires)) });
+  }
+
+  async *exemptions(): AsyncGenerator<Exemption> {
+    for await (const item of this.#table.query({ pk: 'EXEMPTIONS' })) yield bare<Exemption>(item);
+  }
+
+  async removeExemption(id: string): Promise<void> {
+    await this.#table.delete(keys.exemption(id));
+  }
+
+  // --- what is due
+
+  async due(now: number): Promise<readonly Due[]> {
+    const all: Due[] = [];
+    for await (const item of this.#table.list('due', 'due', now)) {
+      const kind = dueKinds.find(([prefix]) => String(item['pk']).startsWith(prefix))?.[1];
+      if (kind !== undefined) all.push({ kind, id: String(item['id']), rule: String(item['rule'] ?? ''), dueAt: Number(item['dueAt']) });
+      if (all.length >= 200) break;
+    }
+    return all;
+  }
+
+  async postpone({ kind, id, dueAt }: Due, until: number | undefined): Promise<boolean> {
+    const key: Key = { finding: keys.finding, change: keys.change, exemption: keys.exemption, digest: keys.bucket }[kind](id);
+    return (await this.#table.update(key, { set: dueAttributes(until), when: '#dueAt = :was', values: { was: dueAt } })).done;
+  }
+
+  // --- alerts
+
+  async announce(key: string, bucket: string, expires: number): Promise<{ count: number; sent: boolean }> {
+    const first = await this.#table.put({ ...keys.alert(key), bucket, sent: false, expires: Math.ceil(expires / 1000) }, 'attribute_not_exists(#pk)');
+    if (!first.done && first.present?.['sent'] === true) return { count: 0, sent: true };
+    const counted = await this.#table.update(
+      keys.bucket(bucket),
+      { set: { id: bucket, expires: Math.ceil(expires / 1000) }, also: ['#count = if_not_exists(#count, :zero) + :one'], values: { zero: 0, one: first.done ? 1 : 0 } },
+      'new',
+    );
+    return { count: counted.done ? Number(counted.before?.['count']) : 0, sent: false };
+  }
+
+  async markSent(key: string): Promise<void> {
+    await this.#table.update(keys.alert(key), { set: { sent: true } });
+  }
+
+  async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {
+    await this.#table.put({ ...keys.held(bucket, key), key, alert, expires: Math.ceil(dueAt / 1000) + day });
+    await this.#table.update(keys.bucket(bucket), { set: { id: bucket, ...dueAttributes(dueAt) } });
+  }
+
+  async *held(bucket: string): AsyncGenerator<{ key: string; alert: unknown }> {
+    for await (const item of this.#table.query({ pk: `BUCKET#${bucket}`, prefix: 'HELD#' })) yield { key: String(item['key']), alert: item['alert'] };
+  }
+
+  async release(bucket: string): Promise<void> {
+    for await (const { key } of this.held(bucket)) await this.#table.delete(keys.held(bucket, key));
+    await this.#table.update(keys.bucket(bucket), { set: dueAttributes(undefined) });
+  }
+
+  // --- the index of roles
+
+  /**
+   * A function's own item holds the role of $LATEST and stands in the local index by `role|since|function`, so that the
+   * longest users of a role are the first items there. Roles that only live versions use have an item each.
+   */
+  async recordRoles({ function: name, asOf, role, liveRoles }: FunctionRecord & { role: string; liveRoles: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+    const others = [...new Set(liveRoles)].filter((other) => other !== role).sort();
+    if (others.length === 0) {
+      const answer = await this.#table.update(keys.role(name), {
+        set: roleItem(name, role, asOf),
+        when: 'attribute_not_exists(#pk) OR (#asOf <= :asOf AND #role <> :role AND attribute_not_exists(#liveRoles))',
+        values: { asOf, role },
+      });
+      if (answer.done) return { left: answer.before === undefined ? [] : [String(answer.before['role'])], stale: false };
+      return await this.#recordLiveRoles(name, asOf, role, others, answer.present ?? {});
+    }
+    return await this.#recordLiveRoles(name, asOf, role, others, await this.#table.get(keys.role(name)));
+  }
+
+  async #recordLiveRoles(name: string, asOf: number, role: string, others: readonly string[], present: Item | undefined): Promise<{ left: readonly string[]; stale: boolean }> {
+    if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
+    const before = (present?.['liveRoles'] as readonly string[] | undefined) ?? [];
+    const same = present !== undefined && present['role'] === role;
+    if (same && String(before) === String(others)) {
+      if (Number(present['asOf']) < asOf) await this.#table.update(keys.role(name), { set: { asOf }, when: '#asOf < :asOf', values: { asOf } });
+      return { left: [], stale: false };
+    }
+    const since = same ? Number(present['since']) : asOf;
+    const used = [...before, ...(present === undefined ? [] : [String(present['role'])])];
+    const left = used.filter((old) => old !== role && !others.includes(old));
+    const written = await this.#table.transact([
+      {
+        put: { ...keys.role(name), ...roleItem(name, role, since), asOf, ...(others.length === 0 ? {} : { liveRoles: others }) },
+        ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : { when: '#asOf = :was', values: { was: present['asOf'] } }),
+      },
+      ...others.filter((other) => !before.includes(other)).map((other) => ({ put: { ...keys.liveRole(name, other), ...roleItem(name, other, asOf) } })),
+      ...before.filter((old) => !others.includes(old)).map((old) => ({ delete: keys.liveRole(name, old) })),
+    ]);
+    if (!written) throw new RetryLater(`the roles of ${name} are being recorded by another worker`);
+    return { left, stale: false };
+  }
+
+  async longestUsers(role: string): Promise<readonly RoleUse[]> {
+    const uses: RoleUse[] = [];
+    for await (const item of this.#table.query({ pk: 'ROLES', prefix: `${role}|`, limit: 2, index: 'role' })) {
+      uses.push({ function: String(item['function']), role, since: Number(item['since']) });
+    }
+    return uses;
+  }
+
+  async forgetRoles(name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    const { done, ...answer } = await this.#table.delete(keys.role(name), 'attribute_exists(#pk) AND #asOf <= :asOf', { asOf });
+    if (!done || !('before' in answer) || answer.before === undefined) return { left: [] };
+    const others = (answer.before['liveRoles'] as readonly string[] | undefined) ?? [];
+    for (const other of others) await this.#table.delete(keys.liveRole(name, other));
+    return { left: [String(answer.before['role']), ...others] };
+  }
+
+  // --- the index of security groups and subnets
+
+  async recordNetwork({ function: name, asOf, groups, subnets }: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+    const places = [...new Set([...groups, ...subnets])].sort();
+    const present = await this.#table.get(keys.network(name));
+    if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
+    const before = (present?.['places'] as readonly string[] | undefined) ?? [];
+    if (present !== undefined && String(before) === String(places) && Number(present['asOf']) === asOf) return { left: [], stale: false };
+    const left = before.filter((place) => !places.includes(place));
+    const written = await this.#table.transact([
+      {
+        put: { ...keys.network(name), places, asOf },
+        ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : { when: '#asOf = :was', values: { was: present['asOf'] } }),
+      },
+      ...places.filter((place) => !before.includes(place)).map((place) => ({ put: { ...keys.member(place, name) } })),
+      ...left.map((place) => ({ delete: keys.member(place, name) })),
+    ]);
+    if (!written) throw new RetryLater(`the network of ${name} is being recorded by another worker`);
+    return { left, stale: false };
+  }
+
+  async forgetNetwork(name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    const present = await this.#table.get(keys.network(name));
+    if (present === undefined || Number(present['asOf']) > asOf) return { left: [] };
+    const left = (present['places'] as readonly string[] | undefined) ?? [];
+    await this.#table.transact([...left.map((place) => ({ delete: keys.member(place, name) })), { delete: keys.network(name) }]);
+    return { left };
+  }
+
+  async functionsIn(place: string): Promise<readonly string[]> {
+    const functions: string[] = [];
+    for await (const item of this.#table.query({ pk: `IN#${place}`, limit: 10 })) functions.push(String(item['sk']));
+    return functions;
+  }
+
+  // --- baselines
+
+  async baseline(functionArn: string): Promise<Baseline | undefined> {
+    const item = await this.#table.get(keys.baseline(functionArn));
+    return item === undefined ? undefined : bare<Baseline>(item);
+  }
+
+  async recordBaseline(baseline: Baseline): Promise<void> {
+    await this.#table.put({ ...keys.baseline(baseline.function), ...baseline }, 'attribute_not_exists(#pk) OR #asOf <= :asOf', { asOf: baseline.asOf });
+  }
+
+  // --- sweeps and quotas
+
+  async *functionsRecorded(): AsyncGenerator<string> {
+    const seen = new Set<string>();
+    for (const pk of ['ROLES', 'NETWORK', 'BASELINE']) {
+      for await (const item of this.#table.query({ pk })) {
+        const [name = ''] = String(item['sk']).split('|');
+        if (!seen.has(name)) yield name;
+        seen.add(name);
+      }
+    }
+  }
+
+  async lastSweep(): Promise<{ id: string; startedAt: number } | undefined> {
+    const item = await this.#table.get(keys.sweep);
+    return item === undefined ? undefined : { id: String(item['sweep']), startedAt: Number(item['startedAt']) };
+  }
+
+  async recordSweep(id: string, startedAt: number): Promise<boolean> {
+    return (await this.#table.put({ ...keys.sweep, sweep: id, startedAt }, 'attribute_not_exists(#pk) OR #startedAt < :startedAt', { startedAt })).done;
+  }
+
+  /** A leaky bucket: `until` is the moment up to which the quota is promised away. Ten seconds' worth may be taken at once. */
+  async lease(quota: string, calls: number, perSecond: number, now: number): Promise<number> {
+    const cost = Math.ceil((calls / perSecond) * 1000);
+    const going = await this.#table.update(
+      keys.quota(quota),
+      { also: ['#until = #until + :cost'], when: '#until > :now', values: { cost, now } },
+      'new',
+    );
+    if (going.done) return Math.max(0, Number(going.before?.['until']) - now - 10_000);
+    await this.#table.update(keys.quota(quota), { set: { until: now + cost } });
+    return 0;
+  }
+}
+
+const dueKinds: readonly (readonly [string, Due['kind']])[] = [
+  ['FINDING#', 'finding'],
+  ['CHANGE#', 'change'],
+  ['BUCKET#', 'digest'],
+  ['EXEMPTIONS', 'exemption'],
+];
+
+/** What an earlier life of a finding may have left, and a new one has only if it says so. */
+const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined };
+
+function dueAttributes(dueAt: number | undefined): { dueAt: number | undefined; dueKey: string | undefined } {
+  return { dueAt, dueKey: dueAt === undefined ? undefined : 'due' };
+}
+
+function defined(item: Item): Item {
+  return Object.fromEntries(Object.entries(item).filter(([, value]) => value !== undefined));
+}
+
+function roleItem(name: string, role: string, since: number) {
+  return { function: name, role, since, asOf: since, roleKey: `${role}|${String(since).padStart(15, '0')}|${name}` };
+}
+
+/** An item without the attributes that only the table needs. */
+function bare<T>(item: Item | undefined): T {
+  const { pk: _pk, sk: _sk, kind: _kind, madeAt: _madeAt, dueKey: _dueKey, ...rest } = item ?? {};
+  return rest as T;
+}
+
+function toFinding(item: Item | undefined): Finding {
+  return bare<Finding>(item);
+}
+
+function toChange(item: Item | undefined): Change {
+  return bare<Change>(item);
+}
