@@ -87,6 +87,14 @@ export const createRole = call('CreateRole', CreateRoleCommand, {
 });
 export const putRolePolicy = call('PutRolePolicy', PutRolePolicyCommand, { resource: clones, condition: bounded });
 export const attachRolePolicy = call('AttachRolePolicy', AttachRolePolicyCommand, { resource: clones, condition: bounded });
-export const detachRolePolicy = call('DetachRolePolicy', DetachRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: gone });
-export const deleteRolePolicy = call('DeleteRolePolicy', DeleteRolePolicyCommand, { resource: clones, condition: bounded, alreadyDone: gone });
+export const detachRolePolicy = call('DetachRolePolicy', DetachRolePolicyCommand, {
+  resource: clones,
+  condition: bounded,
+  alreadyDone: gone,
+});
+export const deleteRolePolicy = call('DeleteRolePolicy', DeleteRolePolicyCommand, {
+  resource: clones,
+  condition: bounded,
+  alreadyDone: gone,
+});
 export const deleteRole = call('DeleteRole', DeleteRoleCommand, { resource: clones, alreadyDone: gone });

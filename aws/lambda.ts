@@ -19,6 +19,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection } from '../guard/call.ts';
 import { errorName } from '../guard/errors.ts';
+import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 
@@ -56,7 +57,11 @@ export const listAliases: Call<'listAliases', { readonly FunctionName: string },
 };
 
 /** Every qualifier of a function that has a URL, all pages. */
-export const listFunctionUrlConfigs: Call<'listFunctionUrlConfigs', { readonly FunctionName: string }, readonly { readonly FunctionArn?: string | undefined }[]> = {
+export const listFunctionUrlConfigs: Call<
+  'listFunctionUrlConfigs',
+  { readonly FunctionName: string },
+  readonly { readonly FunctionArn?: string | undefined }[]
+> = {
   name: 'listFunctionUrlConfigs',
   service: 'lambda',
   permissions: [{ action: 'lambda:ListFunctionUrlConfigs', resource: functions }],
@@ -92,8 +97,14 @@ export const listFunctions: Call<'listFunctions', object, readonly FunctionConfi
 };
 
 export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, { resource: functions });
-export const addPermission = call('AddPermission', AddPermissionCommand, { resource: functions, alreadyDone: ['ResourceConflictException'] });
-export const removePermission = call('RemovePermission', RemovePermissionCommand, { resource: functions, alreadyDone: ['ResourceNotFoundException'] });
+export const addPermission = call('AddPermission', AddPermissionCommand, {
+  resource: functions,
+  alreadyDone: ['ResourceConflictException'],
+});
+export const removePermission = call('RemovePermission', RemovePermissionCommand, {
+  resource: functions,
+  alreadyDone: ['ResourceNotFoundException'],
+});
 const updateConfiguration = call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, { resource: functions });
 const passedToLambda = { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } };
 
@@ -127,8 +138,8 @@ interface RoleSwitch {
 }
 
 /**
- * The undo of switchRole: only from the role that it gave, so that a role which somebody chose since stays.
- * Only roles that the operator listed as splittable can be passed.
+ * The undo of switchRole, and only that: a role that somebody chose since stays, and a role that a live version took
+ * over when it was published is not taken from under it. Only roles that the operator listed can be passed.
  */
 export const switchRoleBack = {
   ...updateConfiguration,
@@ -136,18 +147,29 @@ export const switchRoleBack = {
   permissions: [
     ...updateConfiguration.permissions,
     ...getFunctionConfiguration.permissions,
+    ...listAliases.permissions,
     { action: 'iam:PassRole', resource: '${RoleSharedSplitRoles}', condition: passedToLambda },
   ],
   run: async (connection: Connection, { from, ...input }: RoleSwitch & { readonly from: string }): Promise<void> => {
-    const { Role, RevisionId } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
-    if (Role === input.Role) return;
-    if (Role !== from) throw new RoleChosenSince(`${input.FunctionName} runs with ${Role} by now`);
-    await updateConfiguration.run(connection, { ...input, RevisionId });
+    const live = await liveConfigurations(
+      {
+        getFunctionConfiguration: (named) => getFunctionConfiguration.run(connection, named),
+        listAliases: (named) => listAliases.run(connection, named),
+      },
+      input.FunctionName,
+    );
+    const held = live?.find(({ version, configuration }) => version !== '$LATEST' && configuration.Role === from);
+    if (held !== undefined)
+      throw new RoleInUse(
+        `version ${held.version} of ${input.FunctionName}, which ${held.aliases.join(', ')} routes to, runs with ${from}`,
+      );
+    const latest = live?.[0]?.configuration;
+    if (latest?.Role === from) await updateConfiguration.run(connection, { ...input, RevisionId: latest.RevisionId });
   },
 };
 
-class RoleChosenSince extends Error {
-  override readonly name = 'RoleChosenSince';
+class RoleInUse extends Error {
+  override readonly name = 'RoleInUse';
 }
 
 /** Replaces a function's code by an archived package or an image; Lambda reads the package with the caller's rights. */
@@ -161,7 +183,9 @@ export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeC
 });
 export const updateAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
 
-async function allPages<T>(read: (marker: string | undefined) => Promise<{ items: readonly T[] | undefined; next: string | undefined }>): Promise<readonly T[]> {
+async function allPages<T>(
+  read: (marker: string | undefined) => Promise<{ items: readonly T[] | undefined; next: string | undefined }>,
+): Promise<readonly T[]> {
   const all: T[] = [];
   let marker: string | undefined;
   do {

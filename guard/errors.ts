@@ -6,7 +6,8 @@
  */
 export type ErrorKind = 'absent' | 'passing' | 'lasting';
 
-const absent = /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
+const absent =
+  /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
 
 // ResourceConflictException: Lambda refuses a change while State is Pending or LastUpdateStatus is InProgress.
 // https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
