@@ -9,6 +9,7 @@ const swc = [
 ];
 
 const shared = {
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   testEnvironment: 'node',
   transform: { '\\.[cm]?[jt]s$': swc },
   transformIgnorePatterns: ['/node_modules/(?!(@secretlint|@textlint|commander|zod)/)'],
