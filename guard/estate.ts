@@ -12,6 +12,8 @@ export interface RoleUse {
   readonly role: string;
   /** Since when the ledger knows this use, in milliseconds. */
   readonly since: number;
+  /** The function is recorded with no other role, in no live version: whoever is longest here breaks nothing elsewhere. */
+  readonly only: boolean;
 }
 
 /** Which package of a function is approved, and where it is archived. */

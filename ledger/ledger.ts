@@ -263,7 +263,8 @@ export class DynamoLedger implements Ledger {
   async longestUsers(role: string): Promise<readonly RoleUse[]> {
     const uses: RoleUse[] = [];
     for await (const item of this.#table.query({ pk: 'ROLES', prefix: `${role}|`, limit: 2, index: 'role' })) {
-      uses.push({ function: String(item['function']), role, since: Number(item['since']) });
+      const only = item['sk'] === item['function'] && item['liveRoles'] === undefined;
+      uses.push({ function: String(item['function']), role, since: Number(item['since']), only });
     }
     return uses;
   }
