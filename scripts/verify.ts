@@ -37,6 +37,7 @@ const environment: NodeJS.ProcessEnv = {
   AWS_DEFAULT_REGION: 'us-east-1',
   SAM_CLI_TELEMETRY: '0',
   __SAM_CLI_APP_DIR: join(work, 'sam'),
+  XDG_CACHE_HOME: join(work, 'cache'),
   FORCE_COLOR: '0',
 };
 
