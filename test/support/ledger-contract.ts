@@ -1,0 +1,426 @@
+import type { Change } from '../../guard/change.ts';
+import type { Baseline } from '../../guard/estate.ts';
+import type { Finding } from '../../guard/finding.ts';
+import type { Ledger } from '../../guard/ledger.ts';
+
+const base = 1_790_000_000_000;
+const minute = 60_000;
+const fn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
+const roleArn = (name: string) => `arn:aws:iam::111122223333:role/${name}`;
+
+const finding: Finding = {
+  id: '0123456789abcdef0123',
+  rule: 'function-url-open',
+  practice: 'apis',
+  severity: 'high',
+  title: 'A function URL lets anyone on the internet invoke the function',
+  summary: 'Anyone can invoke it.',
+  subject: { arn: fn('orders'), type: 'AWS::Lambda::Function', account: '111122223333', region: 'us-east-1' },
+  evidence: { authType: 'NONE' },
+  tags: {},
+  status: 'open',
+  opened: 1,
+  firstSeen: '2026-09-21T13:46:40.000Z',
+  openedAt: '2026-09-21T13:46:40.000Z',
+  asOf: base,
+  cause: 'event 1',
+  attempts: 0,
+};
+
+const change: Change = {
+  id: 'c0ffee123456',
+  finding: finding.id,
+  rule: finding.rule,
+  resource: fn('orders'),
+  account: '111122223333',
+  region: 'us-east-1',
+  steps: [{ call: 'updateFunctionUrlConfig', input: { AuthType: 'AWS_IAM' }, undo: [] }],
+  remains: [],
+  done: 0,
+  status: 'running',
+  startedAt: new Date(base).toISOString(),
+};
+
+const baseline: Baseline = {
+  function: fn('orders'),
+  state: 'approved',
+  package: { type: 'Zip', sha256: 'aaaa', archive: { bucket: 'archive', key: 'aaaa', version: '1' } },
+  approvedHashes: ['aaaa'],
+  aliases: { live: { version: '1', weights: {} } },
+  by: roleArn('pipeline'),
+  at: new Date(base).toISOString(),
+  asOf: base,
+};
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+/** What every ledger keeps to, whatever it is made of. */
+export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<Ledger>): void {
+  describe(`${name} keeps the ledger's contract`, () => {
+    let ledger: Ledger;
+    beforeEach(async () => {
+      ledger = await makeLedger();
+    });
+
+    describe('findings', () => {
+      it('opens a finding that it does not know', async () => {
+        expect(await ledger.open(finding)).toEqual({ written: 'changed', finding });
+        expect(await ledger.finding(finding.id)).toEqual(finding);
+      });
+
+      it('knows a second delivery of the same message', async () => {
+        await ledger.open(finding);
+        expect(await ledger.open(finding)).toMatchObject({ written: 'again', finding: { opened: 1 } });
+      });
+
+      it('leaves an open one as it is', async () => {
+        await ledger.open(finding);
+        const later = { ...finding, asOf: base + minute, cause: 'event 2', summary: 'seen again' };
+        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding });
+      });
+
+      it('opens one again that had ended, and counts it', async () => {
+        await ledger.open(finding);
+        await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' });
+        const later = { ...finding, asOf: base + 2, cause: 'event 3', firstSeen: '2026-09-22T00:00:00.000Z' };
+        expect(await ledger.open(later)).toMatchObject({
+          written: 'changed',
+          finding: { status: 'open', opened: 2, firstSeen: finding.firstSeen, cause: 'event 3', asOf: base + 2 },
+        });
+      });
+
+      it('does not believe a reading that is older than what it holds', async () => {
+        await ledger.open(finding);
+        await ledger.resolve(finding.id, { asOf: base + 10, cause: 'event 2' });
+        expect(await ledger.open({ ...finding, asOf: base + 5, cause: 'event 3' })).toMatchObject({
+          written: 'unchanged',
+          finding: { status: 'resolved' },
+        });
+        expect(await ledger.resolve(finding.id, { asOf: base + 5, cause: 'event 4' })).toMatchObject({ written: 'unchanged' });
+      });
+
+      it('opens what was unknown, and not the other way round', async () => {
+        await ledger.open({ ...finding, status: 'unknown' });
+        expect(await ledger.open({ ...finding, asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'changed',
+          finding: { status: 'open' },
+        });
+        expect(await ledger.open({ ...finding, status: 'unknown', asOf: base + 2, cause: 'event 3' })).toMatchObject({
+          written: 'unchanged',
+          finding: { status: 'open' },
+        });
+      });
+
+      it('does not open a failed one again: somebody has to look', async () => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status: 'failed', cause: 'change 1' });
+        expect(await ledger.open({ ...finding, asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'unchanged',
+          finding: { status: 'failed' },
+        });
+      });
+
+      it('exempts an open one, and opens it when its caller knows of no exemption any more', async () => {
+        await ledger.open(finding);
+        expect(await ledger.open({ ...finding, status: 'exempt', asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'changed',
+          finding: { status: 'exempt' },
+        });
+        expect(await ledger.open({ ...finding, status: 'exempt', asOf: base + 2, cause: 'event 3' })).toMatchObject({
+          written: 'unchanged',
+        });
+        expect(await ledger.open({ ...finding, asOf: base + 3, cause: 'event 4' })).toMatchObject({
+          written: 'changed',
+          finding: { status: 'open' },
+        });
+      });
+
+      it.each(['open', 'partial', 'failed', 'unknown'] as const)('resolves one that is %s', async (status) => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status, cause: 'change 1', dueAt: base });
+        expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'changed',
+          finding: { status: 'resolved', cause: 'event 2', asOf: base + 1 },
+        });
+        expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({ written: 'again' });
+        expect(await ledger.resolve(finding.id, { asOf: base + 2, cause: 'event 3' })).toMatchObject({ written: 'unchanged' });
+        expect(await ledger.due(base + minute)).toEqual([]);
+      });
+
+      it.each(['exempt', 'remediated', 'reverted'] as const)('does not resolve one that is %s', async (status) => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status, cause: 'change 1' });
+        expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'unchanged',
+          finding: { status },
+        });
+      });
+
+      it('does not resolve one whose change is under way', async () => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status: 'open', cause: 'change 1', fixing: change.id });
+        expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({ written: 'unchanged' });
+        await ledger.setStatus(finding.id, { status: 'open', cause: 'change 1' });
+        expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({ written: 'changed' });
+      });
+
+      it('knows nothing of a finding that was never opened', async () => {
+        expect(await ledger.finding('nobody')).toBeUndefined();
+        expect(await ledger.resolve('nobody', { asOf: base, cause: 'event 1' })).toEqual({ written: 'unchanged', finding: undefined });
+        expect(await ledger.setStatus('nobody', { status: 'failed', cause: 'change 1' })).toBeUndefined();
+      });
+
+      it('lists findings by rule and status', async () => {
+        await ledger.open(finding);
+        await ledger.open({ ...finding, id: 'other', rule: 'role-shared', status: 'unknown' });
+        expect((await all(ledger.findings({}))).map(({ id }) => id).sort()).toEqual([finding.id, 'other'].sort());
+        expect(await all(ledger.findings({ rule: 'role-shared', status: 'open' }))).toEqual([]);
+        expect(await all(ledger.findings({ status: 'open' }))).toEqual([finding]);
+      });
+
+      it('keeps what a status change leaves out, but for the time that was due and the change under way', async () => {
+        await ledger.open({ ...finding, dueAt: base + minute });
+        await ledger.setStatus(finding.id, {
+          status: 'open',
+          cause: 'change 1',
+          change: change.id,
+          attempts: 1,
+          fixing: change.id,
+          dueAt: base,
+        });
+        expect(await ledger.finding(finding.id)).toMatchObject({ change: change.id, attempts: 1, fixing: change.id, dueAt: base });
+        expect(await ledger.setStatus(finding.id, { status: 'remediated', cause: 'change 2' })).toEqual({
+          ...finding,
+          status: 'remediated',
+          cause: 'change 2',
+          change: change.id,
+          attempts: 1,
+        });
+      });
+    });
+
+    describe('changes', () => {
+      it('journals a change once', async () => {
+        expect(await ledger.begin(change)).toMatchObject(change);
+        expect(await ledger.begin({ ...change, startedAt: new Date(base + minute).toISOString() })).toMatchObject(change);
+        expect(await all(ledger.changes())).toHaveLength(1);
+        expect(await ledger.change('nobody')).toBeUndefined();
+      });
+
+      it('keeps how far it came', async () => {
+        await ledger.begin(change);
+        await ledger.progress(change.id, { done: 1, status: 'waiting', dueAt: base + minute });
+        expect(await ledger.change(change.id)).toMatchObject({ done: 1, status: 'waiting', dueAt: base + minute });
+        await ledger.progress(change.id, { status: 'done' });
+        expect(await ledger.change(change.id)).toMatchObject({ done: 1, status: 'done' });
+        expect(await ledger.due(base + 60 * minute)).toEqual([]);
+      });
+
+      it('sends a change on again whose remediator was killed', async () => {
+        await ledger.begin(change);
+        expect(await ledger.due(base + minute)).toEqual([]);
+        expect(await ledger.due(base + 60 * minute)).toMatchObject([{ kind: 'change', id: change.id, rule: change.rule }]);
+      });
+    });
+
+    it('gives a lock to one holder at a time', async () => {
+      expect(await ledger.lock('arn', 'one', base, minute)).toBe(true);
+      expect(await ledger.lock('arn', 'one', base, minute)).toBe(true);
+      expect(await ledger.lock('arn', 'two', base, minute)).toBe(false);
+      await ledger.unlock('arn', 'two');
+      expect(await ledger.lock('arn', 'two', base, minute)).toBe(false);
+      expect(await ledger.lock('arn', 'two', base + 2 * minute, minute)).toBe(true);
+      await ledger.unlock('arn', 'two');
+      expect(await ledger.lock('arn', 'one', base + 2 * minute, minute)).toBe(true);
+    });
+
+    it('keeps switches until they are taken back', async () => {
+      expect(await ledger.switches()).toEqual({ paused: false, modes: {} });
+      await ledger.setSwitch('paused', 'yes', 'operator');
+      await ledger.setSwitch('mode:role-shared', 'alert', 'operator');
+      expect(await ledger.switches()).toEqual({ paused: true, modes: { 'role-shared': 'alert' } });
+      await ledger.setSwitch('paused', undefined, 'operator');
+      expect(await ledger.switches()).toEqual({ paused: false, modes: { 'role-shared': 'alert' } });
+    });
+
+    it('finds an exemption by rule, ARN glob and time', async () => {
+      const exemption = {
+        id: 'e1',
+        rule: 'role-shared',
+        resource: fn('order*'),
+        reason: 'migration',
+        owner: 'shop',
+        expires: base + minute,
+        by: 'operator',
+      };
+      await ledger.addExemption(exemption);
+      expect(await ledger.exemption('role-shared', fn('orders'), base)).toMatchObject(exemption);
+      expect(await ledger.exemption('role-shared', fn('stock'), base)).toBeUndefined();
+      expect(await ledger.exemption('function-url-open', fn('orders'), base)).toBeUndefined();
+      expect(await ledger.exemption('role-shared', fn('orders'), base + minute)).toBeUndefined();
+      expect(await ledger.due(base + minute)).toEqual([{ kind: 'exemption', id: 'e1', rule: 'role-shared', dueAt: base + minute }]);
+      await ledger.removeExemption('e1');
+      expect(await all(ledger.exemptions())).toEqual([]);
+    });
+
+    it('lets one tick send on what is due', async () => {
+      await ledger.open({ ...finding, dueAt: base + minute });
+      expect(await ledger.due(base)).toEqual([]);
+      const [due] = await ledger.due(base + minute);
+      if (due === undefined) throw new Error('nothing is due');
+      expect(due).toEqual({ kind: 'finding', id: finding.id, rule: finding.rule, dueAt: base + minute });
+      expect(await ledger.postpone(due, base + 2 * minute)).toBe(true);
+      expect(await ledger.postpone(due, base + 2 * minute)).toBe(false);
+      expect(await ledger.due(base + minute)).toEqual([]);
+      expect(await ledger.postpone({ ...due, dueAt: base + 2 * minute }, undefined)).toBe(true);
+      expect(await ledger.due(base + 9 * minute)).toEqual([]);
+    });
+
+    it('counts an alert once, and knows when it was sent', async () => {
+      expect(await ledger.announce('a', 'minute', base)).toEqual({ count: 1, sent: false });
+      expect(await ledger.announce('a', 'minute', base)).toEqual({ count: 1, sent: false });
+      expect(await ledger.announce('b', 'minute', base)).toEqual({ count: 2, sent: false });
+      await ledger.markSent('a');
+      expect(await ledger.announce('a', 'minute', base)).toMatchObject({ sent: true });
+      expect(await ledger.announce('c', 'another minute', base)).toEqual({ count: 1, sent: false });
+    });
+
+    it('holds alerts back for a digest', async () => {
+      await ledger.hold('minute', 'a', { title: 'one' }, base + minute);
+      await ledger.hold('minute', 'b', { title: 'two' }, base + 2 * minute);
+      await ledger.hold('minute', 'b', { title: 'two' }, base + 2 * minute);
+      expect(await ledger.due(base + minute)).toEqual([]);
+      expect(await ledger.due(base + 2 * minute)).toMatchObject([{ kind: 'digest', id: 'minute', dueAt: base + 2 * minute }]);
+      expect(await all(ledger.held('minute'))).toEqual([
+        { key: 'a', alert: { title: 'one' } },
+        { key: 'b', alert: { title: 'two' } },
+      ]);
+      await ledger.release('minute');
+      expect(await all(ledger.held('minute'))).toEqual([]);
+      expect(await ledger.due(base + 9 * minute)).toEqual([]);
+    });
+
+    describe('roles', () => {
+      const record = (name: string, asOf: number, role: string, ...liveRoles: string[]) =>
+        ledger.recordRoles({ function: fn(name), asOf, role: roleArn(role), liveRoles: liveRoles.map(roleArn) });
+      const users = async (role: string) => (await ledger.longestUsers(roleArn(role))).map(({ function: name }) => name.split(':').at(-1));
+
+      it('knows the two functions that use a role longest', async () => {
+        await record('c', base + 2, 'shared');
+        await record('b', base + 1, 'shared');
+        await record('a', base + 1, 'shared');
+        expect(await users('shared')).toEqual(['a', 'b']);
+        expect(await users('nobody')).toEqual([]);
+      });
+
+      it('keeps since when a role is used, whatever else changes', async () => {
+        await record('a', base, 'shared');
+        await record('b', base + 1, 'shared');
+        expect(await record('a', base + 5, 'shared')).toEqual({ left: [], stale: false });
+        expect(await users('shared')).toEqual(['a', 'b']);
+        expect(await ledger.longestUsers(roleArn('shared'))).toMatchObject([{ since: base, only: true }, { since: base + 1 }]);
+      });
+
+      it('tells which roles a function has left', async () => {
+        await record('a', base, 'old', 'older');
+        expect(await record('a', base + 1, 'new', 'old')).toEqual({ left: [roleArn('older')], stale: false });
+        expect(await users('old')).toEqual(['a']);
+        expect(await users('older')).toEqual([]);
+        expect(await record('a', base + 2, 'new')).toEqual({ left: [roleArn('old')], stale: false });
+        expect(await users('old')).toEqual([]);
+      });
+
+      it('does not let an older observation overwrite a newer one', async () => {
+        await record('a', base + 9, 'new');
+        expect(await record('a', base, 'old')).toEqual({ left: [], stale: true });
+        expect(await users('old')).toEqual([]);
+        expect(await ledger.forgetRoles(fn('a'), base)).toEqual({ left: [] });
+        expect(await users('new')).toEqual(['a']);
+      });
+
+      it('forgets a function', async () => {
+        await record('a', base, 'new', 'old');
+        expect((await ledger.forgetRoles(fn('a'), base + 1)).left.toSorted()).toEqual([roleArn('new'), roleArn('old')]);
+        expect(await users('new')).toEqual([]);
+        expect(await users('old')).toEqual([]);
+        expect(await ledger.forgetRoles(fn('a'), base + 1)).toEqual({ left: [] });
+      });
+    });
+
+    describe('network', () => {
+      const record = (name: string, asOf: number, groups: string[], subnets: string[] = []) =>
+        ledger.recordNetwork({ function: fn(name), asOf, groups, subnets });
+
+      it('knows the functions in a group or subnet', async () => {
+        await record('b', base, ['sg-1', 'sg-2'], ['subnet-1']);
+        await record('a', base, ['sg-1']);
+        expect(await ledger.functionsIn('sg-1')).toEqual([fn('a'), fn('b')]);
+        expect(await ledger.functionsIn('subnet-1')).toEqual([fn('b')]);
+        expect(await ledger.functionsIn('sg-3')).toEqual([]);
+      });
+
+      it('names at most ten functions', async () => {
+        for (let index = 0; index < 12; index += 1) await record(`f${index}`, base, ['sg-1']);
+        expect(await ledger.functionsIn('sg-1')).toHaveLength(10);
+      });
+
+      it('tells what a function has left', async () => {
+        await record('a', base, ['sg-1'], ['subnet-1']);
+        expect(await record('a', base + 1, ['sg-2'], ['subnet-1'])).toEqual({ left: ['sg-1'], stale: false });
+        expect(await ledger.functionsIn('sg-1')).toEqual([]);
+        expect(await record('a', base + 2, ['sg-2'], ['subnet-1'])).toEqual({ left: [], stale: false });
+      });
+
+      it('does not let an older observation overwrite a newer one', async () => {
+        await record('a', base + 9, ['sg-2']);
+        expect(await record('a', base, ['sg-1'])).toEqual({ left: [], stale: true });
+        expect(await ledger.forgetNetwork(fn('a'), base)).toEqual({ left: [] });
+        expect(await ledger.functionsIn('sg-2')).toEqual([fn('a')]);
+      });
+
+      it('forgets a function', async () => {
+        await record('a', base, ['sg-1'], ['subnet-1']);
+        expect((await ledger.forgetNetwork(fn('a'), base + 1)).left.toSorted()).toEqual(['sg-1', 'subnet-1']);
+        expect(await ledger.functionsIn('sg-1')).toEqual([]);
+        expect(await ledger.forgetNetwork(fn('a'), base + 1)).toEqual({ left: [] });
+      });
+    });
+
+    it('keeps the newest baseline of a function', async () => {
+      expect(await ledger.baseline(fn('orders'))).toBeUndefined();
+      await ledger.recordBaseline(baseline);
+      await ledger.recordBaseline({ ...baseline, state: 'observed', asOf: base - 1 });
+      expect(await ledger.baseline(fn('orders'))).toEqual(baseline);
+      await ledger.recordBaseline({ ...baseline, state: 'observed', asOf: base + 1 });
+      expect(await ledger.baseline(fn('orders'))).toMatchObject({ state: 'observed' });
+    });
+
+    it('lists every function that it has recorded, once', async () => {
+      await ledger.recordRoles({ function: fn('a'), asOf: base, role: roleArn('r'), liveRoles: [roleArn('s')] });
+      await ledger.recordNetwork({ function: fn('a'), asOf: base, groups: ['sg-1'], subnets: [] });
+      await ledger.recordNetwork({ function: fn('b'), asOf: base, groups: ['sg-1'], subnets: [] });
+      await ledger.recordBaseline({ ...baseline, function: fn('c') });
+      expect((await all(ledger.functionsRecorded())).toSorted()).toEqual([fn('a'), fn('b'), fn('c')]);
+    });
+
+    it('knows the latest sweep', async () => {
+      expect(await ledger.lastSweep()).toBeUndefined();
+      expect(await ledger.recordSweep('s1', base)).toBe(true);
+      expect(await ledger.recordSweep('s0', base - 1)).toBe(false);
+      expect(await ledger.lastSweep()).toEqual({ id: 's1', startedAt: base });
+    });
+
+    it('leases a quota, and makes those wait who come too many', async () => {
+      expect(await ledger.lease('lambda', 5, 5, base)).toBe(0);
+      let wait = 0;
+      for (let index = 0; index < 20; index += 1) wait = await ledger.lease('lambda', 5, 5, base);
+      expect(wait).toBeGreaterThan(5_000);
+      expect(await ledger.lease('lambda', 5, 5, base + 10 * minute)).toBe(0);
+      expect(await ledger.lease('apigateway', 3, 3, base)).toBe(0);
+    });
+  });
+}

@@ -1,0 +1,325 @@
+import { matchesGlob } from '../../guard/arn.ts';
+import type { Change } from '../../guard/change.ts';
+import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
+import type { Finding, Status } from '../../guard/finding.ts';
+import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
+import type { Mode } from '../../guard/mode.ts';
+
+const abandonedAfter = 15 * 60_000;
+
+type Progress = Parameters<Ledger['progress']>[1];
+
+/** The ledger in memory, held to the same contract as the one in DynamoDB. */
+export class MemoryLedger implements Ledger {
+  /** The names of the methods that were called, in order. */
+  readonly calls: string[] = [];
+  readonly #findings = new Map<string, Finding>();
+  readonly #changes = new Map<string, Change>();
+  readonly #locks = new Map<string, { readonly holder: string; readonly until: number }>();
+  readonly #switches = new Map<string, string>();
+  readonly #exemptions = new Map<string, { readonly exemption: Exemption; dueAt: number | undefined }>();
+  readonly #alerts = new Map<string, { sent: boolean }>();
+  readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
+  readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
+  readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
+  readonly #baselines = new Map<string, Baseline>();
+  readonly #quotas = new Map<string, number>();
+  #sweep: { readonly id: string; readonly startedAt: number } | undefined;
+
+  async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
+    this.calls.push('open');
+    const present = this.#findings.get(finding.id);
+    if (present === undefined) return { written: 'changed', finding: this.#keep({ ...finding, opened: 1, attempts: 0 }) };
+    const ended: readonly Status[] = ['remediated', 'resolved', 'reverted', 'exempt', 'unknown'];
+    const opens = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
+    if (present.asOf <= finding.asOf && present.status !== finding.status && opens) {
+      const { opened, attempts, firstSeen, change } = present;
+      const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...(change === undefined ? {} : { change }) };
+      return { written: 'changed', finding: this.#keep(again) };
+    }
+    return {
+      written: present.cause === finding.cause && present.status === finding.status ? 'again' : 'unchanged',
+      finding: copy(present),
+    };
+  }
+
+  async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
+    this.calls.push('resolve');
+    const present = this.#findings.get(id);
+    if (present === undefined) return { written: 'unchanged', finding: undefined };
+    const going: readonly Status[] = ['open', 'partial', 'failed', 'unknown'];
+    if (going.includes(present.status) && present.fixing === undefined && present.asOf <= asOf) {
+      const { dueAt: _, ...rest } = present;
+      return { written: 'changed', finding: this.#keep({ ...rest, status: 'resolved', cause, asOf }) };
+    }
+    return { written: present.cause === cause && present.status === 'resolved' ? 'again' : 'unchanged', finding: copy(present) };
+  }
+
+  async finding(id: string): Promise<Finding | undefined> {
+    this.calls.push('finding');
+    return copy(this.#findings.get(id));
+  }
+
+  async *findings({ rule, status }: { rule?: string; status?: Status }): AsyncGenerator<Finding> {
+    this.calls.push('findings');
+    for (const finding of [...this.#findings.values()]) {
+      if ((rule === undefined || finding.rule === rule) && (status === undefined || finding.status === status)) yield copy(finding);
+    }
+  }
+
+  async setStatus(id: string, to: StatusChange): Promise<Finding | undefined> {
+    this.calls.push('setStatus');
+    const present = this.#findings.get(id);
+    if (present === undefined) return undefined;
+    const { dueAt: _due, fixing: _fixing, ...rest } = present;
+    return this.#keep({ ...rest, ...defined(to) });
+  }
+
+  async begin(change: Change): Promise<Change> {
+    this.calls.push('begin');
+    const present = this.#changes.get(change.id);
+    if (present !== undefined) return copy(present);
+    this.#changes.set(change.id, copy({ ...change, dueAt: Date.parse(change.startedAt) + abandonedAfter }));
+    return copy(change);
+  }
+
+  async progress(id: string, to: Progress): Promise<void> {
+    this.calls.push('progress');
+    const present = this.#changes.get(id);
+    if (present === undefined) return;
+    const { dueAt, ...rest } = present;
+    const due = to.dueAt ?? (to.status === 'running' ? dueAt : undefined);
+    this.#changes.set(id, { ...rest, ...defined(to), ...(due === undefined ? {} : { dueAt: due }) });
+  }
+
+  async change(id: string): Promise<Change | undefined> {
+    this.calls.push('change');
+    return copy(this.#changes.get(id));
+  }
+
+  async *changes(): AsyncGenerator<Change> {
+    this.calls.push('changes');
+    for (const change of [...this.#changes.values()]) yield copy(change);
+  }
+
+  async lock(resource: string, holder: string, now: number, milliseconds: number): Promise<boolean> {
+    this.calls.push('lock');
+    const held = this.#locks.get(resource);
+    if (held !== undefined && held.holder !== holder && held.until >= now) return false;
+    this.#locks.set(resource, { holder, until: now + milliseconds });
+    return true;
+  }
+
+  async unlock(resource: string, holder: string): Promise<void> {
+    this.calls.push('unlock');
+    if (this.#locks.get(resource)?.holder === holder) this.#locks.delete(resource);
+  }
+
+  async switches(): Promise<Switches> {
+    this.calls.push('switches');
+    const modes = [...this.#switches]
+      .filter(([name]) => name.startsWith('mode:'))
+      .map(([name, mode]) => [name.slice('mode:'.length), mode as Mode]);
+    return { paused: this.#switches.has('paused'), modes: Object.fromEntries(modes) };
+  }
+
+  async setSwitch(name: 'paused' | `mode:${string}`, value: string | undefined, _by: string): Promise<void> {
+    this.calls.push('setSwitch');
+    if (value === undefined) this.#switches.delete(name);
+    else this.#switches.set(name, value);
+  }
+
+  async exemption(rule: string, resourceArn: string, now: number): Promise<Exemption | undefined> {
+    this.calls.push('exemption');
+    const all = [...this.#exemptions.values()].map(({ exemption }) => exemption);
+    return copy(
+      all.find((exemption) => exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource)),
+    );
+  }
+
+  async addExemption(exemption: Exemption): Promise<void> {
+    this.calls.push('addExemption');
+    this.#exemptions.set(exemption.id, { exemption: copy(exemption), dueAt: exemption.expires });
+  }
+
+  async *exemptions(): AsyncGenerator<Exemption> {
+    this.calls.push('exemptions');
+    for (const { exemption } of [...this.#exemptions.values()]) yield copy(exemption);
+  }
+
+  async removeExemption(id: string): Promise<void> {
+    this.calls.push('removeExemption');
+    this.#exemptions.delete(id);
+  }
+
+  async due(now: number): Promise<readonly Due[]> {
+    this.calls.push('due');
+    const items: readonly (Omit<Due, 'dueAt'> & { readonly dueAt: number | undefined })[] = [
+      ...[...this.#findings.values()].map(({ id, rule, dueAt }) => ({ kind: 'finding' as const, id, rule, dueAt })),
+      ...[...this.#changes.values()].map(({ id, rule, dueAt }) => ({ kind: 'change' as const, id, rule, dueAt })),
+      ...[...this.#exemptions.values()].map(({ exemption: { id, rule }, dueAt }) => ({ kind: 'exemption' as const, id, rule, dueAt })),
+      ...[...this.#buckets].map(([id, { dueAt }]) => ({ kind: 'digest' as const, id, rule: '', dueAt })),
+    ];
+    return items
+      .flatMap(({ dueAt, ...item }) => (dueAt === undefined || dueAt > now ? [] : [{ ...item, dueAt }]))
+      .toSorted((a, b) => a.dueAt - b.dueAt);
+  }
+
+  async postpone({ kind, id, dueAt }: Due, until: number | undefined): Promise<boolean> {
+    this.calls.push('postpone');
+    const holders = { finding: this.#findings, change: this.#changes, exemption: this.#exemptions, digest: this.#buckets };
+    const holder: Map<string, { readonly dueAt?: number | undefined }> = holders[kind];
+    const item = holder.get(id);
+    if (item === undefined || item.dueAt !== dueAt) return false;
+    const { dueAt: _, ...rest } = item;
+    holder.set(id, until === undefined ? rest : { ...rest, dueAt: until });
+    return true;
+  }
+
+  async announce(key: string, bucket: string, _expires: number): Promise<{ count: number; sent: boolean }> {
+    this.calls.push('announce');
+    const present = this.#alerts.get(key);
+    if (present?.sent === true) return { count: 0, sent: true };
+    const counted = this.#bucket(bucket);
+    if (present === undefined) {
+      this.#alerts.set(key, { sent: false });
+      counted.count += 1;
+    }
+    return { count: counted.count, sent: false };
+  }
+
+  async markSent(key: string): Promise<void> {
+    this.calls.push('markSent');
+    this.#alerts.set(key, { sent: true });
+  }
+
+  async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {
+    this.calls.push('hold');
+    const item = this.#bucket(bucket);
+    item.held.set(key, copy(alert));
+    item.dueAt = dueAt;
+  }
+
+  async *held(bucket: string): AsyncGenerator<{ key: string; alert: unknown }> {
+    this.calls.push('held');
+    for (const [key, alert] of [...this.#bucket(bucket).held]) yield { key, alert: copy(alert) };
+  }
+
+  async release(bucket: string): Promise<void> {
+    this.calls.push('release');
+    const item = this.#bucket(bucket);
+    item.held.clear();
+    item.dueAt = undefined;
+  }
+
+  async recordRoles(
+    record: FunctionRecord & { role: string; liveRoles: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }> {
+    this.calls.push('recordRoles');
+    const present = this.#roles.get(record.function);
+    if (present !== undefined && present.asOf > record.asOf) return { left: [], stale: true };
+    const roles = new Set([record.role, ...record.liveRoles]);
+    const uses = new Map([...roles].map((role) => [role, present?.uses.get(role) ?? record.asOf]));
+    this.#roles.set(record.function, { asOf: record.asOf, uses });
+    return { left: [...(present?.uses.keys() ?? [])].filter((role) => !roles.has(role)), stale: false };
+  }
+
+  async longestUsers(role: string): Promise<readonly RoleUse[]> {
+    this.calls.push('longestUsers');
+    const all = [...this.#roles].flatMap(([name, { uses }]) => {
+      const since = uses.get(role);
+      return since === undefined ? [] : [{ function: name, role, since, only: uses.size === 1 }];
+    });
+    return all.toSorted((a, b) => a.since - b.since || (a.function < b.function ? -1 : 1)).slice(0, 2);
+  }
+
+  async forgetRoles(functionArn: string, asOf: number): Promise<{ left: readonly string[] }> {
+    this.calls.push('forgetRoles');
+    const present = this.#roles.get(functionArn);
+    if (present !== undefined && present.asOf > asOf) return { left: [] };
+    this.#roles.set(functionArn, { asOf, uses: new Map() });
+    return { left: [...(present?.uses.keys() ?? [])] };
+  }
+
+  async recordNetwork(
+    record: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }> {
+    this.calls.push('recordNetwork');
+    const present = this.#networks.get(record.function);
+    if (present !== undefined && present.asOf > record.asOf) return { left: [], stale: true };
+    const places = [...new Set([...record.groups, ...record.subnets])].sort();
+    this.#networks.set(record.function, { asOf: record.asOf, places });
+    return { left: (present?.places ?? []).filter((place) => !places.includes(place)), stale: false };
+  }
+
+  async forgetNetwork(functionArn: string, asOf: number): Promise<{ left: readonly string[] }> {
+    this.calls.push('forgetNetwork');
+    const present = this.#networks.get(functionArn);
+    if (present === undefined || present.asOf > asOf) return { left: [] };
+    this.#networks.delete(functionArn);
+    return { left: present.places };
+  }
+
+  async functionsIn(groupOrSubnet: string): Promise<readonly string[]> {
+    this.calls.push('functionsIn');
+    const all = [...this.#networks].flatMap(([name, { places }]) => (places.includes(groupOrSubnet) ? [name] : []));
+    return all.sort().slice(0, 10);
+  }
+
+  async baseline(functionArn: string): Promise<Baseline | undefined> {
+    this.calls.push('baseline');
+    return copy(this.#baselines.get(functionArn));
+  }
+
+  async recordBaseline(baseline: Baseline): Promise<void> {
+    this.calls.push('recordBaseline');
+    const present = this.#baselines.get(baseline.function);
+    if (present === undefined || present.asOf <= baseline.asOf) this.#baselines.set(baseline.function, copy(baseline));
+  }
+
+  async *functionsRecorded(): AsyncGenerator<string> {
+    this.calls.push('functionsRecorded');
+    const recorded = [...this.#roles].flatMap(([name, { uses }]) => (uses.size === 0 ? [] : [name]));
+    yield* new Set([...recorded, ...this.#networks.keys(), ...this.#baselines.keys()]);
+  }
+
+  async lastSweep(): Promise<{ id: string; startedAt: number } | undefined> {
+    this.calls.push('lastSweep');
+    return this.#sweep;
+  }
+
+  async recordSweep(id: string, startedAt: number): Promise<boolean> {
+    this.calls.push('recordSweep');
+    if (this.#sweep !== undefined && this.#sweep.startedAt >= startedAt) return false;
+    this.#sweep = { id, startedAt };
+    return true;
+  }
+
+  async lease(quota: string, calls: number, perSecond: number, now: number): Promise<number> {
+    this.calls.push('lease');
+    const until = Math.max(this.#quotas.get(quota) ?? 0, now) + Math.ceil((calls / perSecond) * 1000);
+    const fresh = (this.#quotas.get(quota) ?? 0) <= now;
+    this.#quotas.set(quota, until);
+    return fresh ? 0 : Math.max(0, until - now - 10_000);
+  }
+
+  #keep(finding: Finding): Finding {
+    this.#findings.set(finding.id, copy(finding));
+    return copy(finding);
+  }
+
+  #bucket(id: string) {
+    const item = this.#buckets.get(id) ?? { count: 0, held: new Map<string, unknown>(), dueAt: undefined };
+    this.#buckets.set(id, item);
+    return item;
+  }
+}
+
+/** Data of its own, without the members that hold nothing: a table keeps none either. */
+function copy<T>(value: T): T {
+  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+}
+
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}

@@ -1,0 +1,315 @@
+import type {
+  AuthorizeSecurityGroupIngressCommandInput,
+  Filter,
+  IpPermission,
+  ModifySecurityGroupRulesCommandInput,
+  NetworkInterface,
+  PrefixListEntry,
+  RevokeSecurityGroupIngressCommandInput,
+  SecurityGroupRule,
+  Tag,
+} from '@aws-sdk/client-ec2';
+import { awsError, page, type Service, type Surroundings } from './service.ts';
+
+interface SecurityGroup {
+  readonly GroupId: string;
+  readonly GroupName: string;
+  readonly Description: string;
+  readonly VpcId: string;
+  Tags: Tag[];
+  rules: SecurityGroupRule[];
+}
+
+interface PrefixList {
+  readonly PrefixListId: string;
+  readonly PrefixListName: string;
+  readonly OwnerId: string;
+  Entries: PrefixListEntry[];
+}
+
+type Group = { readonly GroupId?: string | undefined; readonly GroupName?: string | undefined };
+type Rules = Group &
+  Pick<AuthorizeSecurityGroupIngressCommandInput, 'IpPermissions' | 'IpProtocol' | 'FromPort' | 'ToPort' | 'CidrIp' | 'TagSpecifications'>;
+
+interface Tokens {
+  readonly NextToken?: string | undefined;
+  readonly MaxResults?: number | undefined;
+}
+
+/** EC2's network, as far as the guard and its tests use it. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Operations.html */
+export class Ec2Service implements Service {
+  readonly #world: Surroundings;
+  readonly #groups = new Map<string, SecurityGroup>();
+  readonly #interfaces = new Map<string, NetworkInterface>();
+  readonly #prefixLists = new Map<string, PrefixList>();
+
+  constructor(world: Surroundings) {
+    this.#world = world;
+  }
+
+  /** `GroupId` may be given, so that a table can name it. */
+  createSecurityGroup(input: {
+    GroupId?: string;
+    GroupName: string;
+    Description?: string;
+    VpcId?: string;
+    Tags?: Record<string, string>;
+  }): { GroupId: string } {
+    const { GroupName, Description = GroupName, VpcId = 'vpc-0a1b2c3d4e5f60718', GroupId = this.#world.id('sg') } = input;
+    if ([...this.#groups.values()].some((group) => group.GroupName === GroupName && group.VpcId === VpcId)) {
+      throw awsError('InvalidGroup.Duplicate', `The security group '${GroupName}' already exists for VPC '${VpcId}'`);
+    }
+    const group: SecurityGroup = { GroupId, GroupName, Description, VpcId, Tags: tagsOf(input.Tags), rules: [] };
+    this.#groups.set(GroupId, group);
+    const everywhere = { IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] };
+    group.rules.push(...this.#rulesFrom(group, { IpPermissions: [everywhere] }, true));
+    return { GroupId };
+  }
+
+  deleteSecurityGroup(input: Group): object {
+    const { GroupId } = this.#group(input);
+    if ([...this.#interfaces.values()].some(({ Groups = [] }) => Groups.some((group) => group.GroupId === GroupId))) {
+      throw awsError('DependencyViolation', `resource ${GroupId} has a dependent object`);
+    }
+    this.#groups.delete(GroupId);
+    return { Return: true, GroupId };
+  }
+
+  describeSecurityGroups({
+    GroupIds,
+    GroupNames,
+    Filters,
+    NextToken,
+    MaxResults = 1000,
+  }: Tokens & { GroupIds?: string[] | undefined; GroupNames?: string[] | undefined; Filters?: Filter[] | undefined } = {}): object {
+    for (const GroupId of GroupIds ?? []) this.#group({ GroupId });
+    for (const GroupName of GroupNames ?? []) this.#group({ GroupName });
+    const groups = [...this.#groups.values()].filter(
+      (group) =>
+        (GroupIds?.includes(group.GroupId) ?? true) &&
+        (GroupNames?.includes(group.GroupName) ?? true) &&
+        matches(Filters, {
+          'group-id': [group.GroupId],
+          'group-name': [group.GroupName],
+          'vpc-id': [group.VpcId],
+          'ip-permission.prefix-list-id': group.rules.flatMap(({ IsEgress, PrefixListId }) =>
+            IsEgress === true || PrefixListId === undefined ? [] : [PrefixListId],
+          ),
+        }),
+    );
+    const { items, next } = page(groups, NextToken, MaxResults);
+    const SecurityGroups = items.map(({ rules, ...group }) => ({
+      ...group,
+      OwnerId: this.#world.account,
+      IpPermissions: permissionsOf(rules.filter(({ IsEgress }) => IsEgress === false)),
+      IpPermissionsEgress: permissionsOf(rules.filter(({ IsEgress }) => IsEgress === true)),
+    }));
+    return { SecurityGroups, NextToken: next };
+  }
+
+  /** One rule for each range, as AWS keeps them; a filter on a group that is not there finds nothing. */
+  describeSecurityGroupRules({
+    SecurityGroupRuleIds,
+    Filters,
+    NextToken,
+    MaxResults = 1000,
+  }: Tokens & { SecurityGroupRuleIds?: string[] | undefined; Filters?: Filter[] | undefined } = {}): object {
+    const all = [...this.#groups.values()].flatMap(({ rules }) => rules);
+    for (const id of SecurityGroupRuleIds ?? []) if (!all.some(({ SecurityGroupRuleId }) => SecurityGroupRuleId === id)) throw noRule(id);
+    const found = all.filter(
+      ({ SecurityGroupRuleId = '', GroupId = '' }) =>
+        (SecurityGroupRuleIds?.includes(SecurityGroupRuleId) ?? true) &&
+        matches(Filters, { 'group-id': [GroupId], 'security-group-rule-id': [SecurityGroupRuleId] }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    return { SecurityGroupRules: items, NextToken: next };
+  }
+
+  authorizeSecurityGroupIngress(input: AuthorizeSecurityGroupIngressCommandInput): object {
+    const group = this.#group(input);
+    const rules = this.#rulesFrom(group, input, false);
+    for (const rule of rules) {
+      if (group.rules.some((existing) => sameRule(existing, rule))) {
+        throw awsError('InvalidPermission.Duplicate', `the specified rule "peer: ${rangeOf(rule)}" already exists`);
+      }
+    }
+    group.rules.push(...rules);
+    this.#world.tick();
+    return { Return: true, SecurityGroupRules: rules };
+  }
+
+  revokeSecurityGroupIngress(input: RevokeSecurityGroupIngressCommandInput): object {
+    const group = this.#group(input);
+    const ids = input.SecurityGroupRuleIds;
+    for (const id of ids ?? []) if (!group.rules.some(({ SecurityGroupRuleId }) => SecurityGroupRuleId === id)) throw noRule(id);
+    const unwanted =
+      ids === undefined
+        ? this.#rulesFrom(group, input, false).map((rule) => group.rules.find((existing) => sameRule(existing, rule)))
+        : group.rules.filter(({ SecurityGroupRuleId = '' }) => ids.includes(SecurityGroupRuleId));
+    if (unwanted.includes(undefined))
+      throw awsError('InvalidPermission.NotFound', 'The specified rule does not exist in this security group.');
+    group.rules = group.rules.filter((rule) => !unwanted.includes(rule));
+    this.#world.tick();
+    return { Return: true };
+  }
+
+  modifySecurityGroupRules(input: ModifySecurityGroupRulesCommandInput): object {
+    const group = this.#group(input);
+    for (const { SecurityGroupRuleId = '', SecurityGroupRule: wanted = {} } of input.SecurityGroupRules ?? []) {
+      const index = group.rules.findIndex((rule) => rule.SecurityGroupRuleId === SecurityGroupRuleId);
+      const { Tags, IsEgress, GroupOwnerId } = group.rules[index] ?? {};
+      if (index < 0) throw noRule(SecurityGroupRuleId);
+      group.rules[index] = { SecurityGroupRuleId, GroupId: group.GroupId, GroupOwnerId, IsEgress, Tags, ...wanted };
+    }
+    this.#world.tick();
+    return { Return: true };
+  }
+
+  /** A network interface in some groups; `InterfaceType` tells whose it is (`lambda`, `interface`, `network_load_balancer` …). */
+  createNetworkInterface({
+    Groups,
+    InterfaceType = 'interface',
+    ...settings
+  }: Omit<Partial<NetworkInterface>, 'Groups'> & { Groups: string[] }): { NetworkInterface: NetworkInterface } {
+    const NetworkInterface: NetworkInterface = {
+      NetworkInterfaceId: this.#world.id('eni'),
+      InterfaceType,
+      Description: InterfaceType === 'lambda' ? 'AWS Lambda VPC ENI' : '',
+      Status: 'in-use',
+      ...settings,
+      Groups: Groups.map((GroupId) => ({ GroupId, GroupName: this.#group({ GroupId }).GroupName })),
+    };
+    this.#interfaces.set(NetworkInterface.NetworkInterfaceId ?? '', NetworkInterface);
+    return { NetworkInterface };
+  }
+
+  describeNetworkInterfaces({ Filters, NextToken, MaxResults = 1000 }: Tokens & { Filters?: Filter[] | undefined } = {}): object {
+    const found = [...this.#interfaces.values()].filter(({ Groups = [], SubnetId = '', InterfaceType = '' }) =>
+      matches(Filters, {
+        'group-id': Groups.map(({ GroupId = '' }) => GroupId),
+        'subnet-id': [SubnetId],
+        'interface-type': [InterfaceType],
+      }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    return { NetworkInterfaces: items, NextToken: next };
+  }
+
+  /** `OwnerId: 'AWS'` makes one that AWS manages. */
+  createManagedPrefixList(input: { PrefixListId?: string; PrefixListName: string; OwnerId?: string; Entries: string[] }): {
+    PrefixListId: string;
+  } {
+    const { PrefixListId = this.#world.id('pl'), PrefixListName, OwnerId = this.#world.account, Entries } = input;
+    this.#prefixLists.set(PrefixListId, { PrefixListId, PrefixListName, OwnerId, Entries: Entries.map((Cidr) => ({ Cidr })) });
+    return { PrefixListId };
+  }
+
+  getManagedPrefixListEntries({ PrefixListId = '', NextToken, MaxResults = 100 }: Tokens & { PrefixListId?: string | undefined }): object {
+    const list = this.#prefixLists.get(PrefixListId);
+    if (list === undefined) throw awsError('InvalidPrefixListID.NotFound', `The prefix list ID '${PrefixListId}' does not exist`);
+    const { items, next } = page(list.Entries, NextToken, MaxResults);
+    return { Entries: items, NextToken: next };
+  }
+
+  snapshot(): unknown {
+    return {
+      groups: Object.fromEntries(
+        [...this.#groups.values()].map((group) => [
+          group.GroupId,
+          { ...group, rules: group.rules.toSorted((a, b) => keyOf(a).localeCompare(keyOf(b))) },
+        ]),
+      ),
+      interfaces: Object.fromEntries(this.#interfaces),
+      prefixLists: Object.fromEntries(this.#prefixLists),
+    };
+  }
+
+  #group({ GroupId, GroupName }: Group): SecurityGroup {
+    const found = [...this.#groups.values()].find((group) =>
+      GroupId === undefined ? group.GroupName === GroupName : group.GroupId === GroupId,
+    );
+    if (found === undefined) throw awsError('InvalidGroup.NotFound', `The security group '${GroupId ?? GroupName}' does not exist`);
+    return found;
+  }
+
+  #rulesFrom(
+    group: SecurityGroup,
+    { IpPermissions = [], IpProtocol, FromPort, ToPort, CidrIp, TagSpecifications = [] }: Rules,
+    IsEgress: boolean,
+  ): SecurityGroupRule[] {
+    const legacy: IpPermission[] = CidrIp === undefined ? [] : [{ IpProtocol, FromPort, ToPort, IpRanges: [{ CidrIp }] }];
+    const Tags = TagSpecifications.flatMap((specification) =>
+      specification.ResourceType === 'security-group-rule' ? (specification.Tags ?? []) : [],
+    );
+    return [...IpPermissions, ...legacy].flatMap((permission) => {
+      const protocol = protocols[permission.IpProtocol ?? ''] ?? permission.IpProtocol;
+      const ports = protocol === '-1' ? { FromPort: -1, ToPort: -1 } : { FromPort: permission.FromPort, ToPort: permission.ToPort };
+      const peers: SecurityGroupRule[] = [
+        ...(permission.IpRanges ?? []).map(({ CidrIp: CidrIpv4, Description }) => ({ CidrIpv4, Description })),
+        ...(permission.Ipv6Ranges ?? []).map(({ CidrIpv6, Description }) => ({ CidrIpv6, Description })),
+        ...(permission.PrefixListIds ?? []).map(({ PrefixListId, Description }) => ({ PrefixListId, Description })),
+        ...(permission.UserIdGroupPairs ?? []).map(({ GroupId, Description }) => ({ ReferencedGroupInfo: { GroupId }, Description })),
+      ];
+      return peers.map((peer) => ({
+        SecurityGroupRuleId: this.#world.id('sgr'),
+        GroupId: group.GroupId,
+        GroupOwnerId: this.#world.account,
+        IsEgress,
+        IpProtocol: protocol,
+        ...ports,
+        ...peer,
+        Tags,
+      }));
+    });
+  }
+}
+
+const protocols: Readonly<Record<string, string>> = { '1': 'icmp', '6': 'tcp', '17': 'udp', '58': 'icmpv6' };
+
+function noRule(id: string): Error {
+  return awsError('InvalidSecurityGroupRuleId.NotFound', `The security group rule ID '${id}' does not exist`);
+}
+
+function tagsOf(tags: Readonly<Record<string, string>> = {}): Tag[] {
+  return Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+}
+
+function rangeOf({ CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupInfo }: SecurityGroupRule): string {
+  return CidrIpv4 ?? CidrIpv6 ?? PrefixListId ?? ReferencedGroupInfo?.GroupId ?? '';
+}
+
+function keyOf(rule: SecurityGroupRule): string {
+  return [rule.IsEgress, rule.IpProtocol, rule.FromPort, rule.ToPort, rangeOf(rule)].join(' ');
+}
+
+function sameRule(a: SecurityGroupRule, b: SecurityGroupRule): boolean {
+  return keyOf(a) === keyOf(b);
+}
+
+/** The rules as DescribeSecurityGroups shows them: merged by protocol and ports, without ids and tags. */
+function permissionsOf(rules: readonly SecurityGroupRule[]): IpPermission[] {
+  const merged = new Map<
+    string,
+    Required<Pick<IpPermission, 'IpRanges' | 'Ipv6Ranges' | 'PrefixListIds' | 'UserIdGroupPairs'>> & IpPermission
+  >();
+  for (const { IpProtocol, FromPort, ToPort, CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupInfo, Description } of rules) {
+    const key = `${IpProtocol} ${FromPort} ${ToPort}`;
+    const ports = IpProtocol === '-1' ? {} : { FromPort, ToPort };
+    const permission = merged.get(key) ?? { IpProtocol, ...ports, IpRanges: [], Ipv6Ranges: [], PrefixListIds: [], UserIdGroupPairs: [] };
+    const described = Description === undefined ? {} : { Description };
+    if (CidrIpv4 !== undefined) permission.IpRanges.push({ CidrIp: CidrIpv4, ...described });
+    if (CidrIpv6 !== undefined) permission.Ipv6Ranges.push({ CidrIpv6, ...described });
+    if (PrefixListId !== undefined) permission.PrefixListIds.push({ PrefixListId, ...described });
+    if (ReferencedGroupInfo !== undefined) permission.UserIdGroupPairs.push({ GroupId: ReferencedGroupInfo.GroupId, ...described });
+    merged.set(key, permission);
+  }
+  return [...merged.values()];
+}
+
+function matches(filters: readonly Filter[] = [], attributes: Readonly<Record<string, readonly string[]>>): boolean {
+  return filters.every(({ Name = '', Values = [] }) => {
+    const attribute = attributes[Name];
+    if (attribute === undefined) throw awsError('InvalidParameterValue', `The filter '${Name}' is invalid`);
+    return attribute.some((value) => Values.includes(value));
+  });
+}

@@ -1,0 +1,13 @@
+import type { Service, Surroundings } from './service.ts';
+
+export class IamService implements Service {
+  protected readonly world: Surroundings;
+
+  constructor(world: Surroundings) {
+    this.world = world;
+  }
+
+  snapshot(): unknown {
+    return {};
+  }
+}

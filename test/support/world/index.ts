@@ -1,0 +1,108 @@
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { mockClient } from 'aws-sdk-client-mock';
+import type { Place } from '../../../guard/arn.ts';
+import { withoutAssigned } from './assigned-by-aws.ts';
+import { Ec2Service } from './ec2.ts';
+import { IamService } from './iam.ts';
+import { LambdaService } from './lambda.ts';
+import { S3Service } from './s3.ts';
+import { SecretsManagerService } from './secrets-manager.ts';
+import { awsError, copy, type Service, Surroundings } from './service.ts';
+
+export { assignedByAws } from './assigned-by-aws.ts';
+
+/** A call that reached the SDK. */
+export interface SdkCall {
+  readonly service: ServiceName;
+  readonly operation: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3';
+
+interface Failure {
+  readonly error: string;
+  /** How many calls still succeed. */
+  left: number;
+}
+
+/** Errors for which AWS answers with another HTTP status than 400. */
+const statuses: Readonly<Record<string, number>> = {
+  AccessDeniedException: 403,
+  AccessDenied: 403,
+  UnauthorizedOperation: 403,
+  ResourceNotFoundException: 404,
+  ServiceException: 500,
+  InternalError: 500,
+  ServiceUnavailable: 503,
+  TooManyRequestsException: 429,
+  RequestLimitExceeded: 503,
+};
+
+/**
+ * AWS in memory, behind the clients of the SDK: what is tested runs the code of aws/, and only the wire is missing.
+ * The world that was made last is the one that clients reach.
+ */
+export class World extends Surroundings {
+  readonly s3 = new S3Service(this);
+  readonly secretsManager = new SecretsManagerService(this);
+  readonly iam = new IamService(this);
+  readonly ec2 = new Ec2Service(this);
+  readonly lambda = new LambdaService(this, this.s3);
+  /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
+  readonly calls: SdkCall[] = [];
+  readonly #failures = new Map<string, Failure>();
+
+  /** Lets an operation fail from now on. @param after calls of it that still succeed */
+  fail(operation: string, error: string, { after = 0 }: { readonly after?: number } = {}): void {
+    this.#failures.set(operation, { error, left: after });
+  }
+
+  /** All that is there, as plain data without what AWS assigns: two of them are equal where nothing changed. */
+  snapshot(): unknown {
+    const services: Record<ServiceName, Service> = this.#services();
+    return copy(withoutAssigned(Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.snapshot()]))));
+  }
+
+  /** The SDK's end of the wire. */
+  answer(service: ServiceName, operation: string, input: Readonly<Record<string, unknown>>): unknown {
+    this.calls.push({ service, operation, input: copy(input) });
+    const failure = this.#failures.get(operation);
+    if (failure !== undefined && failure.left-- <= 0)
+      throw awsError(failure.error, `${operation} fails in this test`, statuses[failure.error]);
+    const name = `${operation.charAt(0).toLowerCase()}${operation.slice(1)}`;
+    const target = this.#services()[service] as unknown as Readonly<Record<string, unknown>>;
+    const method = target[name];
+    // No $metadata: an operation that the world lacks is a defect of the test, never an answer of AWS.
+    if (typeof method !== 'function') throw new Error(`test/support/world has no ${operation} in ${service}`);
+    return { $metadata: {}, ...(copy(method.call(target, copy(input))) as object) };
+  }
+
+  #services(): Record<ServiceName, Service> {
+    return { lambda: this.lambda, ec2: this.ec2, iam: this.iam, secretsManager: this.secretsManager, s3: this.s3 };
+  }
+}
+
+const clients = { lambda: LambdaClient, ec2: EC2Client, iam: IAMClient, secretsManager: SecretsManagerClient, s3: S3Client };
+
+export function createWorld(place: Place = { account: '111122223333', region: 'us-east-1' }): World {
+  const world = new World(place);
+  for (const [service, Client] of Object.entries(clients)) {
+    // Every client has a type of its own; what is stubbed is the one method that they share.
+    const { send } = mockClient(Client as unknown as typeof LambdaClient);
+    send.callsFake(async (command) => world.answer(service as ServiceName, operationOf(command), { ...command.input }) as never);
+  }
+  globalThis.fetch = async (url) => {
+    const bytes = world.lambda.download(String(url));
+    return bytes === undefined ? new Response(null, { status: 404 }) : new Response(new Uint8Array(bytes));
+  };
+  return world;
+}
+
+function operationOf(command: object): string {
+  return command.constructor.name.replace(/Command$/, '');
+}
