@@ -54,7 +54,18 @@ export class DynamoLedger implements Ledger {
           '#firstSeen = if_not_exists(#firstSeen, :firstSeen)',
         ],
         when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND #status <> :now AND ${from})`,
-        values: { zero: 0, one: 1, firstSeen, asOf: finding.asOf, now: status, remediated: 'remediated', resolved: 'resolved', reverted: 'reverted', exempt: 'exempt', unknown: 'unknown' },
+        values: {
+          zero: 0,
+          one: 1,
+          firstSeen,
+          asOf: finding.asOf,
+          now: status,
+          remediated: 'remediated',
+          resolved: 'resolved',
+          reverted: 'reverted',
+          exempt: 'exempt',
+          unknown: 'unknown',
+        },
       },
       'new',
     );
@@ -104,7 +115,13 @@ export class DynamoLedger implements Ledger {
   // --- changes
 
   async begin(change: Change): Promise<Change> {
-    const item = { ...keys.change(change.id), ...change, kind: 'change', madeAt: Date.parse(change.startedAt), ...defined(dueAttributes(Date.parse(change.startedAt) + abandonedAfter)) };
+    const item = {
+      ...keys.change(change.id),
+      ...change,
+      kind: 'change',
+      madeAt: Date.parse(change.startedAt),
+      ...defined(dueAttributes(Date.parse(change.startedAt) + abandonedAfter)),
+    };
     const answer = await this.#table.put(item, 'attribute_not_exists(#pk)');
     return answer.done ? change : toChange(answer.present);
   }
@@ -189,11 +206,18 @@ export class DynamoLedger implements Ledger {
   // --- alerts
 
   async announce(key: string, bucket: string, expires: number): Promise<{ count: number; sent: boolean }> {
-    const first = await this.#table.put({ ...keys.alert(key), bucket, sent: false, expires: Math.ceil(expires / 1000) }, 'attribute_not_exists(#pk)');
+    const first = await this.#table.put(
+      { ...keys.alert(key), bucket, sent: false, expires: Math.ceil(expires / 1000) },
+      'attribute_not_exists(#pk)',
+    );
     if (!first.done && first.present?.['sent'] === true) return { count: 0, sent: true };
     const counted = await this.#table.update(
       keys.bucket(bucket),
-      { set: { id: bucket, expires: Math.ceil(expires / 1000) }, also: ['#count = if_not_exists(#count, :zero) + :one'], values: { zero: 0, one: first.done ? 1 : 0 } },
+      {
+        set: { id: bucket, expires: Math.ceil(expires / 1000) },
+        also: ['#count = if_not_exists(#count, :zero) + :one'],
+        values: { zero: 0, one: first.done ? 1 : 0 },
+      },
       'new',
     );
     return { count: counted.done ? Number(counted.before?.['count']) : 0, sent: false };
@@ -209,7 +233,8 @@ export class DynamoLedger implements Ledger {
   }
 
   async *held(bucket: string): AsyncGenerator<{ key: string; alert: unknown }> {
-    for await (const item of this.#table.query({ pk: `BUCKET#${bucket}`, prefix: 'HELD#' })) yield { key: String(item['key']), alert: item['alert'] };
+    for await (const item of this.#table.query({ pk: `BUCKET#${bucket}`, prefix: 'HELD#' }))
+      yield { key: String(item['key']), alert: item['alert'] };
   }
 
   async release(bucket: string): Promise<void> {
@@ -223,37 +248,51 @@ export class DynamoLedger implements Ledger {
    * A function's own item holds the role of $LATEST and stands in the local index by `role|since|function`, so that the
    * longest users of a role are the first items there. Roles that only live versions use have an item each.
    */
-  async recordRoles({ function: name, asOf, role, liveRoles }: FunctionRecord & { role: string; liveRoles: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+  async recordRoles({
+    function: name,
+    asOf,
+    role,
+    liveRoles,
+  }: FunctionRecord & { role: string; liveRoles: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
     const others = [...new Set(liveRoles)].filter((other) => other !== role).sort();
     if (others.length === 0) {
       const answer = await this.#table.update(keys.role(name), {
-        set: roleItem(name, role, asOf),
-        when: 'attribute_not_exists(#pk) OR (#asOf <= :asOf AND #role <> :role AND attribute_not_exists(#liveRoles))',
+        set: { ...roleItem(name, role, asOf), gone: undefined, expires: undefined },
+        when: 'attribute_not_exists(#pk) OR (#asOf <= :asOf AND attribute_not_exists(#liveRoles) AND (attribute_exists(#gone) OR #role <> :role))',
         values: { asOf, role },
       });
-      if (answer.done) return { left: answer.before === undefined ? [] : [String(answer.before['role'])], stale: false };
+      if (answer.done) return { left: answer.before?.['role'] === undefined ? [] : [String(answer.before['role'])], stale: false };
       return await this.#recordLiveRoles(name, asOf, role, others, answer.present ?? {});
     }
     return await this.#recordLiveRoles(name, asOf, role, others, await this.#table.get(keys.role(name)));
   }
 
-  async #recordLiveRoles(name: string, asOf: number, role: string, others: readonly string[], present: Item | undefined): Promise<{ left: readonly string[]; stale: boolean }> {
+  async #recordLiveRoles(
+    name: string,
+    asOf: number,
+    role: string,
+    others: readonly string[],
+    present: Item | undefined,
+  ): Promise<{ left: readonly string[]; stale: boolean }> {
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
     const before = (present?.['liveRoles'] as readonly string[] | undefined) ?? [];
     const same = present !== undefined && present['role'] === role;
     if (same && String(before) === String(others)) {
-      if (Number(present['asOf']) < asOf) await this.#table.update(keys.role(name), { set: { asOf }, when: '#asOf < :asOf', values: { asOf } });
+      if (Number(present['asOf']) < asOf)
+        await this.#table.update(keys.role(name), { set: { asOf }, when: '#asOf < :asOf', values: { asOf } });
       return { left: [], stale: false };
     }
     const since = same ? Number(present['since']) : asOf;
-    const used = [...before, ...(present === undefined ? [] : [String(present['role'])])];
+    const used = [...before, ...(present?.['role'] === undefined ? [] : [String(present['role'])])];
     const left = used.filter((old) => old !== role && !others.includes(old));
     const written = await this.#table.transact([
       {
         put: { ...keys.role(name), ...roleItem(name, role, since), asOf, ...(others.length === 0 ? {} : { liveRoles: others }) },
         ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : { when: '#asOf = :was', values: { was: present['asOf'] } }),
       },
-      ...others.filter((other) => !before.includes(other)).map((other) => ({ put: { ...keys.liveRole(name, other), ...roleItem(name, other, asOf) } })),
+      ...others
+        .filter((other) => !before.includes(other))
+        .map((other) => ({ put: { ...keys.liveRole(name, other), ...roleItem(name, other, asOf) } })),
       ...before.filter((old) => !others.includes(old)).map((old) => ({ delete: keys.liveRole(name, old) })),
     ]);
     if (!written) throw new RetryLater(`the roles of ${name} are being recorded by another worker`);
@@ -269,9 +308,22 @@ export class DynamoLedger implements Ledger {
     return uses;
   }
 
+  /** Keeps for a day that the function is gone: who read it before and writes only now is then late, not right. */
   async forgetRoles(name: string, asOf: number): Promise<{ left: readonly string[] }> {
-    const { done, ...answer } = await this.#table.delete(keys.role(name), 'attribute_exists(#pk) AND #asOf <= :asOf', { asOf });
-    if (!done || !('before' in answer) || answer.before === undefined) return { left: [] };
+    const answer = await this.#table.update(keys.role(name), {
+      set: {
+        asOf,
+        gone: true,
+        expires: Math.ceil(asOf / 1000) + day,
+        role: undefined,
+        since: undefined,
+        roleKey: undefined,
+        liveRoles: undefined,
+      },
+      when: 'attribute_not_exists(#pk) OR #asOf <= :asOf',
+      values: { asOf },
+    });
+    if (!answer.done || answer.before?.['role'] === undefined) return { left: [] };
     const others = (answer.before['liveRoles'] as readonly string[] | undefined) ?? [];
     for (const other of others) await this.#table.delete(keys.liveRole(name, other));
     return { left: [String(answer.before['role']), ...others] };
@@ -279,7 +331,12 @@ export class DynamoLedger implements Ledger {
 
   // --- the index of security groups and subnets
 
-  async recordNetwork({ function: name, asOf, groups, subnets }: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+  async recordNetwork({
+    function: name,
+    asOf,
+    groups,
+    subnets,
+  }: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
     const places = [...new Set([...groups, ...subnets])].sort();
     const present = await this.#table.get(keys.network(name));
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
@@ -320,7 +377,9 @@ export class DynamoLedger implements Ledger {
   }
 
   async recordBaseline(baseline: Baseline): Promise<void> {
-    await this.#table.put({ ...keys.baseline(baseline.function), ...baseline }, 'attribute_not_exists(#pk) OR #asOf <= :asOf', { asOf: baseline.asOf });
+    await this.#table.put({ ...keys.baseline(baseline.function), ...baseline }, 'attribute_not_exists(#pk) OR #asOf <= :asOf', {
+      asOf: baseline.asOf,
+    });
   }
 
   // --- sweeps and quotas
@@ -329,6 +388,7 @@ export class DynamoLedger implements Ledger {
     const seen = new Set<string>();
     for (const pk of ['ROLES', 'NETWORK', 'BASELINE']) {
       for await (const item of this.#table.query({ pk })) {
+        if (item['gone'] === true) continue;
         const [name = ''] = String(item['sk']).split('|');
         if (!seen.has(name)) yield name;
         seen.add(name);
@@ -342,7 +402,9 @@ export class DynamoLedger implements Ledger {
   }
 
   async recordSweep(id: string, startedAt: number): Promise<boolean> {
-    return (await this.#table.put({ ...keys.sweep, sweep: id, startedAt }, 'attribute_not_exists(#pk) OR #startedAt < :startedAt', { startedAt })).done;
+    return (
+      await this.#table.put({ ...keys.sweep, sweep: id, startedAt }, 'attribute_not_exists(#pk) OR #startedAt < :startedAt', { startedAt })
+    ).done;
   }
 
   /** A leaky bucket: `until` is the moment up to which the quota is promised away. Ten seconds' worth may be taken at once. */
