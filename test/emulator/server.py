@@ -130,7 +130,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         _environment(port, arguments.level.upper() if arguments.log else "CRITICAL", scratch)
         sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-        handlers = [logging.FileHandler(arguments.log)] if arguments.log else [logging.NullHandler()]
+        handlers = [logging.FileHandler(arguments.log, mode="w")] if arguments.log else [logging.NullHandler()]
         logging.basicConfig(level=arguments.level.upper(), handlers=handlers, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -64,3 +64,18 @@ def resolve(access_key: str, account: str) -> tuple[dict, str, str]:
     if credential.principal_type != "Root":
         identity["userName"] = credential.principal_name
     return identity, credential.principal_arn, ""
+
+
+def role_session_of(role_arn: str, session_name: str) -> dict:
+    """The identity of a service that uses a role."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    role = iam_svc._roles.get_scoped(account, None, name) or {}
+    role_id = role.get("RoleId", "AROA" + "0" * 17)
+    return {
+        "type": "AssumedRole", "principalId": f"{role_id}:{session_name}",
+        "arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}", "accountId": account,
+        "sessionContext": {
+            "sessionIssuer": {"type": "Role", "principalId": role_id, "arn": role_arn, "accountId": account, "userName": name},
+            "attributes": {"creationDate": iso(), "mfaAuthenticated": "false"},
+        },
+    }

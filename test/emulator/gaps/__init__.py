@@ -3,3 +3,11 @@
 
 def apply() -> None:
     """Put every correction in place. Called once, before the first request."""
+    from . import cloudformation, ec2, eventbridge, iam, lambda_, sns, sqs
+    sqs.apply()
+    iam.apply()
+    lambda_.apply()
+    ec2.apply()
+    sns.apply()
+    eventbridge.apply()
+    cloudformation.apply()

@@ -1,0 +1,447 @@
+"""IAM: what a call is authorized for, with which condition keys, and what follows from it."""
+import copy
+import logging
+import re
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam as iam_svc
+from ministack.services import sts as sts_svc
+
+from bench import journal
+from bench.context import Call, current
+
+from . import resources
+from .patch import wrap
+
+logger = logging.getLogger("bench")
+
+
+def actions_of_batches() -> None:
+    """AWS has no permissions of their own for the batch calls of SQS and SNS: SendMessageBatch needs sqs:SendMessage.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html"""
+    same = {"sqs:SendMessageBatch": "sqs:SendMessage", "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+            "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "sns:PublishBatch": "sns:Publish"}
+
+    @wrap(iam_actions, "extract_iam_action")
+    def extract_iam_action(original, *args):
+        action = original(*args)
+        return same.get(action, action)
+
+
+def actions_of_lambda() -> None:
+    """Every Lambda operation is authorized under its own name (the emulator takes UpdateAlias for ListAliases and
+    DeleteFunctionUrlConfig for CreateFunctionUrlConfig).
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html"""
+    other = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeAsync", "InvokeWithResponseStream": "InvokeFunction",
+             "GetLayerVersionByArn": "GetLayerVersion"}
+
+    @wrap(iam_actions, "extract_iam_action")
+    def extract_iam_action(original, service, *args):
+        call = current.get()
+        if service == "lambda" and call is not None and call.model == "lambda" and call.operation:
+            return "lambda:" + other.get(call.operation, call.operation)
+        return original(service, *args)
+
+
+def resource_arns() -> None:
+    """Calls are authorized on the ARNs of the service authorization reference: roles with their path, functions with their
+    qualifier, rules of the default bus without a bus."""
+    @wrap(iam_actions, "extract_resource_arn")
+    def extract_resource_arn(original, service, *args):
+        call = current.get()
+        if call is not None and call.model:
+            try:
+                derived = resources.derive(call)
+            except Exception:
+                logger.exception("no resource for %s %s", call.model, call.operation)
+                derived = None
+            if isinstance(derived, list):
+                return derived[0]
+            if derived:
+                return derived
+        return original(service, *args)
+
+
+# --- what else a call needs ---------------------------------------------------------------------------------------------------
+
+def _passed_roles(call: Call) -> list[tuple[str, str]]:
+    """(role, service that it is passed to) of a call."""
+    params, operation = call.params, call.operation
+    if call.model == "lambda" and operation in ("CreateFunction", "UpdateFunctionConfiguration") and params.get("Role"):
+        return [(params["Role"], "lambda.amazonaws.com")]
+    if call.model == "scheduler" and operation in ("CreateSchedule", "UpdateSchedule"):
+        role = (params.get("Target") or {}).get("RoleArn")
+        return [(role, "scheduler.amazonaws.com")] if role else []
+    if call.model == "events" and operation == "PutTargets":
+        return [(target["RoleArn"], "events.amazonaws.com") for target in params.get("Targets") or [] if target.get("RoleArn")]
+    if call.model == "events" and operation == "PutRule" and params.get("RoleArn"):
+        return [(params["RoleArn"], "events.amazonaws.com")]
+    if call.model == "cloudformation" and params.get("RoleARN"):
+        return [(params["RoleARN"], "cloudformation.amazonaws.com")]
+    return []
+
+
+def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
+    """(service, action, resource, condition keys) that a call needs beside its own action."""
+    params, operation, region, account = call.params, call.operation, get_region(), get_account_id()
+    checks = []
+    derived = resources.derive(call)
+    for arn in derived[1:] if isinstance(derived, list) else []:
+        checks.append((call.service, "", arn, {}))
+    for role, service in _passed_roles(call):
+        keys = {"iam:passedtoservice": service}
+        if call.model == "lambda":
+            keys["iam:associatedresourcearn"] = resources.function_arn(params.get("FunctionName", ""), region, account)
+        checks.append(("iam", "iam:PassRole", role, keys))
+    if call.model == "lambda" and operation in ("CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode"):
+        for layer in params.get("Layers") or []:
+            checks.append(("lambda", "lambda:GetLayerVersion", layer, {}))
+        if (params.get("VpcConfig") or {}).get("SubnetIds"):
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+            checks += [("ec2", f"ec2:Describe{what}", "*", {}) for what in ("SecurityGroups", "Subnets", "Vpcs")]
+        code = params.get("Code") or params
+        if code.get("S3Bucket") and code.get("S3Key"):
+            action = "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject"
+            checks.append(("s3", action, f"arn:aws:s3:::{code['S3Bucket']}/{code['S3Key']}", {}))
+        if params.get("KMSKeyArn"):
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+            via = {"kms:viaservice": f"lambda.{region}.amazonaws.com"}
+            checks += [("kms", f"kms:{what}", params["KMSKeyArn"], via) for what in ("CreateGrant", "Encrypt")]
+    if call.model == "secretsmanager" and operation in ("CreateSecret", "PutSecretValue", "UpdateSecret", "GetSecretValue"):
+        key = params.get("KmsKeyId") or _secret_key(params.get("SecretId", ""))
+        if key and not key.endswith("alias/aws/secretsmanager"):
+            via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com"}
+            needed = ("Decrypt",) if operation == "GetSecretValue" else ("GenerateDataKey", "Decrypt")
+            checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
+    return checks
+
+
+def _secret_key(secret_id: str) -> str:
+    from ministack.services import secretsmanager
+    _, secret = secretsmanager._resolve(secret_id) if secret_id else (None, None)
+    return (secret or {}).get("KmsKeyId") or ""
+
+
+def condition_keys_and_further_permissions() -> None:
+    """Every decision gets the condition keys of its service, and calls that need a second permission are refused without it:
+    iam:PassRole above all, which AWS checks wherever a role is handed to a service.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html"""
+    @wrap(iam_evaluator, "enforce")
+    def enforce(original, access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        call = current.get()
+        if call is None:
+            return original(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=service_context)
+        try:
+            keys = {**resources.condition_keys(call), **(service_context or {})}
+            more = _more_checks(call) if not call.authorized else []
+        except Exception:
+            logger.exception("no condition keys for %s %s", call.model, call.operation)
+            keys, more = dict(service_context or {}), []
+        first = not call.authorized
+        result = _decide(original, call, access_key_id, iam_action, service, region, resource_arn, keys)
+        if result is not None or not first:
+            return result
+        for other_service, action, resource, extra in more:
+            context = {**keys, **extra} if not action else dict(extra)
+            result = _decide(original, call, access_key_id, action or iam_action, other_service or service, region, resource, context)
+            if result is not None:
+                return result
+        return None
+
+
+def _decide(original, call: Call, access_key: str, action: str, service: str, region: str, resource: str, keys: dict):
+    if service == "iam" and action == "iam:PassRole":
+        keys = dict(keys)
+    result = original(access_key, action, service, region, resource_arn=resource, service_context=keys)
+    call.authorized.append((action, resource, result is None))
+    if result is not None:
+        call.denied = (action, resource)
+        refused = isinstance(result, iam_evaluator.EvalResult)
+        journal.denials.add({
+            "time": journal.iso(), "principalArn": call.principal, "action": action, "resource": resource,
+            "operation": call.operation, "functionName": call.function,
+            "reason": result.decision if refused else result.code,
+        })
+    return result
+
+
+def denial_messages() -> None:
+    """The message of a refusal names the action and the resource that were refused, which need not be those of the call."""
+    @wrap(iam_actions, "access_denied_response")
+    def access_denied_response(original, service, action, principal_arn, request_id, **options):
+        call = current.get()
+        if call is not None and call.denied and not options.get("error_code"):
+            action, resource = call.denied
+            options["resource_arn"] = resource
+            if not options.get("message") and not (options.get("explicit_deny") and options.get("resource_policy_arn")):
+                shown = re.sub(r"^arn:aws:iam::\d+:(role|user|group|policy)/.*?([^/]+)$", r"\1 \2", resource) \
+                    if service == "iam" and action != "iam:PassRole" else resource
+                options["message"] = iam_actions.identity_denial_message(action, principal_arn, shown, options.get("explicit_deny", False))
+        return original(service, action, principal_arn, request_id, **options)
+
+
+def principal_keys() -> None:
+    """aws:PrincipalArn of a role's session is the role; a service that calls has no ARN but aws:PrincipalIsAWSService.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn"""
+    @wrap(iam_evaluator, "_resolve_condition_key")
+    def resolve(original, key, ctx):
+        name = key.lower()
+        if name == "aws:principalisawsservice":
+            return "true" if ctx.principal_type == "Service" else "false"
+        if name == "aws:viaawsservice":
+            return "false"
+        if name in ("aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:sourceip") and ctx.principal_type == "Service":
+            return None
+        if name == "aws:principalservicename":
+            return ctx.service_context.get(name)
+        if name == "aws:principalarn" and ":assumed-role/" in ctx.principal_arn:
+            account = ctx.principal_arn.split(":")[4]
+            role = iam_svc._roles.get_scoped(account, None, iam_evaluator._role_name_from_assumed_arn(ctx.principal_arn))
+            return (role or {}).get("Arn") or ctx.principal_arn
+        return original(key, ctx)
+
+
+_VARIABLE = re.compile(r"\$\{([^}]+)\}")
+
+
+def policy_variables() -> None:
+    """${aws:PrincipalAccount} and its like in resources and conditions stand for the request's values.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"""
+    def expand(value, ctx):
+        if isinstance(value, list):
+            return [expand(item, ctx) for item in value]
+        if isinstance(value, dict):
+            return {key: expand(item, ctx) for key, item in value.items()}
+        if not isinstance(value, str) or "${" not in value:
+            return value
+
+        def replace(found):
+            name, _, default = found.group(1).partition(",")
+            if name in ("*", "?", "$"):
+                return name
+            actual = iam_evaluator._resolve_condition_key(name.strip(), ctx)
+            if actual is None or isinstance(actual, list):
+                return default.strip().strip("'") if default else found.group(0)
+            return str(actual)
+        return _VARIABLE.sub(replace, value)
+
+    @wrap(iam_evaluator, "_first_match")
+    def first_match(original, ctx, stmts, effect):
+        expanded = []
+        for stmt in stmts:
+            if stmt.effect == effect and "${" in f"{stmt.resources}{stmt.not_resources}{stmt.conditions}":
+                stmt = copy.copy(stmt)
+                stmt.resources = expand(stmt.resources, ctx)
+                stmt.not_resources = expand(stmt.not_resources, ctx)
+                stmt.conditions = expand(stmt.conditions, ctx)
+            expanded.append(stmt)
+        return original(ctx, expanded, effect)
+
+
+def sessions_of_functions() -> None:
+    """A function's credentials are a session of its role, named after the function, and tell for which function they were made."""
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    @wrap(lambda_runtime, "execution_credentials")
+    def execution_credentials(original, config):
+        credentials = original(config)
+        session = sts_svc._sessions.get(credentials["AWS_ACCESS_KEY_ID"])
+        if session is not None:
+            session["_FunctionArn"] = ":".join(config.get("FunctionArn", "").split(":")[:7])
+            account = session["Arn"].split(":")[4]
+            role = iam_svc._roles.get_scoped(account, None, iam_evaluator._role_name_from_assumed_arn(session["Arn"]))
+            if role:
+                session["UserId"] = f"{role['RoleId']}:{session['Arn'].rsplit('/', 1)[-1]}"
+        return credentials
+
+    lambda_svc.execution_credentials = lambda_runtime.execution_credentials
+
+
+def set_default_policy_version() -> None:
+    """SetDefaultPolicyVersion chooses which version of a managed policy is in force.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SetDefaultPolicyVersion.html"""
+    def handler(p):
+        policy = iam_svc._policies.get(iam_svc._p(p, "PolicyArn"))
+        version = iam_svc._p(p, "VersionId")
+        if not policy or version not in policy["Versions"]:
+            return iam_svc._error(404, "NoSuchEntity", f"Policy version {version} does not exist or is not attachable.", ns="iam")
+        for name, record in policy["Versions"].items():
+            record["IsDefaultVersion"] = name == version
+        policy["DefaultVersionId"] = version
+        return iam_svc._xml(200, "SetDefaultPolicyVersionResponse", "", ns="iam")
+
+    iam_svc._IAM_HANDLERS.setdefault("SetDefaultPolicyVersion", handler)
+
+
+# --- simulation -----------------------------------------------------------------------------------------------------------------
+
+def _members(p, prefix: str) -> list[str]:
+    values, index = [], 1
+    while (value := iam_svc._p(p, f"{prefix}.member.{index}")):
+        values.append(value)
+        index += 1
+    return values
+
+
+def _context_entries(p) -> dict:
+    entries, index = {}, 1
+    while (name := iam_svc._p(p, f"ContextEntries.member.{index}.ContextKeyName")):
+        values = _members(p, f"ContextEntries.member.{index}.ContextKeyValues")
+        kind = iam_svc._p(p, f"ContextEntries.member.{index}.ContextKeyType") or "string"
+        entries[name.lower()] = values if kind.endswith("List") or len(values) > 1 else (values[0] if values else None)
+        index += 1
+    return entries
+
+
+def _wanted_keys(policies) -> set[str]:
+    return {key for layer in policies for stmt in layer for block in stmt.conditions.values() if isinstance(block, dict) for key in block}
+
+
+def simulate_principal_policy() -> None:
+    """SimulatePrincipalPolicy evaluates the principal's policies within its permissions boundary, for every resource and with the
+    context that is given; it names missing context and matched statements.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"""
+    def gather(arn: str):
+        account = arn.split(":")[4]
+        kind, _, rest = arn.split(":", 5)[5].partition("/")
+        name = rest.rsplit("/", 1)[-1]
+        if kind == "role":
+            if iam_svc._roles.get(name) is None:
+                return None
+            return iam_evaluator._gather_role_policies(name, account), iam_evaluator._permissions_boundary(iam_svc._roles, name, account), "AssumedRole"
+        if kind == "user":
+            if iam_svc._users.get(name) is None:
+                return None
+            return iam_evaluator._gather_user_policies(name, account), iam_evaluator._permissions_boundary(iam_svc._users, name, account), "User"
+        group = iam_svc._groups.get(name)
+        if kind != "group" or group is None:
+            return None
+        documents = list((iam_svc._group_inline_policies.get(name) or {}).values())
+        documents += [iam_evaluator._resolve_managed_policy_document(policy, account) for policy in group.get("AttachedPolicies", [])]
+        return [iam_evaluator.parse_policy_document(document) for document in documents if document], [], "User"
+
+    def one_result(action, resource, source, found, given, resource_policy):
+        policies, limits, kind = found
+        ctx = iam_evaluator.EvalContext(
+            principal_arn=source, principal_type=kind, principal_account=source.split(":")[4], action=action, resource_arn=resource,
+            region=get_region(), source_ip="127.0.0.1", secure_transport=True, service_context=dict(given))
+        result = iam_evaluator.evaluate(ctx, policies, *limits)
+        if resource_policy and result.decision != "Deny":
+            decided = iam_evaluator.evaluate_resource_policy(resource_policy, ctx)
+            if decided.decision == "Deny" or (decided.decision == "Allow" and not limits):
+                result = decided
+        decision = {"Allow": "allowed", "Deny": "explicitDeny"}.get(result.decision, "implicitDeny")
+        matched = "".join(
+            "<member><SourcePolicyType>IAM Policy</SourcePolicyType></member>"
+            for layer in policies if iam_evaluator._first_match(ctx, layer, "Deny" if decision == "explicitDeny" else "Allow"))
+        missing = sorted(key for key in _wanted_keys(policies)
+                         if key.lower() not in given and iam_evaluator._resolve_condition_key(key, ctx) is None)
+        boundary = ""
+        if limits:
+            within = all(iam_evaluator._first_match(ctx, [stmt for layer in limit for stmt in layer], "Allow") for limit in limits)
+            boundary = ("<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>"
+                        f"{str(within).lower()}</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>")
+        return (f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
+                f"<EvalDecision>{decision}</EvalDecision><MatchedStatements>{matched}</MatchedStatements>"
+                f"<MissingContextValues>{''.join(f'<member>{key}</member>' for key in missing)}</MissingContextValues>{boundary}</member>")
+
+    def handler(p):
+        source = iam_svc._p(p, "PolicySourceArn")
+        if not re.match(r"^arn:aws[a-z-]*:iam::\d{12}:(user|role|group)/", source or ""):
+            return iam_svc._error(400, "InvalidInput", f"Invalid ARN: {source}", ns="iam")
+        found = gather(source)
+        if found is None:
+            return iam_svc._error(404, "NoSuchEntity", f"The entity {source} cannot be found.", ns="iam")
+        policies, limits, kind = found
+        extra = [iam_evaluator.parse_policy_document(document) for document in _members(p, "PolicyInputList")]
+        given_boundary = _members(p, "PermissionsBoundaryPolicyInputList")
+        if given_boundary:
+            limits = [[iam_evaluator.parse_policy_document(document) for document in given_boundary]]
+        given = _context_entries(p)
+        resource_policy = iam_svc._p(p, "ResourcePolicy")
+        results = "".join(
+            one_result(action, resource, source, (policies + extra, limits, kind), given, resource_policy)
+            for action in _members(p, "ActionNames") for resource in (_members(p, "ResourceArns") or ["*"]))
+        return iam_svc._xml(200, "SimulatePrincipalPolicyResponse",
+                            f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
+                            "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>", ns="iam")
+
+    iam_svc._IAM_HANDLERS["SimulatePrincipalPolicy"] = handler
+
+
+def resource_tags_of_ec2() -> None:
+    """aws:ResourceTag works on EC2's resources too."""
+    from ministack.services import ec2, tagging
+
+    @wrap(tagging, "resource_tags")
+    def resource_tags(original, arn):
+        if arn.startswith("arn:aws:ec2:") and "/" in arn:
+            return {tag["Key"]: tag.get("Value", "") for tag in ec2._tags.get(arn.rsplit("/", 1)[-1]) or []}
+        if arn.startswith("arn:aws:lambda:"):
+            arn = ":".join(arn.split(":")[:7])
+        return original(arn)
+
+
+def policies_of_buses_and_tables() -> None:
+    """An event bus and a DynamoDB table carry resource policies: a Deny there holds for everyone.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/access-control-resource-based.html"""
+    from ministack.services import dynamodb, eventbridge
+
+    def bus_policy_for_arn(arn: str):
+        parts = arn.split(":")
+        if not parts[-1].startswith("event-bus/"):
+            return None
+        policy = eventbridge._event_bus_policies.get_scoped(parts[4], parts[3], parts[-1].split("/", 1)[1])
+        return (policy, parts[4]) if policy else None
+
+    def table_policy_for_arn(arn: str):
+        parts = arn.split(":")
+        if len(parts) < 6 or not parts[5].startswith("table/"):
+            return None
+        stores = getattr(dynamodb, "_resource_policies", None)
+        table = arn.split("/index/")[0].split("/stream/")[0]
+        record = stores.get_scoped(parts[4], parts[3], table) if stores is not None else None
+        policy = record.get("Policy") if isinstance(record, dict) and "Policy" in record else record
+        return (policy, parts[4]) if policy else None
+
+    eventbridge.bus_policy_for_arn = bus_policy_for_arn
+    dynamodb.table_policy_for_arn = table_policy_for_arn
+    iam_evaluator._RESOURCE_POLICY_LOOKUPS.setdefault("events", ("eventbridge", "bus_policy_for_arn"))
+    iam_evaluator._RESOURCE_POLICY_LOOKUPS.setdefault("dynamodb", ("dynamodb", "table_policy_for_arn"))
+
+
+def role_may(role_arn: str, action: str, resource: str, service: str, session: str = "service", context: dict | None = None) -> bool:
+    """Whether a role, used by a service in its name, may do something. For what services do with a function's role."""
+    account = role_arn.split(":")[4]
+    name = role_arn.rsplit("/", 1)[-1]
+    policies = iam_evaluator._gather_role_policies(name, account)
+    limits = iam_evaluator._permissions_boundary(iam_svc._roles, name, account)
+    ctx = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/{session}", principal_type="AssumedRole", principal_account=account,
+        action=action, resource_arn=resource, region=get_region(), service_context=context or {})
+    result = iam_evaluator.evaluate(ctx, policies, *limits)
+    found = iam_evaluator._resource_policy(service, resource)
+    if found is not None:
+        result = iam_evaluator.combine_resource_policy(result, ctx, *found, required=service in iam_evaluator._POLICY_REQUIRED, limits=limits)
+    return result.decision == "Allow"
+
+
+def apply() -> None:
+    actions_of_batches()
+    actions_of_lambda()
+    resource_arns()
+    condition_keys_and_further_permissions()
+    denial_messages()
+    principal_keys()
+    policy_variables()
+    sessions_of_functions()
+    set_default_policy_version()
+    simulate_principal_policy()
+    resource_tags_of_ec2()
+    policies_of_buses_and_tables()
+
+
+

@@ -1,0 +1,715 @@
+"""Lambda: what it refuses while a function changes, the shapes of its answers, policies, function URLs and networks."""
+import hashlib
+import json
+import logging
+import re
+import time
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
+from ministack.services import iam as iam_svc
+from ministack.services import lambda_svc, sqs
+
+from bench.context import current
+
+from . import iam, resources, services
+from .patch import one, wrap
+
+logger = logging.getLogger("bench")
+
+SERVICE = "lambda.amazonaws.com"
+
+
+# --- updates ---------------------------------------------------------------------------------------------------------------------
+
+def _busy(name: str):
+    """The refusal of a change while the function is being created or updated, or None."""
+    config = (lambda_svc._functions.get(name) or {}).get("config") or {}
+    if config.get("State") == "Pending":
+        message = "The operation cannot be performed at this time. The function is currently in the following state: Pending"
+    elif config.get("LastUpdateStatus") == "InProgress":
+        message = f"The operation cannot be performed at this time. An update is in progress for resource: {config.get('FunctionArn')}"
+    else:
+        return None
+    return error_response_json("ResourceConflictException", message, 409)
+
+
+def conflicts_while_a_function_changes() -> None:
+    """Code and configuration cannot be changed, nor a version be published, until the last change is done; the function itself stays
+    Active through an update. https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html"""
+    for handler in ("_update_code", "_update_config"):
+        @wrap(lambda_svc, handler)
+        def update(original, name, data):
+            busy = _is_call("UpdateFunctionCode", "UpdateFunctionConfiguration") and _busy(name)
+            if busy:
+                return busy
+            status, headers, body = original(name, data)
+            if status < 300:
+                config = lambda_svc._functions[name]["config"]
+                config["State"] = "Active"
+                config.pop("StateReason", None)
+                config.pop("StateReasonCode", None)
+                answer = json.loads(body)
+                answer["State"] = "Active"
+                answer.pop("StateReason", None)
+                answer.pop("StateReasonCode", None)
+                return json_response(answer, status)
+            return status, headers, body
+
+    @wrap(lambda_svc, "_publish_version")
+    def publish(original, name, data):
+        return (_is_call("PublishVersion") and _busy(name)) or original(name, data)
+
+
+def _is_call(*operations: str) -> bool:
+    """Whether this very operation was called, rather than CloudFormation doing the same in its own way."""
+    call = current.get()
+    return call is not None and call.model == "lambda" and call.operation in operations
+
+
+def dry_run_changes_nothing() -> None:
+    """UpdateFunctionCode with DryRun validates the request and its permissions and changes nothing.
+    https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html"""
+    @wrap(lambda_svc, "_update_code")
+    def update_code(original, name, data):
+        if not data.get("DryRun") or name not in lambda_svc._functions:
+            return original(name, data)
+        func = lambda_svc._functions[name]
+        wrong = lambda_svc._check_revision(func["config"], data)
+        if wrong is not None:
+            return wrong
+        answer = dict(func["config"])
+        package = lambda_svc.base64.b64decode(data["ZipFile"]) if data.get("ZipFile") else None
+        if data.get("S3Bucket"):
+            package = lambda_svc._fetch_code_from_s3(data["S3Bucket"], data.get("S3Key", ""), version_id=data.get("S3ObjectVersion"))
+            if package is None:
+                return error_response_json("InvalidParameterValueException", "Error occurred while GetObject. S3 Error Code: NoSuchKey.", 400)
+        unreadable = lambda_svc._reject_unreadable_zip(package)
+        if unreadable is not None:
+            return unreadable
+        if package:
+            answer["CodeSize"] = len(package)
+            answer["CodeSha256"] = lambda_svc.base64.b64encode(hashlib.sha256(package).digest()).decode()
+        return json_response(answer)
+
+
+def versions_have_their_number_in_the_arn() -> None:
+    """The ARN of a published version ends with its number, also when it was published by CreateFunction or UpdateFunctionCode.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html"""
+    def number(response):
+        status, headers, body = response
+        if status >= 300:
+            return response
+        answer = json.loads(body)
+        name, version = answer.get("FunctionName"), answer.get("Version")
+        record = (lambda_svc._functions.get(name) or {}).get("versions", {}).get(version)
+        if record is None:
+            return response
+        arn = f"{lambda_svc._func_arn(name)}:{version}"
+        record["config"]["FunctionArn"] = arn
+        record.setdefault("function_revision", lambda_svc._functions[name]["config"].get("RevisionId"))
+        answer["FunctionArn"] = arn
+        return json_response(answer, status)
+
+    for handler in ("_create_function", "_update_code"):
+        @wrap(lambda_svc, handler)
+        def published(original, *args):
+            return number(original(*args))
+
+
+def role_problem(role_arn: str) -> str | None:
+    """Why Lambda cannot assume a role, or None."""
+    refused = "The role defined for the function cannot be assumed by Lambda."
+    role = iam_svc._roles.get(role_arn.rsplit("/", 1)[-1])
+    if role is None or role.get("Arn") != role_arn:
+        return refused
+    document = json.loads(role.get("AssumeRolePolicyDocument") or "{}")
+    statements = document.get("Statement", [])
+    allowed = False
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principals = statement.get("Principal")
+        named = principals.get("Service", []) if isinstance(principals, dict) else []
+        named = [named] if isinstance(named, str) else named
+        if SERVICE in named or principals == "*":
+            if statement.get("Effect") == "Deny":
+                return refused
+            allowed = True
+    return None if allowed else refused
+
+
+def roles_must_trust_lambda() -> None:
+    """A function's role must exist and let lambda.amazonaws.com assume it.
+    https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
+    @wrap(lambda_svc, "_create_function")
+    def create(original, data):
+        message = data.get("Role") and role_problem(data["Role"])
+        return error_response_json("InvalidParameterValueException", message, 400) if message else original(data)
+
+    @wrap(lambda_svc, "_update_config")
+    def update(original, name, data):
+        message = data.get("Role") and role_problem(data["Role"])
+        return error_response_json("InvalidParameterValueException", message, 400) if message else original(name, data)
+
+
+def vpc_problem(role_arn: str, vpc: dict) -> str | None:
+    """Why a function with this role cannot enter these subnets and groups, or None."""
+    from ministack.services import ec2
+    if not (vpc or {}).get("SubnetIds"):
+        return None
+    ec2._ensure_defaults_initialized()
+    for subnet in vpc["SubnetIds"]:
+        if subnet not in ec2._subnets:
+            return ("Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. "
+                    f"EC2 Error Message: The subnet ID '{subnet}' does not exist")
+    for group in vpc.get("SecurityGroupIds") or []:
+        if group not in ec2._security_groups:
+            return ("Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. "
+                    f"EC2 Error Message: The security group '{group}' does not exist")
+    if not iam.role_may(role_arn, "ec2:CreateNetworkInterface", "*", "ec2", SERVICE):
+        return "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
+    return None
+
+
+def roles_of_functions_in_a_vpc() -> None:
+    """A function enters a VPC only with a role that may create network interfaces, and only with subnets and groups that exist.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions"""
+    @wrap(lambda_svc, "_create_function")
+    def create(original, data):
+        message = vpc_problem(data.get("Role", ""), data.get("VpcConfig") or {})
+        return error_response_json("InvalidParameterValueException", message, 400) if message else original(data)
+
+    @wrap(lambda_svc, "_update_config")
+    def update(original, name, data):
+        if _is_call("UpdateFunctionConfiguration") and ("VpcConfig" in data or "Role" in data) and name in lambda_svc._functions:
+            config = lambda_svc._functions[name]["config"]
+            vpc = data["VpcConfig"] if "VpcConfig" in data else config.get("VpcConfig")
+            message = vpc_problem(data.get("Role") or config.get("Role", ""), vpc or {})
+            if message:
+                return error_response_json("InvalidParameterValueException", message, 400)
+        return original(name, data)
+
+
+def new_roles_reach_the_function() -> None:
+    """After a change of the role the function runs with the new role's credentials."""
+    @wrap(lambda_svc, "_update_config")
+    def update(original, name, data):
+        before = (lambda_svc._functions.get(name) or {}).get("config", {}).get("Role")
+        response = original(name, data)
+        if response[0] < 300 and data.get("Role") and data["Role"] != before:
+            lambda_svc.invalidate_worker(name, qualifier="$LATEST", account=get_account_id(), region=get_region())
+        return response
+
+
+def environments_are_bounded() -> None:
+    """Environment variables take 4 KB together, and the names that Lambda sets itself are reserved.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
+    reserved = {"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+                "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"}
+
+    def problem(data):
+        variables = (data.get("Environment") or {}).get("Variables") or {}
+        used = sorted(reserved & set(variables))
+        if used:
+            return ("Lambda was unable to configure your environment variables because the environment variables you have provided contains "
+                    f"reserved keys that are currently not supported for modification. Reserved keys used in this request: {', '.join(used)}")
+        if len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode()) > 4096:
+            return ("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the "
+                    "4KB limit. String measured: " + json.dumps(variables)[:64])
+        return None
+
+    @wrap(lambda_svc, "_create_function")
+    def create(original, data):
+        message = problem(data)
+        return error_response_json("InvalidParameterValueException", message, 400) if message else original(data)
+
+    @wrap(lambda_svc, "_update_config")
+    def update(original, name, data):
+        message = problem(data)
+        return error_response_json("InvalidParameterValueException", message, 400) if message else original(name, data)
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------------------------
+
+def _shaped(config: dict, decrypt: bool = True) -> dict:
+    config = dict(config)
+    if not config.get("KMSKeyArn"):
+        config.pop("KMSKeyArn", None)
+    if not config.get("Layers"):
+        config.pop("Layers", None)
+    vpc = config.get("VpcConfig")
+    if vpc is not None and not vpc.get("SubnetIds") and not vpc.get("SecurityGroupIds") and not vpc.get("VpcId"):
+        config.pop("VpcConfig", None)
+    if not (config.get("Environment") or {}).get("Variables"):
+        config.pop("Environment", None)
+    elif decrypt and config.get("KMSKeyArn") and not _may_decrypt(config["KMSKeyArn"]):
+        config["Environment"] = {"Error": {
+            "ErrorCode": "AccessDeniedException",
+            "Message": "Lambda was unable to decrypt your environment variables because the KMS access was denied. Please check your KMS permissions. "
+                       "KMS Exception: AccessDeniedException"}}
+    for key in ("StateReason", "StateReasonCode", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"):
+        if not config.get(key):
+            config.pop(key, None)
+    if not (config.get("RuntimeVersionConfig") or {}).get("RuntimeVersionArn"):
+        config.pop("RuntimeVersionConfig", None)
+    return config
+
+
+def _may_decrypt(key: str) -> bool:
+    """Whether the caller may decrypt with a customer managed key through Lambda."""
+    call = current.get()
+    if call is None or not call.access_key:
+        return True
+    principal = iam_evaluator.resolve_principal(call.access_key, call.account)
+    if isinstance(principal, iam_evaluator.AuthError):
+        return False
+    if principal.policies is None:
+        return True
+    ctx = iam_evaluator.EvalContext(
+        principal_arn=principal.arn, principal_type=principal.type, principal_account=principal.account, action="kms:Decrypt", resource_arn=key,
+        region=get_region(), service_context={"kms:viaservice": f"lambda.{get_region()}.amazonaws.com", "kms:calleraccount": principal.account},
+        principal_keys=principal.keys)
+    result = iam_evaluator.evaluate(ctx, principal.policies, *principal.limits)
+    found = iam_evaluator._resource_policy("kms", key)
+    if found is None:
+        return False
+    return iam_evaluator.combine_resource_policy(result, ctx, *found, required=True, limits=principal.limits).decision == "Allow"
+
+
+def empty_members_are_left_out() -> None:
+    """An answer has no KMSKeyArn, Layers, VpcConfig, Environment or reasons when there are none; the environment is readable only by those
+    who may decrypt it. https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html"""
+    def shape(response, *path):
+        status, headers, body = response
+        if status >= 300 or not body:
+            return response
+        answer = json.loads(body)
+        if not path:
+            answer = _shaped(answer)
+        elif isinstance(answer.get(path[0]), list):
+            answer[path[0]] = [_shaped(item) for item in answer[path[0]]]
+        elif path[0] in answer:
+            answer[path[0]] = _shaped(answer[path[0]])
+        return json_response(answer, status)
+
+    for handler, path in (("_create_function", ()), ("_get_function", ("Configuration",)), ("_get_function_config", ()), ("_update_code", ()),
+                          ("_update_config", ()), ("_publish_version", ()), ("_list_functions", ("Functions",)), ("_list_versions", ("Versions",))):
+        @wrap(lambda_svc, handler)
+        def shaped(original, *args, _path=path, **kwargs):
+            return shape(original(*args, **kwargs), *_path)
+
+
+def tags_are_left_out_when_empty() -> None:
+    """GetFunction has no Tags without tags, and none for a qualifier. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html"""
+    @wrap(lambda_svc, "_get_function")
+    def get_function(original, name, qualifier=None):
+        status, headers, body = original(name, qualifier)
+        if status < 300:
+            answer = json.loads(body)
+            if not answer.get("Tags") or qualifier:
+                answer.pop("Tags", None)
+            return json_response(answer, status)
+        return status, headers, body
+
+
+def code_of_a_version() -> None:
+    """GetFunction with a qualifier leads to that version's package. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html"""
+    @wrap(lambda_svc, "_get_function")
+    def get_function(original, name, qualifier=None):
+        status, headers, body = original(name, qualifier)
+        if status < 300 and qualifier and qualifier != "$LATEST":
+            answer = json.loads(body)
+            version = answer["Configuration"].get("Version", "")
+            if answer.get("Code", {}).get("Location") and version != "$LATEST":
+                answer["Code"]["Location"] = answer["Code"]["Location"].replace(f"/{name}?", f"/{name}:{version}?")
+            return json_response(answer, status)
+        return status, headers, body
+
+    @wrap(lambda_svc, "serve_function_code")
+    def serve(original, func_name, account_id=None, region=None):
+        name, _, version = func_name.partition(":")
+        func = lambda_svc._functions.get_scoped(account_id, region, name) if account_id and region else None
+        if func is None or not version:
+            return original(func_name, account_id=account_id, region=region)
+        package = (func.get("versions", {}).get(version) or {}).get("code_zip")
+        return (200, {"Content-Type": "application/zip"}, package) if package else (404, {"Content-Type": "text/plain"}, b"not found")
+
+
+def all_versions_in_the_list() -> None:
+    """ListFunctions with FunctionVersion=ALL lists every published version beside the unpublished one.
+    https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html"""
+    @wrap(lambda_svc, "_list_functions")
+    def list_functions(original, query_params):
+        if one(query_params.get("FunctionVersion")) != "ALL":
+            return original(query_params)
+        entries = []
+        for name in sorted(lambda_svc._functions.keys()):
+            func = lambda_svc._functions[name]
+            latest = {**func["config"], "FunctionArn": f"{lambda_svc._func_arn(name)}:$LATEST"}
+            entries.append(latest)
+            entries += [func["versions"][number]["config"] for number in sorted(func.get("versions", {}), key=int)]
+        start = int(one(query_params.get("Marker")) or 0)
+        size = min(int(one(query_params.get("MaxItems")) or 50), 50)
+        answer = {"Functions": entries[start:start + size]}
+        if start + size < len(entries):
+            answer["NextMarker"] = str(start + size)
+        return json_response(answer)
+
+
+# --- policies -----------------------------------------------------------------------------------------------------------------------
+
+def _statements(func: dict, resource: str) -> list:
+    return [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == resource]
+
+
+def _not_found():
+    return error_response_json("ResourceNotFoundException", "The resource you requested does not exist.", 404)
+
+
+def _policy_revision(func: dict, resource: str) -> str:
+    return func.setdefault("policy_revisions", {}).setdefault(resource, new_uuid())
+
+
+def policies_have_revisions() -> None:
+    """Every function, version and alias has a policy of its own, with a revision that AddPermission and RemovePermission can be bound to;
+    a resource without a statement has no policy. https://docs.aws.amazon.com/lambda/latest/api/API_RemovePermission.html"""
+    def resource_of(name, query_params, path_qualifier):
+        qualifier = lambda_svc._qualifier_from_path_or_query(path_qualifier, query_params)
+        return lambda_svc._policy_resource_arn(name, qualifier)
+
+    def stale(name, resource, revision):
+        func = lambda_svc._functions.get(name)
+        if func is None or not revision or revision == _policy_revision(func, resource):
+            return None
+        return error_response_json("PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id. Call the "
+                                   "GetFunction/GetAlias API to retrieve the latest Revision Id", 412)
+
+    @wrap(lambda_svc, "_add_permission")
+    def add(original, func_name, data, query_params=None, path_qualifier=None):
+        resource = resource_of(func_name, query_params, path_qualifier)
+        refused = stale(func_name, resource, data.get("RevisionId"))
+        if refused:
+            return refused
+        if data.get("FunctionUrlAuthType") and data.get("Action") not in ("lambda:InvokeFunctionUrl",):
+            return error_response_json("InvalidParameterValueException", "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action", 400)
+        func = lambda_svc._functions.get(func_name)
+        held = []
+        if func is not None:
+            # Statement ids are unique in one policy only, not across a function's versions and aliases.
+            held = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != resource]
+            func["policy"]["Statement"] = _statements(func, resource)
+        try:
+            response = original(func_name, data, query_params, path_qualifier)
+        finally:
+            if func is not None:
+                func["policy"]["Statement"] = held + func["policy"]["Statement"]
+        if response[0] >= 300:
+            return response
+        statement = func["policy"]["Statement"][-1]
+        principal = data.get("Principal", "")
+        if re.fullmatch(r"\d{12}", principal):
+            statement["Principal"] = {"AWS": f"arn:aws:iam::{principal}:root"}
+        elif re.fullmatch(r"[a-z0-9.-]+\.(amazonaws|amazon)\.com", principal):
+            statement["Principal"] = {"Service": principal}
+        func.setdefault("policy_revisions", {})[resource] = new_uuid()
+        return json_response({"Statement": json.dumps(statement, separators=(",", ":"))}, 201)
+
+    @wrap(lambda_svc, "_remove_permission")
+    def remove(original, func_name, sid, query_params, path_qualifier=None):
+        resource = resource_of(func_name, query_params, path_qualifier)
+        refused = stale(func_name, resource, one((query_params or {}).get("RevisionId")))
+        if refused:
+            return refused
+        func = lambda_svc._functions.get(func_name)
+        if func is None:
+            return original(func_name, sid, query_params, path_qualifier)
+        kept = [statement for statement in func["policy"]["Statement"] if statement.get("Sid") != sid or statement.get("Resource") != resource]
+        if len(kept) == len(func["policy"]["Statement"]):
+            return error_response_json("ResourceNotFoundException", f"Statement {sid} is not found in resource policy.", 404)
+        func["policy"]["Statement"] = kept
+        func.setdefault("policy_revisions", {})[resource] = new_uuid()
+        return 204, {}, b""
+
+    @wrap(lambda_svc, "_get_policy")
+    def get(original, func_name, query_params=None, path_qualifier=None):
+        response = original(func_name, query_params, path_qualifier)
+        if response[0] >= 300:
+            return response
+        resource = resource_of(func_name, query_params, path_qualifier)
+        func = lambda_svc._functions[func_name]
+        statements = _statements(func, resource)
+        if not statements:
+            return _not_found()
+        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, resource)})
+
+
+def policies_as_documents() -> None:
+    """GetResourcePolicy, PutResourcePolicy and DeleteResourcePolicy read, replace and remove the whole policy of a function, version or
+    alias. https://docs.aws.amazon.com/lambda/latest/api/API_PutResourcePolicy.html"""
+    path_pattern = re.compile(r"^/2026-07-09/resource-policy/(.+)$")
+
+    @wrap(lambda_svc, "handle_request")
+    async def handle_request(original, method, path, headers, body, query_params):
+        found = path_pattern.match(path)
+        if not found:
+            return await original(method, path, headers, body, query_params)
+        arn = lambda_svc.unquote(found.group(1))
+        name = arn.split(":function:")[-1].split(":")[0]
+        func = lambda_svc._functions.get(name)
+        if func is None:
+            return error_response_json("ResourceNotFoundException", f"Function not found: {arn}", 404)
+        data = json.loads(body) if body else {}
+        revision = data.get("RevisionId") or one(query_params.get("RevisionId"))
+        if revision and revision != _policy_revision(func, arn):
+            return error_response_json("PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId.", 412)
+        if method == "PUT":
+            document = json.loads(data.get("Policy") or "{}")
+            statements = document.get("Statement", [])
+            statements = statements if isinstance(statements, list) else [statements]
+            func["policy"]["Statement"] = [
+                statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn
+            ] + [{**statement, "Resource": arn} for statement in statements]
+            func.setdefault("policy_revisions", {})[arn] = new_uuid()
+        elif method == "DELETE":
+            func["policy"]["Statement"] = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn]
+            func.setdefault("policy_revisions", {})[arn] = new_uuid()
+            return 204, {}, b""
+        statements = _statements(func, arn)
+        if not statements:
+            return _not_found()
+        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, arn)})
+
+
+# --- function URLs -------------------------------------------------------------------------------------------------------------------
+
+def public_urls_need_both_statements() -> None:
+    """A function URL with AuthType NONE answers only if the function's policy lets everyone both lambda:InvokeFunctionUrl and
+    lambda:InvokeFunction through a URL; otherwise 403. https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"""
+    @wrap(lambda_svc, "handle_function_url_request")
+    async def handle(original, url_id, method, path, headers, body, query_params, resolved=None, source_ip=None):
+        found = resolved or lambda_svc.resolve_function_url(url_id)
+        if found is not None:
+            account, region, name, qualifier, config = found
+            func = lambda_svc._functions.get_scoped(account, region, name)
+            if func is not None and config.get("AuthType") == "NONE" and not (method == "OPTIONS" and config.get("Cors")):
+                arn = f"arn:aws:lambda:{region}:{account}:function:{name}" + (f":{qualifier}" if qualifier else "")
+                keys = {"lambda:functionurlauthtype": "NONE", "lambda:invokedviafunctionurl": "true"}
+                policy = {"Statement": [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == arn]}
+                for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+                    context = dict(keys) if action == "lambda:InvokeFunction" else {"lambda:functionurlauthtype": "NONE"}
+                    ctx = iam_evaluator.EvalContext(
+                        principal_arn="*", principal_type="Anonymous", principal_account="", action=action, resource_arn=arn, region=region,
+                        service_context=context)
+                    if iam_evaluator.evaluate_resource_policy(policy, ctx).decision != "Allow":
+                        return 403, {"Content-Type": "application/json", "x-amzn-RequestId": new_uuid(),
+                                     "x-amzn-ErrorType": "AccessDeniedException"}, json.dumps({
+                                         "Message": "Forbidden. For troubleshooting Function URL authorization issues, see: "
+                                                    "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}).encode()
+        return await original(url_id, method, path, headers, body, query_params, resolved=resolved, source_ip=source_ip)
+
+
+def urls_of_aliases() -> None:
+    """A URL on an alias says so in its FunctionArn. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunctionUrlConfig.html"""
+    @wrap(lambda_svc, "_create_function_url_config")
+    def create(original, func_name, data, qualifier):
+        status, headers, body = original(func_name, data, qualifier)
+        if status < 300 and qualifier and qualifier != "$LATEST":
+            config = lambda_svc._function_urls[lambda_svc._url_config_key(func_name, qualifier)]
+            config["FunctionArn"] = f"{lambda_svc._func_arn(func_name)}:{qualifier}"
+            return json_response(config, status)
+        return status, headers, body
+
+
+def deleted_functions_leave_no_url() -> None:
+    """A function's URLs and event source mappings go with it, an alias's URL with the alias.
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html"""
+    @wrap(lambda_svc, "_delete_function")
+    def delete(original, name, query_params, path_qualifier=None):
+        response = original(name, query_params, path_qualifier)
+        if response[0] < 300 and name not in lambda_svc._functions:
+            for key in [key for key in lambda_svc._function_urls.keys() if key.split(":")[0] == name]:
+                lambda_svc._function_urls.pop(key, None)
+        return response
+
+    @wrap(lambda_svc, "_delete_alias")
+    def delete_alias(original, func_name, alias_name):
+        response = original(func_name, alias_name)
+        if response[0] < 300:
+            lambda_svc._function_urls.pop(lambda_svc._url_config_key(func_name, alias_name), None)
+        return response
+
+
+# --- event sources and destinations ----------------------------------------------------------------------------------------------------
+
+_SOURCE_ACTIONS = {
+    "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "dynamodb": ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"),
+}
+
+
+def event_sources_need_the_role() -> None:
+    """A mapping reads its source with the function's role, which must be allowed to when the mapping is made and whenever it polls.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions"""
+    @wrap(lambda_svc, "_create_esm")
+    def create(original, data):
+        source = data.get("EventSourceArn", "")
+        name, _qualifier = lambda_svc._resolve_request_scoped_name_and_qualifier(data.get("FunctionName", ""))
+        func = lambda_svc._functions.get(name)
+        missing = func and source.startswith("arn:") and lacking(source, func["config"].get("Role", ""), name)
+        if missing and _is_call("CreateEventSourceMapping"):
+            kind = {"sqs": "SQS", "dynamodb": "DynamoDB"}.get(source.split(":")[2], source.split(":")[2])
+            return error_response_json("InvalidParameterValueException",
+                                       f"The function execution role does not have permissions to call {missing} on {kind}", 400)
+        return original(data)
+
+
+def lacking(source: str, role: str, name: str) -> str:
+    """The first operation on an event source that a role may not do, or ''."""
+    service = source.split(":")[2]
+    for action in _SOURCE_ACTIONS.get(service, ()):
+        if not iam.role_may(role, action, source, service, name):
+            return action.split(":")[1]
+    if service == "sqs":
+        queue = sqs._queue_by_arn(source)
+        key = services.key_of(queue["attributes"]) if queue else ""
+        if key and "alias/aws/" not in key:
+            arn = resources.kms_key_arn(key, source.split(":")[3], source.split(":")[4])
+            if not iam.role_may(role, "kms:Decrypt", arn, "kms", name, {"kms:viaservice": f"sqs.{source.split(':')[3]}.amazonaws.com"}):
+                return "Decrypt"
+    return ""
+
+
+def batches_are_read_with_the_role_and_strictly() -> None:
+    """Messages of a queue that the role may not read stay there. An item failure without an identifier, or with one that is not in the
+    batch, fails the whole batch.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting"""
+    def put_back(esm, batch):
+        with sqs._queues_lock:
+            for message in batch:
+                message["visible_at"] = time.time() + 1
+                message["receive_count"] = max(0, message["receive_count"] - 1)
+        lambda_svc._esm_backoff_until[esm["UUID"]] = time.time() + 1
+
+    def failures(esm, result, batch):
+        """The ids of the messages that failed, or None if all did."""
+        if result.get("throttle") or result.get("error"):
+            return None
+        body = result.get("body")
+        if isinstance(body, str):
+            try:
+                body = json.loads(body)
+            except ValueError:
+                body = None
+        if "ReportBatchItemFailures" not in (esm.get("FunctionResponseTypes") or []) or not isinstance(body, dict):
+            return set()
+        named = body.get("batchItemFailures") or []
+        found = {item.get("itemIdentifier") if isinstance(item, dict) else None for item in named}
+        return found if found <= {message["id"] for message in batch} else None
+
+    def run(esm, func_rec, event, batch, queue_url, queue_name):
+        name = esm["FunctionName"]
+        role = (func_rec.get("config") or {}).get("Role", "")
+        missing = lacking(esm.get("EventSourceArn", ""), role, name)
+        if missing:
+            esm["LastProcessingResult"] = f"PROBLEM: The function execution role does not have permissions to call {missing} on SQS"
+            return put_back(esm, batch)
+        result = lambda_svc._execute_function(func_rec, event)
+        if result.get("log"):
+            logger.info("%s: %s", name, result["log"])
+        if result.get("throttle"):
+            return put_back(esm, batch)
+        failed = failures(esm, result, batch)
+        if failed is None:
+            esm["LastProcessingResult"] = "FAILED"
+            logger.warning("%s failed a batch of %s: %s", name, queue_name, result.get("body"))
+            return None
+        handles = {message["receipt_handle"] for message in batch if message["id"] not in failed and message.get("receipt_handle")}
+        if handles:
+            sqs._delete_messages_for_esm(queue_url, handles)
+        esm["LastProcessingResult"] = "OK" if not failed else f"OK - {len(failed)} partial failures"
+        return None
+
+    lambda_svc._run_sqs_batch = run
+
+
+def destinations_need_the_role() -> None:
+    """What an asynchronous invocation fails to do goes to its destination with the function's role, which must be allowed to send.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
+    actions = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction", "events": "events:PutEvents"}
+
+    @wrap(lambda_svc, "_route_async_failure")
+    def route(original, target_arn, func_name, event, result):
+        service = target_arn.split(":")[2] if target_arn.count(":") >= 5 else ""
+        role = (lambda_svc._functions.get(func_name) or {}).get("config", {}).get("Role", "")
+        if service in actions and role and not iam.role_may(role, actions[service], target_arn, service, func_name):
+            logger.warning("the role of %s may not %s on %s", func_name, actions[service], target_arn)
+            return None
+        return original(target_arn, func_name, event, result)
+
+    def problem(role: str, target: str):
+        service = target.split(":")[2] if target.count(":") >= 5 else ""
+        if service in actions and not iam.role_may(role, actions[service], target, service):
+            verb = actions[service].split(":")[1]
+            return f"The provided execution role does not have permissions to call {verb} on {service.upper()}"
+        return None
+
+    @wrap(lambda_svc, "_put_event_invoke_config")
+    def put(original, func_name, qualifier, data):
+        func = lambda_svc._functions.get(func_name)
+        for kind in ("OnFailure", "OnSuccess"):
+            target = ((data.get("DestinationConfig") or {}).get(kind) or {}).get("Destination")
+            message = func and target and problem(func["config"].get("Role", ""), target)
+            if message:
+                return error_response_json("InvalidParameterValueException", message, 400)
+        return original(func_name, qualifier, data)
+
+    for handler in ("_create_function", "_update_config"):
+        @wrap(lambda_svc, handler)
+        def with_queue(original, *args):
+            data = args[-1]
+            target = (data.get("DeadLetterConfig") or {}).get("TargetArn")
+            role = data.get("Role") or (lambda_svc._functions.get(args[0]) or {}).get("config", {}).get("Role", "") if len(args) > 1 else data.get("Role", "")
+            message = target and role and problem(role, target)
+            return error_response_json("InvalidParameterValueException", message, 400) if message else original(*args)
+
+
+def event_invoke_configs_without_qualifier() -> None:
+    """Without a qualifier the configuration of asynchronous invocation is that of $LATEST.
+    https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionEventInvokeConfig.html"""
+    @wrap(lambda_svc, "_get_event_invoke_config")
+    def get(original, func_name, qualifier=None):
+        response = original(func_name, qualifier)
+        return response if response[0] < 300 or qualifier else original(func_name, "$LATEST")
+
+
+def quick_polling() -> None:
+    """A mapping polls all the time: an idle one wakes with the message."""
+    lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.002
+
+
+def apply() -> None:
+    # The order is that of wrapping: the last one is asked first.
+    new_roles_reach_the_function()
+    conflicts_while_a_function_changes()
+    dry_run_changes_nothing()
+    versions_have_their_number_in_the_arn()
+    roles_of_functions_in_a_vpc()
+    roles_must_trust_lambda()
+    environments_are_bounded()
+    destinations_need_the_role()
+    all_versions_in_the_list()
+    empty_members_are_left_out()
+    code_of_a_version()
+    tags_are_left_out_when_empty()
+    policies_have_revisions()
+    policies_as_documents()
+    public_urls_need_both_statements()
+    urls_of_aliases()
+    deleted_functions_leave_no_url()
+    event_sources_need_the_role()
+    batches_are_read_with_the_role_and_strictly()
+    event_invoke_configs_without_qualifier()
+    quick_polling()
