@@ -1,13 +1,313 @@
-import type { Service, Surroundings } from './service.ts';
+import { createHash } from 'node:crypto';
+import type {
+  CreatePolicyCommandInput,
+  CreatePolicyVersionCommandInput,
+  CreateRoleCommandInput,
+  SimulatePrincipalPolicyCommandInput,
+} from '@aws-sdk/client-iam';
+import { matchesGlob } from '../../../guard/arn.ts';
+import { readPolicy } from '../../../guard/policy-document.ts';
+import { awsError, page, type Service, type Surroundings } from './service.ts';
 
+interface Role {
+  readonly id: string;
+  readonly arn: string;
+  readonly name: string;
+  readonly path: string;
+  readonly created: Date;
+  trust: string;
+  description: string | undefined;
+  maxSessionDuration: number;
+  boundary: string | undefined;
+  readonly tags: Map<string, string>;
+  readonly inline: Map<string, string>;
+  readonly attached: Set<string>;
+}
+
+interface ManagedPolicy {
+  readonly arn: string;
+  readonly name: string;
+  readonly path: string;
+  readonly versions: Map<string, string>;
+  defaultVersion: string;
+  nextVersion: number;
+}
+
+type Input<T, Keys extends keyof T> = Partial<Omit<T, Keys>> & Required<Pick<T, Keys>>;
+interface OfRole {
+  readonly RoleName: string | undefined;
+}
+interface Inline extends OfRole {
+  readonly PolicyName: string | undefined;
+}
+interface Attached extends OfRole {
+  readonly PolicyArn: string | undefined;
+}
+interface Paged {
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+const logs = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'], Resource: '*' }],
+});
+const lambdaMayAssume = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+});
+
+/** IAM, as far as the guard and its tests use it. https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html */
 export class IamService implements Service {
-  protected readonly world: Surroundings;
+  readonly #world: Surroundings;
+  readonly #roles = new Map<string, Role>();
+  readonly #policies = new Map<string, ManagedPolicy>();
 
   constructor(world: Surroundings) {
-    this.world = world;
+    this.#world = world;
+    this.#awsManaged('service-role/AWSLambdaBasicExecutionRole', logs);
+  }
+
+  createRole(input: Input<CreateRoleCommandInput, 'RoleName'>): object {
+    const { RoleName: name = '', Path = '/', AssumeRolePolicyDocument: trust = lambdaMayAssume, Tags = [] } = input;
+    if (this.#roles.has(name)) throw exists(`Role with name ${name} already exists.`);
+    if (!/^[\w+=,.@-]{1,64}$/.test(name)) throw invalid(`The specified value for roleName is invalid`);
+    if (Tags.some(({ Key = '' }) => /^aws:/i.test(Key))) throw invalid('Tag keys beginning with aws: are reserved for system use');
+    if (Tags.length > 50) throw wire('LimitExceeded', 'Tag quota exceeded', 409);
+    understood(trust);
+    this.#roles.set(name, {
+      id: `AROA${createHash('sha256').update(`${name} ${this.#world.uuid()}`).digest('hex').slice(0, 17).toUpperCase()}`,
+      arn: `arn:aws:iam::${this.#world.account}:role${Path}${name}`,
+      name,
+      path: Path,
+      created: this.#world.tick(),
+      trust,
+      description: input.Description,
+      maxSessionDuration: input.MaxSessionDuration ?? 3600,
+      boundary: input.PermissionsBoundary,
+      tags: new Map(Tags.map(({ Key = '', Value = '' }) => [Key, Value])),
+      inline: new Map(),
+      attached: new Set(),
+    });
+    return this.getRole({ RoleName: name });
+  }
+
+  /** Tags that AWS wrote (`aws:cloudformation:…`), which no caller can. */
+  tagByAws(name: string, tags: Readonly<Record<string, string>>): void {
+    for (const [key, value] of Object.entries(tags)) this.#role(name).tags.set(key, value);
+  }
+
+  getRole({ RoleName }: OfRole): object {
+    const role = this.#role(RoleName);
+    const Tags = [...role.tags].map(([Key, Value]) => ({ Key, Value }));
+    return {
+      Role: {
+        Path: role.path,
+        RoleName: role.name,
+        RoleId: role.id,
+        Arn: role.arn,
+        CreateDate: role.created,
+        AssumeRolePolicyDocument: encodeURIComponent(role.trust),
+        Description: role.description,
+        MaxSessionDuration: role.maxSessionDuration,
+        ...(role.boundary === undefined
+          ? {}
+          : { PermissionsBoundary: { PermissionsBoundaryType: 'Policy', PermissionsBoundaryArn: role.boundary } }),
+        ...(Tags.length === 0 ? {} : { Tags }),
+        RoleLastUsed: {},
+      },
+    };
+  }
+
+  updateAssumeRolePolicy({ RoleName, PolicyDocument = '' }: OfRole & { readonly PolicyDocument: string | undefined }): object {
+    understood(PolicyDocument);
+    this.#role(RoleName).trust = PolicyDocument;
+    return {};
+  }
+
+  putRolePermissionsBoundary({ RoleName, PermissionsBoundary }: OfRole & { readonly PermissionsBoundary: string | undefined }): object {
+    this.#role(RoleName).boundary = PermissionsBoundary;
+    return {};
+  }
+
+  deleteRole({ RoleName }: OfRole): object {
+    const role = this.#role(RoleName);
+    if (role.inline.size > 0) throw wire('DeleteConflict', 'Cannot delete entity, must delete policies first.', 409);
+    if (role.attached.size > 0) throw wire('DeleteConflict', 'Cannot delete entity, must detach all policies first.', 409);
+    this.#roles.delete(role.name);
+    return {};
+  }
+
+  putRolePolicy({ RoleName, PolicyName = '', PolicyDocument = '' }: Inline & { readonly PolicyDocument: string | undefined }): object {
+    understood(PolicyDocument);
+    this.#role(RoleName).inline.set(PolicyName, PolicyDocument);
+    return {};
+  }
+
+  getRolePolicy({ RoleName, PolicyName = '' }: Inline): object {
+    const document = this.#role(RoleName).inline.get(PolicyName);
+    if (document === undefined) throw gone(`The role policy with name ${PolicyName} cannot be found.`);
+    return { RoleName, PolicyName, PolicyDocument: encodeURIComponent(document) };
+  }
+
+  deleteRolePolicy({ RoleName, PolicyName = '' }: Inline): object {
+    if (!this.#role(RoleName).inline.delete(PolicyName)) throw gone(`The role policy with name ${PolicyName} cannot be found.`);
+    return {};
+  }
+
+  listRolePolicies({ RoleName, Marker, MaxItems = 100 }: OfRole & Paged): object {
+    const { items, next } = page([...this.#role(RoleName).inline.keys()].sort(), Marker, MaxItems);
+    return { PolicyNames: items, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  attachRolePolicy({ RoleName, PolicyArn }: Attached): object {
+    this.#role(RoleName).attached.add(this.#policy(PolicyArn).arn);
+    return {};
+  }
+
+  detachRolePolicy({ RoleName, PolicyArn = '' }: Attached): object {
+    if (!this.#role(RoleName).attached.delete(PolicyArn)) throw gone(`Policy ${PolicyArn} was not found.`);
+    return {};
+  }
+
+  listAttachedRolePolicies({ RoleName, Marker, MaxItems = 100 }: OfRole & Paged): object {
+    const { items, next } = page([...this.#role(RoleName).attached], Marker, MaxItems);
+    const AttachedPolicies = items.map((PolicyArn) => ({ PolicyName: this.#policy(PolicyArn).name, PolicyArn }));
+    return { AttachedPolicies, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  createPolicy({
+    PolicyName = '',
+    Path = '/',
+    PolicyDocument = '',
+  }: Input<CreatePolicyCommandInput, 'PolicyName' | 'PolicyDocument'>): object {
+    const arn = `arn:aws:iam::${this.#world.account}:policy${Path}${PolicyName}`;
+    if (this.#policies.has(arn)) throw exists(`A policy called ${PolicyName} already exists.`);
+    understood(PolicyDocument);
+    this.#policies.set(arn, {
+      arn,
+      name: PolicyName,
+      path: Path,
+      versions: new Map([['v1', PolicyDocument]]),
+      defaultVersion: 'v1',
+      nextVersion: 2,
+    });
+    return this.getPolicy({ PolicyArn: arn });
+  }
+
+  getPolicy({ PolicyArn }: { readonly PolicyArn: string | undefined }): object {
+    const { arn, name, path, defaultVersion } = this.#policy(PolicyArn);
+    const AttachmentCount = [...this.#roles.values()].filter(({ attached }) => attached.has(arn)).length;
+    return { Policy: { PolicyName: name, Arn: arn, Path: path, DefaultVersionId: defaultVersion, AttachmentCount, IsAttachable: true } };
+  }
+
+  createPolicyVersion({ PolicyArn, PolicyDocument = '', SetAsDefault }: CreatePolicyVersionCommandInput): object {
+    const policy = this.#policy(PolicyArn);
+    if (policy.versions.size === 5) throw wire('LimitExceeded', 'A managed policy can have up to 5 versions.', 409);
+    understood(PolicyDocument);
+    const version = `v${policy.nextVersion++}`;
+    policy.versions.set(version, PolicyDocument);
+    if (SetAsDefault === true) policy.defaultVersion = version;
+    return { PolicyVersion: { VersionId: version, IsDefaultVersion: SetAsDefault === true } };
+  }
+
+  setDefaultPolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
+    const policy = this.#policy(PolicyArn);
+    if (!policy.versions.has(VersionId)) throw gone(`Policy ${PolicyArn} version ${VersionId} does not exist.`);
+    policy.defaultVersion = VersionId;
+    return {};
+  }
+
+  getPolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
+    const { versions, defaultVersion } = this.#policy(PolicyArn);
+    const document = versions.get(VersionId);
+    if (document === undefined) throw gone(`Policy ${PolicyArn} version ${VersionId} does not exist.`);
+    return { PolicyVersion: { Document: encodeURIComponent(document), VersionId, IsDefaultVersion: VersionId === defaultVersion } };
+  }
+
+  /** By action and resource alone: conditions and boundaries are not weighed. */
+  simulatePrincipalPolicy({ PolicySourceArn = '', ActionNames = [], ResourceArns = ['*'] }: SimulatePrincipalPolicyCommandInput): object {
+    const role = [...this.#roles.values()].find(({ arn }) => arn === PolicySourceArn);
+    if (role === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
+    const documents = [...role.inline.values(), ...[...role.attached].map((arn) => this.#default(arn))];
+    const statements = documents.flatMap((document) => readPolicy(document));
+    const EvaluationResults = ActionNames.flatMap((EvalActionName) =>
+      ResourceArns.map((EvalResourceName) => {
+        const effects = statements.flatMap(({ Effect, Action = [], Resource = ['*'] }) => {
+          const action = Action.some((pattern) => matchesGlob(EvalActionName.toLowerCase(), pattern.toLowerCase()));
+          return action && Resource.some((pattern) => matchesGlob(EvalResourceName, pattern)) ? [Effect] : [];
+        });
+        const EvalDecision = effects.includes('Deny') ? 'explicitDeny' : effects.includes('Allow') ? 'allowed' : 'implicitDeny';
+        return { EvalActionName, EvalResourceName, EvalDecision };
+      }),
+    );
+    return { EvaluationResults, IsTruncated: false };
   }
 
   snapshot(): unknown {
-    return {};
+    const roles = [...this.#roles.values()].map(({ id: _id, created: _created, ...role }) => [
+      role.name,
+      { ...role, tags: Object.fromEntries(role.tags), inline: Object.fromEntries(role.inline), attached: [...role.attached].sort() },
+    ]);
+    const policies = [...this.#policies.values()].map((policy) => [
+      policy.arn,
+      { ...policy, versions: Object.fromEntries(policy.versions) },
+    ]);
+    return { roles: Object.fromEntries(roles), policies: Object.fromEntries(policies) };
+  }
+
+  #awsManaged(name: string, document: string): void {
+    const arn = `arn:aws:iam::aws:policy/${name}`;
+    const [, path = '/', last = ''] = /^(.*\/)?([^/]+)$/.exec(name) ?? [];
+    this.#policies.set(arn, {
+      arn,
+      name: last,
+      path: `/${path}`,
+      versions: new Map([['v1', document]]),
+      defaultVersion: 'v1',
+      nextVersion: 2,
+    });
+  }
+
+  #role(name = ''): Role {
+    const role = this.#roles.get(name);
+    if (role === undefined) throw gone(`The role with name ${name} cannot be found.`);
+    return role;
+  }
+
+  #policy(arn = ''): ManagedPolicy {
+    const policy = this.#policies.get(arn);
+    if (policy === undefined) throw gone(`Policy ${arn} was not found.`);
+    return policy;
+  }
+
+  #default(arn: string): string | undefined {
+    const { versions, defaultVersion } = this.#policy(arn);
+    return versions.get(defaultVersion);
+  }
+}
+
+/** The errors of IAM carry the code of the wire beside the name of the SDK's class. */
+function wire(code: string, message: string, status: number): Error {
+  return Object.assign(awsError(`${code}Exception`, message, status), { Code: code });
+}
+
+function gone(message: string): Error {
+  return wire('NoSuchEntity', message, 404);
+}
+
+function exists(message: string): Error {
+  return wire('EntityAlreadyExists', message, 409);
+}
+
+function invalid(message: string): Error {
+  return wire('InvalidInput', message, 400);
+}
+
+function understood(document: string): void {
+  try {
+    readPolicy(document);
+  } catch {
+    throw wire('MalformedPolicyDocument', 'This policy contains invalid Json', 400);
   }
 }

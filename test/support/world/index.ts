@@ -1,14 +1,19 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
+import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SNSClient } from '@aws-sdk/client-sns';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Place } from '../../../guard/arn.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
 import { IamService } from './iam.ts';
 import { LambdaService } from './lambda.ts';
+import { ResourcePolicies } from './resource-policies.ts';
 import { S3Service } from './s3.ts';
 import { SecretsManagerService } from './secrets-manager.ts';
 import { awsError, copy, type Service, Surroundings } from './service.ts';
@@ -22,7 +27,9 @@ export interface SdkCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3';
+type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
+/** Services of which the world has nothing but the policies on their resources. */
+type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
 
 interface Failure {
   readonly error: string;
@@ -53,6 +60,7 @@ export class World extends Surroundings {
   readonly iam = new IamService(this);
   readonly ec2 = new Ec2Service(this);
   readonly lambda = new LambdaService(this, this.s3);
+  readonly resourcePolicies = new ResourcePolicies(this);
   /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
   readonly calls: SdkCall[] = [];
   readonly #failures = new Map<string, Failure>();
@@ -64,7 +72,7 @@ export class World extends Surroundings {
 
   /** All that is there, as plain data without what AWS assigns: two of them are equal where nothing changed. */
   snapshot(): unknown {
-    const services: Record<ServiceName, Service> = this.#services();
+    const services = { ...this.#services(), resourcePolicies: this.resourcePolicies };
     return copy(withoutAssigned(Object.fromEntries(Object.entries(services).map(([name, service]) => [name, service.snapshot()]))));
   }
 
@@ -75,19 +83,31 @@ export class World extends Surroundings {
     if (failure !== undefined && failure.left-- <= 0)
       throw awsError(failure.error, `${operation} fails in this test`, statuses[failure.error]);
     const name = `${operation.charAt(0).toLowerCase()}${operation.slice(1)}`;
-    const target = this.#services()[service] as unknown as Readonly<Record<string, unknown>>;
+    const services: Partial<Record<ServiceName, Service>> = this.#services();
+    const own = services[service] as unknown as Readonly<Record<string, unknown>> | undefined;
+    const target = typeof own?.[name] === 'function' ? own : (this.resourcePolicies as unknown as Readonly<Record<string, unknown>>);
     const method = target[name];
     // No $metadata: an operation that the world lacks is a defect of the test, never an answer of AWS.
     if (typeof method !== 'function') throw new Error(`test/support/world has no ${operation} in ${service}`);
     return { $metadata: {}, ...(copy(method.call(target, copy(input))) as object) };
   }
 
-  #services(): Record<ServiceName, Service> {
+  #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
     return { lambda: this.lambda, ec2: this.ec2, iam: this.iam, secretsManager: this.secretsManager, s3: this.s3 };
   }
 }
 
-const clients = { lambda: LambdaClient, ec2: EC2Client, iam: IAMClient, secretsManager: SecretsManagerClient, s3: S3Client };
+const clients = {
+  lambda: LambdaClient,
+  ec2: EC2Client,
+  iam: IAMClient,
+  secretsManager: SecretsManagerClient,
+  s3: S3Client,
+  sqs: SQSClient,
+  sns: SNSClient,
+  kms: KMSClient,
+  dynamoDb: DynamoDBClient,
+};
 
 export function createWorld(place: Place = { account: '111122223333', region: 'us-east-1' }): World {
   const world = new World(place);
