@@ -1,56 +1,119 @@
 import { GetFunctionCommand } from '@aws-sdk/client-lambda';
 import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import type { Call } from '../guard/call.ts';
+import type { Call, Connection } from '../guard/call.ts';
+import { errorKind, errorName, RetryLater } from '../guard/errors.ts';
 import type { ArchivedObject } from '../guard/estate.ts';
 import { clientPerRegion } from './clients.ts';
-import { lambdaClient } from './lambda.ts';
+import { getFunction, keysThroughLambda, lambdaClient } from './lambda.ts';
 
-const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
 const archive = '${Archive.Arn}/*';
 const key = '${Key.Arn}';
 
 const s3 = clientPerRegion((settings) => new S3Client(settings));
 
+/** Where a package lies in the archive, and the CodeSha256 that it must have. */
+export interface PackageKey {
+  readonly bucket: string;
+  readonly key: string;
+  readonly sha256: string;
+}
+
 /**
- * Copies a function's package into the archive under its hash, unless the running code is another by now.
- * @returns where it lies, or undefined where the current CodeSha256 is not `sha256` (changed in the meantime: nothing was written)
+ * Copies a function's package into the archive, unless what runs is another by now. The bytes are held against the hash
+ * before they are written and once more by S3, and an object that is there is never written over: nobody who changes the
+ * code in between gets theirs into the archive under the hash of another.
+ * @returns where it lies, or undefined where the code is not (any more) the one with this hash: nothing was written
  */
 export const archivePackage: Call<
   'archivePackage',
-  { readonly functionName: string; readonly qualifier?: string; readonly sha256: string; readonly bucket: string; readonly key: string },
+  PackageKey & { readonly functionName: string; readonly qualifier?: string | undefined },
   ArchivedObject | undefined
 > = {
   name: 'archivePackage',
   service: 's3',
   permissions: [
-    { action: 'lambda:GetFunction', resource: functions },
+    ...getFunction.permissions,
+    ...keysThroughLambda('kms:Decrypt'),
     { action: 's3:PutObject', resource: archive },
     { action: 's3:GetObject', resource: archive },
+    { action: 's3:ListBucket', resource: '${Archive.Arn}' },
     { action: 'kms:GenerateDataKey', resource: key },
     { action: 'kms:Decrypt', resource: key },
   ],
   alreadyDone: [],
-  async run(connection, { functionName, qualifier, sha256, bucket, key: Key }) {
-    const { Configuration, Code } = await lambdaClient(connection).send(new GetFunctionCommand({ FunctionName: functionName, Qualifier: qualifier }));
-    if (Configuration?.CodeSha256 !== sha256 || Code?.Location === undefined) return undefined;
-    const answer = await fetch(Code.Location);
-    if (!answer.ok) throw new Error(`the package of ${functionName} could not be downloaded: HTTP ${answer.status}`);
-    const body = Buffer.from(await answer.arrayBuffer());
+  async run(connection, { functionName, qualifier, ...place }) {
+    const { Configuration, Code } = await lambdaClient(connection).send(
+      new GetFunctionCommand({ FunctionName: functionName, Qualifier: qualifier }),
+    );
+    if (Configuration?.CodeSha256 !== place.sha256) return undefined;
+    if (Code?.Location === undefined) {
+      throw new PackageUnreadable(`Lambda hands out no package of ${functionName} (${Code?.Error?.ErrorCode ?? 'no location'})`);
+    }
+    const body = await download(Code.Location, functionName);
     const digest = Buffer.from(await crypto.subtle.digest('SHA-256', body)).toString('base64');
-    if (digest !== sha256) return undefined;
-    const { VersionId = 'null' } = await s3(connection).send(new PutObjectCommand({ Bucket: bucket, Key, Body: body, ContentType: 'application/zip' }));
-    return { bucket, key: Key, version: VersionId };
+    return digest === place.sha256 ? await put(connection, place, body) : undefined;
   },
 };
 
-/** Where a package lies in the archive, or undefined where it was never archived. */
-export const findPackage: Call<'findPackage', { readonly bucket: string; readonly key: string }, ArchivedObject | undefined> = {
+async function put(connection: Connection, place: PackageKey, Body: Uint8Array): Promise<ArchivedObject> {
+  const { bucket, key: Key, sha256 } = place;
+  try {
+    const { VersionId = 'null' } = await s3(connection).send(
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+      new PutObjectCommand({ Bucket: bucket, Key, Body, ContentType: 'application/zip', ChecksumSHA256: sha256, IfNoneMatch: '*' }),
+    );
+    return { bucket, key: Key, version: VersionId };
+  } catch (error) {
+    if (errorName(error) === 'ConditionalRequestConflict') throw new RetryLater(`${Key} is being archived`, { cause: error });
+    if (errorName(error) !== 'PreconditionFailed') throw error;
+    const present = await head(connection, place);
+    if (present === undefined) throw new PackageUnreadable(`the archive holds something else as ${Key}`);
+    return present;
+  }
+}
+
+/** Where a package lies in the archive, or undefined where it does not lie there with this hash (in this version). */
+export const findPackage: Call<'findPackage', PackageKey & { readonly version?: string | undefined }, ArchivedObject | undefined> = {
   name: 'findPackage',
   service: 's3',
-  permissions: [{ action: 's3:GetObject', resource: archive }],
+  permissions: [
+    { action: 's3:GetObject', resource: archive },
+    { action: 's3:GetObjectVersion', resource: archive },
+    // Without it S3 answers 403 for what is not there. https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    { action: 's3:ListBucket', resource: '${Archive.Arn}' },
+    { action: 'kms:Decrypt', resource: key },
+  ],
   alreadyDone: [],
-  async run(connection, { bucket, key: Key }) {
-    const { VersionId = 'null' } = await s3(connection).send(new HeadObjectCommand({ Bucket: bucket, Key }));
-    return { bucket, key: Key, version: VersionId };
-  },
+  run: (connection, input) => head(connection, input),
 };
+
+async function head(
+  connection: Connection,
+  { bucket, key: Key, sha256, version }: PackageKey & { readonly version?: string | undefined },
+): Promise<ArchivedObject | undefined> {
+  try {
+    const { VersionId = 'null', ChecksumSHA256 } = await s3(connection).send(
+      new HeadObjectCommand({ Bucket: bucket, Key, VersionId: version, ChecksumMode: 'ENABLED' }),
+    );
+    return ChecksumSHA256 === sha256 ? { bucket, key: Key, version: VersionId } : undefined;
+  } catch (error) {
+    if (errorKind(error) === 'absent') return undefined;
+    throw error;
+  }
+}
+
+/** Neither the location, which is signed, nor what came from there may stand in an error. */
+async function download(location: string, functionName: string): Promise<Uint8Array<ArrayBuffer>> {
+  let answer: Response;
+  try {
+    answer = await fetch(location, { signal: AbortSignal.timeout(60_000) });
+    if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
+  } catch {
+    throw new RetryLater(`the download of ${functionName} broke off`);
+  }
+  throw new RetryLater(`the package of ${functionName} could not be downloaded (HTTP ${answer.status})`);
+}
+
+class PackageUnreadable extends Error {
+  override readonly name = 'PackageUnreadable';
+}

@@ -1,5 +1,6 @@
 import {
   AddPermissionCommand,
+  type AddPermissionCommandInput,
   type AliasConfiguration,
   type FunctionConfiguration,
   GetFunctionCommand,
@@ -17,7 +18,7 @@ import {
   UpdateFunctionConfigurationCommand,
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
-import type { Call, Connection } from '../guard/call.ts';
+import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
@@ -38,7 +39,29 @@ const client = clientPerRegion((settings) => new LambdaClient(settings));
 const call = callsOf('lambda', (connection, command) => client(connection).send(command));
 
 export const getFunctionConfiguration = call('GetFunctionConfiguration', GetFunctionConfigurationCommand, { resource: functions });
-export const getFunction = call('GetFunction', GetFunctionCommand, { resource: functions });
+/** With the function's tags, which Lambda leaves out where the caller may not list them. */
+export const getFunction = call('GetFunction', GetFunctionCommand, {
+  resource: functions,
+  also: [{ action: 'lambda:ListTags', resource: functions }],
+});
+
+/**
+ * Use of customer-managed keys through Lambda, and only so: whoever reads or writes variables or packages that are
+ * encrypted with one needs it. https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+ */
+export const keysThroughLambda = (...actions: readonly string[]): readonly Permission[] =>
+  actions.map((action) => ({
+    action,
+    resource: 'arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*',
+    condition: { StringLike: { 'kms:ViaService': 'lambda.*.amazonaws.com*' } },
+  }));
+
+/** A configuration together with its variables, for the rules that have to read those. */
+export const getDecryptedConfiguration = {
+  ...getFunctionConfiguration,
+  name: 'getDecryptedConfiguration' as const,
+  permissions: [...getFunctionConfiguration.permissions, ...keysThroughLambda('kms:Decrypt')],
+};
 export const getFunctionUrlConfig = call('GetFunctionUrlConfig', GetFunctionUrlConfigCommand, { resource: functions });
 export const getPolicy = call('GetPolicy', GetPolicyCommand, { resource: functions });
 export const listTags = call('ListTags', ListTagsCommand, { resource: functions });
@@ -97,10 +120,18 @@ export const listFunctions: Call<'listFunctions', object, readonly FunctionConfi
 };
 
 export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, { resource: functions });
-export const addPermission = call('AddPermission', AddPermissionCommand, {
-  resource: functions,
-  alreadyDone: ['ResourceConflictException'],
-});
+const grant = call('AddPermission', AddPermissionCommand, { resource: functions });
+/** A conflict is a statement that is there already, or an update of the function under way: only the message tells. */
+export const addPermission = {
+  ...grant,
+  run: async (connection: Connection, input: AddPermissionCommandInput): Promise<void> => {
+    try {
+      await grant.run(connection, input);
+    } catch (error) {
+      if (errorName(error) !== 'ResourceConflictException' || !/already exists/.test(String(error))) throw error;
+    }
+  },
+};
 export const removePermission = call('RemovePermission', RemovePermissionCommand, {
   resource: functions,
   alreadyDone: ['ResourceNotFoundException'],
@@ -179,6 +210,8 @@ export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeC
     { action: 's3:GetObject', resource: '${Archive.Arn}/*' },
     { action: 's3:GetObjectVersion', resource: '${Archive.Arn}/*' },
     { action: 'kms:Decrypt', resource: '${Key.Arn}' },
+    // https://docs.aws.amazon.com/lambda/latest/dg/encrypt-zip-package.html
+    ...keysThroughLambda('kms:GenerateDataKey', 'kms:Decrypt'),
   ],
 });
 export const updateAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });

@@ -1,9 +1,16 @@
-import { CreateSecretCommand, DeleteSecretCommand, DescribeSecretCommand, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetFunctionConfigurationCommand, UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
-import type { Call, Connection } from '../guard/call.ts';
+import {
+  CreateSecretCommand,
+  DeleteSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import type { Call, Connection, Permission } from '../guard/call.ts';
+import { errorName, RetryLater } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
-import { lambdaClient } from './lambda.ts';
+import { getDecryptedConfiguration, keysThroughLambda, lambdaClient } from './lambda.ts';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
 /** Secrets that the guard makes are named `compliance-guard/…`, and no other may it touch. */
@@ -14,32 +21,52 @@ const client = clientPerRegion((settings) => new SecretsManagerClient(settings))
 const call = callsOf('secretsmanager', (connection, command) => client(connection).send(command));
 
 /** Deleted with a recovery window, so that even an undo can be taken back. */
-export const deleteSecret = call('DeleteSecret', DeleteSecretCommand, { resource: secrets, alreadyDone: ['InvalidRequestException', 'ResourceNotFoundException'] });
+export const deleteSecret = call('DeleteSecret', DeleteSecretCommand, {
+  resource: secrets,
+  alreadyDone: ['InvalidRequestException', 'ResourceNotFoundException'],
+});
 
 /** A variable that moves into a secret; `token` becomes the id of the secret's version. */
 export interface VariableMove {
-  readonly functionName: string;
   readonly variable: string;
   readonly secretName: string;
   readonly token: string;
 }
 
+/** Variables of one function that move. */
+export interface VariableMoves {
+  readonly functionName: string;
+  readonly moves: readonly VariableMove[];
+}
+
 // A step is journaled, and a journal must not hold a credential. These calls therefore take names only and carry the
-// value from one service to the other themselves: it exists in this function's memory and nowhere else.
+// value from one service to the other themselves: it exists in this function's memory and nowhere else. No message of
+// their errors holds more than names.
+
+const readVariables: readonly Permission[] = getDecryptedConfiguration.permissions;
+const writeVariables: readonly Permission[] = [
+  ...readVariables,
+  { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+  ...keysThroughLambda('kms:Encrypt', 'kms:CreateGrant'),
+];
 
 /** Makes a secret of a function's environment variable. */
-export const createSecretFromVariable: Call<'createSecretFromVariable', VariableMove & { readonly tags: Readonly<Record<string, string>> }, void> = {
+export const createSecretFromVariable: Call<
+  'createSecretFromVariable',
+  VariableMove & { readonly functionName: string; readonly tags: Readonly<Record<string, string>> },
+  void
+> = {
   name: 'createSecretFromVariable',
   service: 'secretsmanager',
   permissions: [
     { action: 'secretsmanager:CreateSecret', resource: secrets },
     { action: 'secretsmanager:TagResource', resource: secrets },
-    { action: 'lambda:GetFunctionConfiguration', resource: functions },
+    ...readVariables,
   ],
   alreadyDone: ['ResourceExistsException'],
   async run(connection, { functionName, variable, secretName, token, tags }) {
     const value = (await configuration(connection, functionName)).Environment?.Variables?.[variable];
-    if (value === undefined) throw new VariableGone(`${functionName} has no variable ${variable} any more`);
+    if (value === undefined) throw new VariableChanged(`${functionName} has no variable ${variable} any more`);
     await client(connection).send(
       new CreateSecretCommand({
         Name: secretName,
@@ -52,49 +79,70 @@ export const createSecretFromVariable: Call<'createSecretFromVariable', Variable
   },
 };
 
-/** Puts the secrets' ARNs into the variables that held their values; every other variable stays as it is. */
-export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', { readonly functionName: string; readonly moves: readonly VariableMove[] }, void> = {
+/**
+ * Puts the secrets' ARNs into the variables that held their values; every other variable stays as it is.
+ * @throws VariableChanged where a variable holds something else by now than its secret: that would be lost
+ */
+export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', VariableMoves, void> = {
   name: 'pointVariablesAtSecrets',
   service: 'lambda',
   permissions: [
     { action: 'secretsmanager:DescribeSecret', resource: secrets },
-    { action: 'lambda:GetFunctionConfiguration', resource: functions },
-    { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+    { action: 'secretsmanager:GetSecretValue', resource: secrets },
+    ...writeVariables,
   ],
   alreadyDone: [],
-  async run(connection, { functionName, moves }) {
-    const replaced: Record<string, string> = {};
-    for (const { secretName, variable } of moves) {
-      const { ARN } = await client(connection).send(new DescribeSecretCommand({ SecretId: secretName }));
-      if (ARN !== undefined) replaced[variable] = ARN;
-    }
-    await replaceVariables(connection, functionName, replaced);
-  },
+  run: (connection, { functionName, moves }) =>
+    editVariables(connection, functionName, async (variables) => {
+      const edits: Record<string, string> = {};
+      for (const move of moves) {
+        const arn = await arnOf(connection, move);
+        if (variables[move.variable] === arn) continue;
+        if (variables[move.variable] !== (await textOf(connection, move))) {
+          throw new VariableChanged(`${functionName} has something else in ${move.variable} than ${move.secretName}`);
+        }
+        edits[move.variable] = arn;
+      }
+      return edits;
+    }),
 };
 
-/** The undo: puts the values back from the very versions of the secrets that were made. */
-export const restoreVariablesFromSecrets: Call<'restoreVariablesFromSecrets', { readonly functionName: string; readonly moves: readonly VariableMove[] }, void> = {
+/**
+ * The undo: puts the values back from the very versions of the secrets that were made. A variable that no longer holds
+ * the secret's ARN was put back already, or somebody chose another value since: it stays.
+ */
+export const restoreVariablesFromSecrets: Call<'restoreVariablesFromSecrets', VariableMoves, void> = {
   name: 'restoreVariablesFromSecrets',
   service: 'lambda',
   permissions: [
+    { action: 'secretsmanager:DescribeSecret', resource: secrets },
     { action: 'secretsmanager:GetSecretValue', resource: secrets },
-    { action: 'lambda:GetFunctionConfiguration', resource: functions },
-    { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+    ...writeVariables,
   ],
   alreadyDone: [],
-  async run(connection, { functionName, moves }) {
-    const restored: Record<string, string> = {};
-    for (const { secretName, variable, token } of moves) {
-      const { SecretString } = await client(connection).send(new GetSecretValueCommand({ SecretId: secretName, VersionId: token }));
-      if (SecretString === undefined) throw new VariableGone(`the secret ${secretName} holds no text`);
-      restored[variable] = SecretString;
-    }
-    await replaceVariables(connection, functionName, restored);
-  },
+  run: (connection, { functionName, moves }) =>
+    editVariables(connection, functionName, async (variables) => {
+      const edits: Record<string, string> = {};
+      for (const move of moves) {
+        if (variables[move.variable] === (await arnOf(connection, move))) edits[move.variable] = await textOf(connection, move);
+      }
+      return edits;
+    }),
 };
 
-class VariableGone extends Error {
-  override readonly name = 'VariableGone';
+class VariableChanged extends Error {
+  override readonly name = 'VariableChanged';
+}
+
+async function arnOf(connection: Connection, { secretName }: VariableMove): Promise<string> {
+  const { ARN = '' } = await client(connection).send(new DescribeSecretCommand({ SecretId: secretName }));
+  return ARN;
+}
+
+async function textOf(connection: Connection, { secretName, token }: VariableMove): Promise<string> {
+  const { SecretString } = await client(connection).send(new GetSecretValueCommand({ SecretId: secretName, VersionId: token }));
+  if (SecretString === undefined) throw new VariableChanged(`the secret ${secretName} holds no text`);
+  return SecretString;
 }
 
 async function configuration(connection: Connection, functionName: string) {
@@ -102,9 +150,27 @@ async function configuration(connection: Connection, functionName: string) {
 }
 
 /** UpdateFunctionConfiguration replaces the whole map of variables: RevisionId refuses where it changed since it was read. */
-async function replaceVariables(connection: Connection, functionName: string, replaced: Readonly<Record<string, string>>): Promise<void> {
+async function editVariables(
+  connection: Connection,
+  functionName: string,
+  editsOf: (variables: Readonly<Record<string, string>>) => Promise<Readonly<Record<string, string>>>,
+): Promise<void> {
   const { Environment, RevisionId } = await configuration(connection, functionName);
-  await lambdaClient(connection).send(
-    new UpdateFunctionConfigurationCommand({ FunctionName: functionName, RevisionId, Environment: { Variables: { ...Environment?.Variables, ...replaced } } }),
-  );
+  if (Environment?.Error !== undefined) throw new VariableChanged(`the variables of ${functionName} cannot be decrypted`);
+  const variables = Environment?.Variables ?? {};
+  const edits = await editsOf(variables);
+  if (Object.keys(edits).length === 0) return;
+  try {
+    await lambdaClient(connection).send(
+      new UpdateFunctionConfigurationCommand({
+        FunctionName: functionName,
+        RevisionId,
+        Environment: { Variables: { ...variables, ...edits } },
+      }),
+    );
+  } catch (error) {
+    if (errorName(error) === 'PreconditionFailedException')
+      throw new RetryLater(`${functionName} was changed in between`, { cause: error });
+    throw error;
+  }
 }

@@ -84,7 +84,7 @@ export async function evaluate(rule: AnyRule, subject: Subject, event: ApiEvent 
 /** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
 function isAnswer(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
-  return typeof error === 'object' && error !== null && ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable'].includes((error as Error).name));
+  return typeof error === 'object' && error !== null && ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name));
 }
 
 async function open(candidate: Finding, { ledger, now }: Ports): Promise<readonly Alert[]> {

@@ -22,13 +22,18 @@ export interface Baseline {
   /** `observed` is what was found running; only `approved` code is ever put back. */
   readonly state: 'approved' | 'observed';
   readonly package: CodePackage;
-  /** Every hash that was approved and may still serve an alias. */
+  /** Every hash that was approved (or observed) and may still serve an alias. */
   readonly approvedHashes: readonly string[];
-  /** Alias name → what it routes to, as last approved. */
+  /** Alias name → what it routes to, as last approved (or observed). */
   readonly aliases: Readonly<Record<string, AliasRouting>>;
+  /**
+   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, and `live→3` for an
+   * alias and a version that it was routed to.
+   */
+  readonly byHand?: readonly string[];
   readonly by: string;
   readonly at: string;
-  /** Milliseconds of the event (or sweep) that made it so: an older one never overwrites a newer. */
+  /** Milliseconds of the event that made it so, 0 where only a sweep saw it: an older one never overwrites a newer. */
   readonly asOf: number;
 }
 
@@ -38,10 +43,23 @@ export interface AliasRouting {
   readonly weights: Readonly<Record<string, number>>;
 }
 
-/** Code as the guard can put it back: an archived zip package, or a container image by digest. */
-export type CodePackage =
-  | { readonly type: 'Zip'; readonly sha256: string; readonly archive: ArchivedObject | undefined }
-  | { readonly type: 'Image'; readonly sha256: string; readonly imageUri: string };
+/**
+ * Code as the guard can put it back: an archived zip package, a container image by its digest, or the object in S3 that
+ * the function references (Lambda keeps no copy of that, and neither does the guard).
+ */
+export type CodePackage = CodeSettings &
+  (
+    | { readonly type: 'Zip'; readonly sha256: string; readonly archive: ArchivedObject | undefined }
+    | { readonly type: 'Image'; readonly sha256: string; readonly imageUri: string }
+    | { readonly type: 'Reference'; readonly sha256: string; readonly object: ArchivedObject }
+  );
+
+/** What UpdateFunctionCode sets besides the code itself. */
+export interface CodeSettings {
+  readonly architecture?: string;
+  /** The customer-managed key that encrypts a zip package in Lambda. */
+  readonly kmsKeyArn?: string;
+}
 
 export interface ArchivedObject {
   readonly bucket: string;
@@ -58,7 +76,9 @@ export interface Estate {
    * Records which role a function runs with ($LATEST, and the roles of versions that aliases route to).
    * @returns `left`: roles that it no longer uses; `stale`: a newer observation is already recorded, nothing was written.
    */
-  recordRoles(record: FunctionRecord & { readonly role: string; readonly liveRoles: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }>;
+  recordRoles(
+    record: FunctionRecord & { readonly role: string; readonly liveRoles: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }>;
   /** The two functions that are recorded longest with this role (ties by ARN), fewer where fewer use it. */
   longestUsers(role: string): Promise<readonly RoleUse[]>;
   /** The roles of a function that no longer exists, taken out of the index. */
