@@ -51,8 +51,12 @@ export function isForEveryone({ Principal }: Statement): boolean {
   return Object.entries(Principal ?? {}).some(([kind, values]) => (kind === 'AWS' || kind === '*') && values.includes('*'));
 }
 
-/** A statement that grants a function's URL to everyone, and the parameters of AddPermission that make the same one again. */
+/**
+ * A statement that grants a function's URL to everyone, and the parameters of AddPermission that make the same one
+ * again; without them where AddPermission could not (no Sid, several actions, other principals beside everyone).
+ */
 export interface PublicUrlStatement {
+  /** Empty where it has none. */
   readonly sid: string;
   readonly addPermission: Readonly<Record<string, unknown>> | undefined;
 }
@@ -70,14 +74,23 @@ export function publicUrlStatements(document: string | undefined): readonly Publ
     );
     const action = statement.Action?.length === 1 ? statement.Action[0] : undefined;
     const only = conditions.length === 1 ? conditions[0] : undefined;
-    const throughUrl = only?.key === 'lambda:invokedviafunctionurl' && only.values[0] === 'true';
-    const withoutAuth = only?.key === 'lambda:functionurlauthtype' && only.values[0] === 'NONE';
-    if (!throughUrl && !withoutAuth) return [];
+    const throughUrl = only?.key === 'lambda:invokedviafunctionurl' && only.values.includes('true');
+    const withoutAuth = only?.key === 'lambda:functionurlauthtype' && only.values.includes('NONE');
+    if (only === undefined || (!throughUrl && !withoutAuth)) return [];
+    const principals = Object.values(statement.Principal ?? {});
     const exact =
-      (throughUrl && only.operator === 'Bool' && action === 'lambda:InvokeFunction') ||
-      (withoutAuth && only.operator === 'StringEquals' && action === 'lambda:InvokeFunctionUrl');
+      only.values.length === 1 &&
+      principals.length === 1 &&
+      principals[0]?.length === 1 &&
+      statement.Resource?.length === 1 &&
+      ((throughUrl && only.operator === 'Bool' && action === 'lambda:InvokeFunction') ||
+        (withoutAuth && only.operator === 'StringEquals' && action === 'lambda:InvokeFunctionUrl'));
     const sid = statement.Sid ?? '';
-    const parameters = { Action: action, Principal: '*', ...(throughUrl ? { InvokedViaFunctionUrl: true } : { FunctionUrlAuthType: 'NONE' }) };
+    const parameters = {
+      Action: action,
+      Principal: '*',
+      ...(throughUrl ? { InvokedViaFunctionUrl: true } : { FunctionUrlAuthType: 'NONE' }),
+    };
     return [{ sid, addPermission: exact && sid !== '' ? parameters : undefined }];
   });
 }

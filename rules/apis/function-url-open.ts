@@ -1,16 +1,25 @@
 import * as z from 'zod';
-import { addPermission, getFunctionUrlConfig, getPolicy, listFunctionUrlConfigs, listTags, removePermission, updateFunctionUrlConfig } from '../../aws/lambda.ts';
+import {
+  addPermission,
+  getFunctionUrlConfig,
+  getPolicy,
+  listFunctionUrlConfigs,
+  listTags,
+  removePermission,
+  updateFunctionUrlConfig,
+} from '../../aws/lambda.ts';
 import { functionArn, qualifierOf } from '../../guard/arn.ts';
-import type { ApiEvent } from '../../guard/cloudtrail.ts';
-import { text } from '../../guard/cloudtrail.ts';
+import type { Handle } from '../../guard/call.ts';
+import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { ifPresent } from '../../guard/errors.ts';
 import { publicUrlStatements } from '../../guard/policy-document.ts';
 import { cloudTrail, defineRule } from '../../guard/rule.ts';
-import { functionSubject } from '../../guard/subject.ts';
+import { functionSubject, type Subject } from '../../guard/subject.ts';
 
 /** The function or alias that an event names: URLs and policies exist for each qualifier by itself. */
-function qualifiedFunction({ request, ...place }: ApiEvent) {
-  const subject = functionSubject(text(request, 'functionName') ?? '', place, text(request, 'qualifier'));
+function qualifiedFunction({ request, ...place }: ApiEvent): readonly Subject[] {
+  const name = text(request, 'functionName') ?? text(request, 'resourceArn') ?? '';
+  const subject = functionSubject(name, place, text(request, 'qualifier') ?? text(request, 'name'));
   return subject === undefined ? [] : [subject];
 }
 
@@ -22,7 +31,17 @@ export const rule = defineRule({
   on: [
     cloudTrail(
       'lambda',
-      ['CreateFunctionUrlConfig', 'UpdateFunctionUrlConfig', 'DeleteFunctionUrlConfig', 'AddPermission', 'RemovePermission', 'DeleteFunction'],
+      [
+        'CreateFunctionUrlConfig',
+        'UpdateFunctionUrlConfig',
+        'DeleteFunctionUrlConfig',
+        'AddPermission',
+        'RemovePermission',
+        'PutResourcePolicy',
+        'DeleteResourcePolicy',
+        'DeleteAlias',
+        'DeleteFunction',
+      ],
       qualifiedFunction,
     ),
   ],
@@ -34,60 +53,73 @@ export const rule = defineRule({
   params: z.object({}),
 
   async sweep(subject, { aws }) {
-    const urls = await aws.listFunctionUrlConfigs({ FunctionName: subject.arn });
-    return [subject, ...urls.flatMap(({ FunctionArn = '' }) => (qualifierOf(FunctionArn) === undefined ? [] : [{ ...subject, arn: FunctionArn }]))];
+    const urls = (await ifPresent(aws.listFunctionUrlConfigs({ FunctionName: subject.arn }))) ?? [];
+    const onAliases = urls.flatMap(({ FunctionArn = '' }) =>
+      qualifierOf(FunctionArn) === undefined ? [] : [{ ...subject, arn: FunctionArn }],
+    );
+    return [subject, ...onAliases];
   },
 
   // Since October 2025 a public URL takes two statements, and they outlive it: either may come first, and closing the
   // URL alone leaves grants to everyone behind. https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
   async evaluate(subject, { aws }) {
-    const url = await ifPresent(aws.getFunctionUrlConfig(named(subject.arn)));
-    const policy = await ifPresent(aws.getPolicy(named(subject.arn)));
-    const statements = publicUrlStatements(policy?.Policy);
+    const { url, statements } = await look(subject, aws);
     const open = url?.AuthType === 'NONE';
     if (!open && statements.length === 0) return { violations: [], compliant: [subject] };
     const { Tags = {} } = (await ifPresent(aws.listTags({ Resource: functionArn(subject.arn, subject) ?? subject.arn }))) ?? {};
-    const summary = open
-      ? `Anyone on the internet can invoke ${subject.arn} through its function URL, which asks for no authorization.`
-      : `The policy of ${subject.arn} still lets anyone invoke it through a function URL: the grants outlived the URL or came before it.`;
-    const evidence = { url: url?.FunctionUrl, authType: url?.AuthType, statements: statements.map(({ sid }) => sid) };
-    return { violations: [{ subject, summary, evidence, tags: Tags, ...(open ? {} : { severity: 'medium' as const }) }], compliant: [] };
+    const evidence = {
+      ...(url === undefined ? {} : { url: url.FunctionUrl, authType: url.AuthType }),
+      statements: statements.map(({ sid }) => sid),
+    };
+    const violation = { subject, summary: summaryOf(subject, open, statements.length > 0), evidence, tags: Tags };
+    return { violations: [open ? violation : { ...violation, severity: 'medium' }], compliant: [] };
   },
 
   async plan({ subject }, { aws }) {
     const target = named(subject.arn);
-    const url = await ifPresent(aws.getFunctionUrlConfig(target));
-    const policy = await ifPresent(aws.getPolicy(target));
-    const statements = publicUrlStatements(policy?.Policy);
-    const unexpressible = statements.find(({ addPermission: input }) => input === undefined);
-    const close =
-      url?.AuthType === 'NONE'
-        ? [
+    const { url, statements } = await look(subject, aws);
+    const close = {
+      call: 'updateFunctionUrlConfig',
+      input: { ...target, AuthType: 'AWS_IAM' },
+      undo: [{ call: 'updateFunctionUrlConfig', input: { ...target, AuthType: 'NONE' } }],
+    };
+    const removals = statements.flatMap(({ sid, addPermission: parameters }) =>
+      parameters === undefined
+        ? []
+        : [
             {
-              call: 'updateFunctionUrlConfig',
-              input: { ...target, AuthType: 'AWS_IAM' },
-              undo: [{ call: 'updateFunctionUrlConfig', input: { ...target, AuthType: 'NONE' } }],
+              call: 'removePermission',
+              input: { ...target, StatementId: sid },
+              undo: [{ call: 'addPermission', input: { ...target, StatementId: sid, ...parameters } }],
             },
-          ]
-        : [];
-    const steps = [
-      ...close,
-      ...statements.flatMap(({ sid, addPermission: input }) =>
-        input === undefined
-          ? []
-          : [
-              {
-                call: 'removePermission',
-                input: { ...target, StatementId: sid },
-                undo: [{ call: 'addPermission', input: { ...target, StatementId: sid, ...input } }],
-              },
-            ],
-      ),
-    ];
-    if (unexpressible === undefined) return { steps };
-    return { steps, refused: `The public statement ${unexpressible.sid} could not be added back as it is: it carries conditions that AddPermission does not know.` };
+          ],
+    );
+    const steps = [...(url?.AuthType === 'NONE' ? [close] : []), ...removals];
+    const stranger = statements.find(({ addPermission: parameters }) => parameters === undefined);
+    if (stranger === undefined) return { steps };
+    const which = stranger.sid === '' ? 'a public statement that has no Sid' : `the public statement ${stranger.sid}`;
+    return {
+      steps,
+      refused: `The policy of ${subject.arn} holds ${which} and that AddPermission could not put back as it was: edit the policy by hand.`,
+    };
   },
 });
+
+/** URL and public URL grants of one qualifier as they are now. */
+async function look(subject: Subject, aws: Reader) {
+  const url = await ifPresent(aws.getFunctionUrlConfig(named(subject.arn)));
+  const policy = await ifPresent(aws.getPolicy(named(subject.arn)));
+  return { url, statements: publicUrlStatements(policy?.Policy) };
+}
+
+type Reader = Handle<[typeof getFunctionUrlConfig, typeof getPolicy]>;
+
+function summaryOf({ arn }: Subject, open: boolean, granted: boolean): string {
+  if (!open)
+    return `The policy of ${arn} lets anyone invoke it through a public function URL, which it does not have (any more): the next one would be open at once.`;
+  if (granted) return `Anyone on the internet can invoke ${arn} through its function URL, which asks for no authorization.`;
+  return `The function URL of ${arn} asks for no authorization: anyone on the internet can invoke it as soon as its policy lets everyone through.`;
+}
 
 function named(arn: string): { FunctionName: string; Qualifier?: string } {
   const Qualifier = qualifierOf(arn);

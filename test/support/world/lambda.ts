@@ -374,7 +374,7 @@ export class LambdaService implements Service {
     const qualifier = this.#existing(found, Qualifier ?? qualifierIn(FunctionName));
     if (found.urls.has(qualifier)) throw awsError('ResourceConflictException', `FunctionUrlConfig exists for this Lambda function`, 409);
     const time = lambdaTime(this.#world.tick());
-    const host = createHash('sha256').update(`${found.arn}:${qualifier}`).digest('hex').slice(0, 32);
+    const host = qualifier === '$LATEST' ? found.name : `${found.name}-${qualifier}`;
     found.urls.set(qualifier, {
       FunctionUrl: `https://${host}.lambda-url.${this.#world.region}.on.aws/`,
       FunctionArn: qualifier === '$LATEST' ? found.arn : `${found.arn}:${qualifier}`,
