@@ -1,0 +1,530 @@
+import { Document, isCollection, Scalar, visit } from 'yaml';
+import type { AnyCall, Permission } from '../../guard/call.ts';
+import { type AnyRule, pascalCase, type Practice } from '../../guard/rule.ts';
+import { practices } from './rules-index.ts';
+
+type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
+type Block = Readonly<Record<string, Value>>;
+
+/** EventBridge's default limit for a pattern, and IAM's for a role's inline policies. */
+const patternLimit = 2048;
+const policyLimit = 10_240;
+
+/** Seconds: the queue's visibility is six times the function's, so that a retry never overlaps. */
+const checkerTimeout = 60;
+const remediatorTimeout = 120;
+
+const sub = (text: string): Value => ({ 'Fn::Sub': text });
+const arnOf = (id: string): Value => ({ 'Fn::GetAtt': [id, 'Arn'] });
+const ref = (id: string): Value => ({ Ref: id });
+
+/** What the rules add to each section of template.yaml, as YAML below the section's marker. */
+export function templateSections(rules: readonly AnyRule[], handlers: readonly string[]): Readonly<Record<string, string>> {
+  const used = practices.filter((practice) => rules.some((rule) => rule.practice === practice));
+  for (const practice of used) if (!handlers.includes(`check-${practice}.ts`)) throw new Error(`handlers/check-${practice}.ts is missing.`);
+  const fixable = rules.filter((rule) => rule.fix.length > 0);
+  return {
+    Parameters: block(Object.assign({}, ...rules.map(parameters))),
+    Conditions: block(Object.assign({}, ...fixable.map((rule) => ({ [remediates(rule)]: { 'Fn::Equals': [ref(`${pascalCase(rule.id)}Mode`), 'remediate'] } })), ...fixable.map(listConditions))),
+    Resources: block({
+      ...Object.assign({}, ...used.map((practice) => checkerResources(practice, rules.filter((rule) => rule.practice === practice)))),
+      ...Object.assign({}, ...fixable.map(remediatorResources)),
+      ...coreResources(used),
+      ...writers(used, fixable),
+    }),
+  };
+}
+
+/** YAML as a person would write it: short forms of the intrinsic functions, and small maps and lists on one line. */
+function block(resources: Block): string {
+  const document = new Document(shortForms(resources), { version: '1.1', aliasDuplicateObjects: false });
+  visit(document, {
+    Collection(_, node, path) {
+      const inner = path.length > 4;
+      if (inner && isCollection(node) && JSON.stringify(node.toJSON()).length < 130) node.flow = true;
+    },
+  });
+  const text = document.toString({ lineWidth: 0, singleQuote: true, flowCollectionPadding: true });
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => (line === '' ? line : `  ${line}`))
+    .join('\n');
+}
+
+/** `{ Ref: 'Key' }` → `!Ref Key`, likewise !Sub and !GetAtt. */
+function shortForms(value: Value): unknown {
+  if (Array.isArray(value)) return value.map(shortForms);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value as Block);
+  const [[name, argument] = ['', '']] = entries;
+  if (entries.length === 1 && (name === 'Ref' || name === 'Fn::Sub' || name === 'Fn::GetAtt')) {
+    const scalar = new Scalar(Array.isArray(argument) ? argument.join('.') : argument);
+    scalar.tag = `!${name.replace('Fn::', '')}`;
+    return scalar;
+  }
+  return Object.fromEntries(entries.map(([key, inner]) => [key, shortForms(inner)]));
+}
+
+function remediates(rule: AnyRule): string {
+  return `${pascalCase(rule.id)}Remediates`;
+}
+
+function paramName(rule: AnyRule, param: string): string {
+  return `${pascalCase(rule.id)}${param.charAt(0).toUpperCase()}${param.slice(1)}`;
+}
+
+// --- parameters
+
+function parameters(rule: AnyRule): Block {
+  const name = pascalCase(rule.id);
+  const modes = rule.fix.length > 0 ? ['off', 'alert', 'remediate'] : ['off', 'alert'];
+  const own: Record<string, Value> = {
+    [`${name}Mode`]: { Type: 'String', Default: 'alert', AllowedValues: modes, Description: `${rule.title}. What ${rule.id} does about it.` },
+  };
+  if (rule.fix.length > 0) {
+    own[`${name}Delay`] = { Type: 'Number', Default: rule.delay, MinValue: 0, MaxValue: 10080, Description: `Minutes between a finding of ${rule.id} and its fix.` };
+    own[`${name}Scope`] = { Type: 'String', Default: '', Description: `Where ${rule.id} may remediate (tag:key=value, ARN globs, comma-separated); empty for RemediateScope.` };
+  }
+  for (const [param, schema] of Object.entries(rule.params.shape as Record<string, { description?: string; parse: (value: unknown) => unknown; meta?: () => unknown }>)) {
+    own[paramName(rule, param)] = { Type: 'String', Default: defaultOf(schema), ...patternOf(schema), Description: schema.description ?? `${param} of ${rule.id}.` };
+  }
+  return own;
+}
+
+/** The text that a parameter has when nobody gives it: the default inside the schema, before anything is made of it. */
+function defaultOf(schema: unknown): string {
+  let inner = schema as { def?: { type?: string; defaultValue?: unknown; in?: unknown; innerType?: unknown } } | undefined;
+  while (inner?.def !== undefined) {
+    if (inner.def.type === 'default') return String(inner.def.defaultValue);
+    inner = (inner.def.in ?? inner.def.innerType) as typeof inner;
+  }
+  throw new Error('Every parameter of a rule is a text with a default.');
+}
+
+/** `.meta({ pattern })` of a parameter becomes CloudFormation's AllowedPattern. */
+function patternOf(schema: { meta?: () => unknown }): Block {
+  const meta = schema.meta?.() as { pattern?: string; constraint?: string } | undefined;
+  if (meta?.pattern === undefined) return {};
+  return { AllowedPattern: meta.pattern, ...(meta.constraint === undefined ? {} : { ConstraintDescription: meta.constraint }) };
+}
+
+// --- checkers
+
+function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block {
+  const name = pascalCase(practice);
+  const id = `Check${name}`;
+  const patterns = eventPatterns(rules);
+  const ruleIds = patterns.map(({ service }) => `${id}On${pascalCase(service)}`);
+  const calls = rules.flatMap((rule) => rule.check.filter((call: AnyCall) => !(rule.planOnly ?? []).includes(call.name)));
+  const variables = Object.assign({}, ...rules.map(ruleVariables));
+  return {
+    ...deadLetters(id, ruleIds),
+    ...queue(`${id}Events`, `${id}DeadLetters`, checkerTimeout, ruleIds),
+    ...queue(`${id}Sweeps`, `${id}DeadLetters`, checkerTimeout, [], ['Sweep']),
+    ...Object.assign(
+      {},
+      ...patterns.map(({ service, pattern }) => ({
+        [`${id}On${pascalCase(service)}`]: eventRule({ Description: `CloudTrail events of ${service} for ${rules.map((rule) => rule.id).join(', ')}`, EventPattern: pattern }, `${id}Events`, `${id}DeadLetters`),
+      })),
+    ),
+    ...lambda(id, {
+      handler: `check-${practice}`,
+      description: `Judges changes by the rules of the practice ${practice}`,
+      timeout: checkerTimeout,
+      variables,
+      statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],
+    }),
+    ...mapping(`${id}EventsMapping`, id, `${id}Events`, 5),
+    ...mapping(`${id}SweepsMapping`, id, `${id}Sweeps`, 2),
+  };
+}
+
+function ruleVariables(rule: AnyRule): Block {
+  const names = [`${pascalCase(rule.id)}Mode`, ...(rule.fix.length > 0 ? [`${pascalCase(rule.id)}Delay`, `${pascalCase(rule.id)}Scope`] : []), ...Object.keys(rule.params.shape).map((param) => paramName(rule, param))];
+  return Object.fromEntries(names.map((name) => [name, ref(name)]));
+}
+
+/**
+ * One pattern a service: names as they are, and with the API version that CloudTrail adds to Lambda's (`…20150331v2`).
+ * Calls that failed changed nothing and do not match. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+ */
+export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly service: string; readonly pattern: Block }[] {
+  const byService = new Map<string, Set<string>>();
+  for (const { service, operations } of rules.flatMap((rule) => [...rule.on])) {
+    const known = byService.get(service) ?? new Set();
+    for (const operation of operations) known.add(operation);
+    byService.set(service, known);
+  }
+  return [...byService].map(([service, operations]) => {
+    const names = [...operations].sort();
+    const eventName = [...names, ...(service === 'lambda' ? names.map((name) => ({ prefix: `${name}20` })) : [])];
+    const pattern = {
+      source: [`aws.${service}`],
+      'detail-type': ['AWS API Call via CloudTrail'],
+      detail: { eventSource: [`${service}.amazonaws.com`], eventName, errorCode: [{ exists: false }] },
+    };
+    const { length } = JSON.stringify(pattern);
+    if (length > patternLimit) throw new Error(`The pattern for ${service} has ${length} characters, EventBridge takes ${patternLimit}.`);
+    return { service, pattern };
+  });
+}
+
+// --- remediators
+
+function remediatorResources(rule: AnyRule): Block {
+  const name = pascalCase(rule.id);
+  const id = `Remediate${name}`;
+  const calls = [...rule.check, ...rule.fix, ...(rule.probation ? rule.undo : [])];
+  const resources: Record<string, Value> = {
+    ...deadLetters(id, [`${id}OnFinding`]),
+    ...queue(`${id}Findings`, `${id}DeadLetters`, remediatorTimeout, [`${id}OnFinding`]),
+    [`${id}OnFinding`]: eventRule(
+      {
+        Description: `Open findings of ${rule.id}, and those whose time has come`,
+        EventBusName: ref('GuardBus'),
+        EventPattern: {
+          source: ['compliance-guard'],
+          'detail-type': ['Compliance Finding', 'Compliance Due'],
+          detail: { rule: [rule.id], $or: [{ status: ['open'] }, { task: ['fix'] }] },
+        },
+      },
+      `${id}Findings`,
+      `${id}DeadLetters`,
+    ),
+    ...lambda(id, {
+      handler: 'remediate',
+      description: `Puts right what ${rule.id} finds`,
+      timeout: remediatorTimeout,
+      variables: { Rule: rule.id, ...(ruleVariables(rule) as Record<string, Value>) },
+      statements: [...receives([`${id}Findings`]), ...ledgerStatements, publishes, ...statementsOf(calls), ...neverItself(calls)],
+    }),
+    ...mapping(`${id}FindingsMapping`, id, `${id}Findings`, 2),
+  };
+  return Object.fromEntries(Object.entries(resources).map(([key, resource]) => [key, { Condition: remediates(rule), ...(resource as Block) }]));
+}
+
+/** Whatever a rule may write, it may not write to the guard's own functions and roles. */
+function neverItself(calls: readonly AnyCall[]): readonly Block[] {
+  const writes = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))].filter((action) => /^lambda:(Update|Add|Remove|Put|Delete)/.test(action)).sort();
+  return writes.length === 0 ? [] : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
+}
+
+/** A parameter that lists ARNs may be empty, and a policy's Resource may not. */
+function listConditions(rule: AnyRule): Block {
+  const lists = listsIn([...rule.check, ...rule.fix, ...(rule.probation ? rule.undo : [])]);
+  return Object.fromEntries(lists.map((name) => [`${name}Given`, { 'Fn::Not': [{ 'Fn::Equals': [ref(name), ''] }] }]));
+}
+
+/** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs. */
+function listsIn(calls: readonly AnyCall[]): readonly string[] {
+  const resources = calls.flatMap(({ permissions }) => permissions.flatMap(({ resource }) => resource));
+  return [...new Set(resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+[a-z]s$/.test(name)))];
+}
+
+// --- the functions that serve every rule
+
+function coreResources(used: readonly Practice[]): Record<string, Value> {
+  const sweepQueues = used.map((practice) => `Check${pascalCase(practice)}Sweeps`);
+  const key: Block = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') };
+  return {
+    ...deadLetters('Notify', ['NotifyOnAlert', 'NotifyOnDigest']),
+    ...queue('NotifyAlerts', 'NotifyDeadLetters', 60, ['NotifyOnAlert', 'NotifyOnDigest']),
+    NotifyOnAlert: eventRule(
+      { Description: 'Every finding, change and failure', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Finding', 'Compliance Change', 'Compliance Failure'] } },
+      'NotifyAlerts',
+      'NotifyDeadLetters',
+    ),
+    NotifyOnDigest: eventRule(
+      { Description: 'Digests that are due', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest'] } } },
+      'NotifyAlerts',
+      'NotifyDeadLetters',
+    ),
+    ...lambda('Notify', {
+      handler: 'notify',
+      description: 'Sends alerts to the topic, once each, many as a digest',
+      timeout: 60,
+      variables: {},
+      statements: [...receives(['NotifyAlerts']), ...ledgerStatements, { Effect: 'Allow', Action: 'sns:Publish', Resource: ref('AlertTopic') }],
+    }),
+    ...mapping('NotifyAlertsMapping', 'Notify', 'NotifyAlerts', 2),
+    ...lambda('Sweep', {
+      handler: 'sweep',
+      description: 'Lists the estate, one message a function to every checker',
+      timeout: 900,
+      variables: { SweepQueues: { 'Fn::Join': [',', sweepQueues.map(ref)] } },
+      statements: [
+        { Effect: 'Allow', Action: 'lambda:ListFunctions', Resource: '*' },
+        { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: sweepQueues.map(arnOf) },
+        key,
+        ...ledgerStatements,
+      ],
+    }),
+    ...deadLetters('Sweep', ['SweepOnSchedule', 'SweepOnDue']),
+    SweepOnSchedule: invocation({ Description: 'The regular sweep', ScheduleExpression: ref('SweepSchedule') }, 'Sweep'),
+    SweepOnSchedulePermission: invokePermission('Sweep', 'SweepOnSchedule'),
+    SweepOnDue: invocation(
+      { Description: 'The first sweep after a deployment', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['sweep'] } } },
+      'Sweep',
+    ),
+    SweepOnDuePermission: invokePermission('Sweep', 'SweepOnDue'),
+    ...lambda('Tick', {
+      handler: 'tick',
+      description: 'Every minute: sends on whatever is due',
+      timeout: 50,
+      variables: {},
+      statements: [...ledgerStatements, publishes],
+    }),
+    ...deadLetters('Tick', ['TickEveryMinute']),
+    TickEveryMinute: invocation({ Description: 'The clock of the guard', ScheduleExpression: 'rate(1 minute)' }, 'Tick'),
+    TickEveryMinutePermission: invokePermission('Tick', 'TickEveryMinute'),
+    ...lambda('Operate', {
+      handler: 'operate',
+      description: 'Operators: exempt, pause, mode, undo; its URL tells who called',
+      timeout: 60,
+      variables: {},
+      statements: [...ledgerStatements],
+    }),
+    OperateUrl: { Type: 'AWS::Lambda::Url', Properties: { TargetFunctionArn: arnOf('Operate'), AuthType: 'AWS_IAM' } },
+  };
+}
+
+function invocation(properties: Block, functionId: string): Value {
+  return { Type: 'AWS::Events::Rule', Properties: { ...properties, State: 'ENABLED', Targets: [{ Id: 'function', Arn: arnOf(functionId), DeadLetterConfig: { Arn: arnOf(`${functionId}DeadLetters`) } }] } };
+}
+
+function invokePermission(functionId: string, ruleId: string): Value {
+  return { Type: 'AWS::Lambda::Permission', Properties: { FunctionName: ref(functionId), Action: 'lambda:InvokeFunction', Principal: 'events.amazonaws.com', SourceArn: arnOf(ruleId) } };
+}
+
+// --- what every function has
+
+interface LambdaParts {
+  readonly handler: string;
+  readonly description: string;
+  readonly timeout: number;
+  readonly variables: Block;
+  readonly statements: readonly Block[];
+}
+
+function lambda(id: string, { handler, description, timeout, variables, statements }: LambdaParts): Record<string, Value> {
+  const name = sub(`\${AWS::StackName}-${kebabCase(id)}`);
+  const policy = { Version: '2012-10-17', Statement: [logs(id), ...statements] };
+  const { length } = JSON.stringify(policy);
+  if (length > policyLimit) throw new Error(`The role of ${id} has ${length} characters of policy, IAM takes ${policyLimit}.`);
+  return {
+    [`${id}Logs`]: { Type: 'AWS::Logs::LogGroup', DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete', Properties: { LogGroupName: sub(`/aws/lambda/\${AWS::StackName}-${kebabCase(id)}`), RetentionInDays: ref('LogRetentionDays'), KmsKeyId: arnOf('Key') } },
+    [`${id}Role`]: {
+      Type: 'AWS::IAM::Role',
+      Properties: {
+        RoleName: name,
+        AssumeRolePolicyDocument: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }] },
+        Policies: [{ PolicyName: 'least-privilege', PolicyDocument: policy }],
+      },
+    },
+    [id]: {
+      Type: 'AWS::Serverless::Function',
+      Properties: {
+        FunctionName: name,
+        Description: description,
+        Handler: `${handler}.handler`,
+        Role: arnOf(`${id}Role`),
+        Timeout: timeout,
+        Environment: { Variables: variables },
+        LoggingConfig: { LogGroup: ref(`${id}Logs`) },
+      },
+      Metadata: esbuild(handler),
+    },
+    [`${id}Errors`]: alarm(`${id} fails`, 'AWS/Lambda', 'Errors', { FunctionName: ref(id) }, 1),
+  };
+}
+
+function esbuild(handler: string): Block {
+  return { BuildMethod: 'esbuild', BuildProperties: { Minify: true, Target: 'es2023', EntryPoints: [`${handler}.ts`] } };
+}
+
+function logs(id: string): Block {
+  return { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: sub(`\${${id}Logs.Arn}`) };
+}
+
+function receives(queues: readonly string[]): readonly Block[] {
+  return [
+    { Effect: 'Allow', Action: ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'], Resource: queues.map((name) => sub(`\${${name}.Arn}`)) },
+    { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') },
+  ];
+}
+
+const ledgerStatements: readonly Block[] = [
+  {
+    Effect: 'Allow',
+    Action: ['dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query', 'dynamodb:UpdateItem'],
+    Resource: [sub('${Ledger.Arn}'), sub('${Ledger.Arn}/index/*')],
+  },
+];
+
+const publishes: Block = { Effect: 'Allow', Action: 'events:PutEvents', Resource: sub('${GuardBus.Arn}') };
+
+/** Statements of declared calls: permissions on the same resources under the same condition are one statement. */
+function statementsOf(calls: readonly AnyCall[]): readonly Block[] {
+  const groups = new Map<string, { resource: readonly string[]; condition: Permission['condition']; actions: Set<string> }>();
+  for (const { action, resource, condition } of calls.flatMap(({ permissions }) => permissions)) {
+    const resources = [resource].flat();
+    const key = JSON.stringify([resources, condition ?? null]);
+    const group = groups.get(key) ?? { resource: resources, condition, actions: new Set<string>() };
+    group.actions.add(action);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ resource, condition, actions }) => {
+    const lists = resource.flatMap((text) => listsIn([{ permissions: [{ action: '', resource: text }] } as unknown as AnyCall]));
+    const [list] = lists;
+    const fixed = resource.filter((text) => text !== `\${${list}}`).map(substituted);
+    const none = sub('arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/none');
+    const Resource: Value =
+      list === undefined
+        ? fixed.length === 1
+          ? (fixed[0] as Value)
+          : fixed
+        : { 'Fn::If': [`${list}Given`, { 'Fn::Split': [',', ref(list)] }, none] };
+    if (list !== undefined && fixed.length > 0) throw new Error(`A permission on the list ${list} names no other resource beside it.`);
+    return {
+      Effect: 'Allow',
+      Action: [...actions].sort(),
+      Resource,
+      ...(condition === undefined ? {} : { Condition: mapValues(condition, (keys) => mapValues(keys, (value) => (typeof value === 'string' ? substituted(value) : [...value].map(substituted)))) }),
+    };
+  });
+}
+
+function substituted(text: string): Value {
+  return text.includes('${') ? sub(text) : text;
+}
+
+function mapValues<T>(record: Readonly<Record<string, T>>, to: (value: T) => Value): Block {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, to(value)]));
+}
+
+// --- queues and alarms
+
+function queue(id: string, dead: string, timeout: number, eventRules: readonly string[], functions: readonly string[] = []): Record<string, Value> {
+  return {
+    [id]: {
+      Type: 'AWS::SQS::Queue',
+      Properties: {
+        KmsMasterKeyId: ref('Key'),
+        VisibilityTimeout: 6 * timeout,
+        MessageRetentionPeriod: 345600,
+        RedrivePolicy: { deadLetterTargetArn: arnOf(dead), maxReceiveCount: 5 },
+      },
+    },
+    [`${id}Policy`]: queuePolicy(id, eventRules, functions),
+    [`${id}Age`]: alarm(`${id}: the oldest message waits for more than 15 minutes`, 'AWS/SQS', 'ApproximateAgeOfOldestMessage', { QueueName: { 'Fn::GetAtt': [id, 'QueueName'] } }, 900),
+  };
+}
+
+function deadLetters(id: string, eventRules: readonly string[]): Record<string, Value> {
+  const name = `${id}DeadLetters`;
+  return {
+    [name]: { Type: 'AWS::SQS::Queue', Properties: { KmsMasterKeyId: ref('Key'), MessageRetentionPeriod: 1209600 } },
+    [`${name}Policy`]: queuePolicy(name, eventRules, []),
+    [`${name}Waiting`]: alarm(`${name}: messages could not be handled`, 'AWS/SQS', 'ApproximateNumberOfMessagesVisible', { QueueName: { 'Fn::GetAtt': [name, 'QueueName'] } }, 1),
+  };
+}
+
+/** Only these rules of EventBridge, and these functions of the guard, may put messages into the queue. */
+function queuePolicy(id: string, eventRules: readonly string[], functions: readonly string[]): Value {
+  const Statement: Value[] = [{ Sid: 'TlsOnly', Effect: 'Deny', Principal: '*', Action: 'sqs:*', Resource: arnOf(id), Condition: { Bool: { 'aws:SecureTransport': 'false' } } }];
+  if (!id.endsWith('DeadLetters')) {
+    // Operators may move messages back from the dead letters; AWS asks sqs:SendMessage of whoever does.
+    const senders: Value = functions.length > 0 ? functions.map(roleArn) : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
+    Statement.push({
+      Sid: 'NobodyElse',
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 'sqs:SendMessage',
+      Resource: arnOf(id),
+      Condition: { Bool: { 'aws:PrincipalIsAWSService': 'false' }, ArnNotLike: { 'aws:PrincipalArn': senders } },
+    });
+  }
+  if (eventRules.length > 0) {
+    Statement.push({
+      Sid: 'OwnRules',
+      Effect: 'Allow',
+      Principal: { Service: 'events.amazonaws.com' },
+      Action: 'sqs:SendMessage',
+      Resource: arnOf(id),
+      Condition: { ArnEquals: { 'aws:SourceArn': eventRules.map(arnOf) } },
+    });
+  }
+  return { Type: 'AWS::SQS::QueuePolicy', Properties: { Queues: [ref(id)], PolicyDocument: { Version: '2012-10-17', Statement } } };
+}
+
+function eventRule(properties: Block, target: string, dead: string): Value {
+  return {
+    Type: 'AWS::Events::Rule',
+    Properties: { ...properties, State: 'ENABLED', Targets: [{ Id: 'queue', Arn: arnOf(target), DeadLetterConfig: { Arn: arnOf(dead) } }] },
+  };
+}
+
+function mapping(id: string, functionId: string, queueId: string, concurrency: number): Record<string, Value> {
+  return {
+    [id]: {
+      Type: 'AWS::Lambda::EventSourceMapping',
+      Properties: {
+        EventSourceArn: arnOf(queueId),
+        FunctionName: ref(functionId),
+        BatchSize: 10,
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+        ScalingConfig: { MaximumConcurrency: concurrency },
+      },
+    },
+  };
+}
+
+function alarm(description: string, namespace: string, metric: string, dimensions: Block, threshold: number): Value {
+  return {
+    Type: 'AWS::CloudWatch::Alarm',
+    Properties: {
+      AlarmDescription: description,
+      Namespace: namespace,
+      MetricName: metric,
+      Dimensions: Object.entries(dimensions).map(([Name, value]) => ({ Name, Value: value })),
+      Statistic: metric === 'Errors' ? 'Sum' : 'Maximum',
+      Period: 60,
+      EvaluationPeriods: 1,
+      Threshold: threshold,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'notBreaching',
+      AlarmActions: [ref('AlarmTopic')],
+    },
+  };
+}
+
+/** Only the guard's own roles write to the bus and to the ledger; everybody else is refused, whatever their own policies say. */
+function writers(used: readonly Practice[], fixable: readonly AnyRule[]): Block {
+  const ids = [...used.map((practice) => `Check${pascalCase(practice)}`), ...fixable.map((rule) => `Remediate${pascalCase(rule.id)}`)];
+  return {
+    GuardBusPolicy: {
+      Type: 'AWS::Events::EventBusPolicy',
+      Properties: {
+        EventBusName: ref('GuardBus'),
+        StatementId: 'NobodyElse',
+        Statement: {
+          Effect: 'Deny',
+          Principal: '*',
+          Action: 'events:PutEvents',
+          Resource: arnOf('GuardBus'),
+          Condition: { ArnNotEquals: { 'aws:PrincipalArn': [...ids, 'Tick'].map(roleArn) } },
+        },
+      },
+    },
+  };
+}
+
+function roleArn(id: string): Value {
+  return sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/\${AWS::StackName}-${kebabCase(id)}`);
+}
+
+/** `CheckRoles` → `check-roles`. */
+function kebabCase(id: string): string {
+  return id.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
+}
