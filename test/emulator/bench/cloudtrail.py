@@ -117,6 +117,8 @@ def _plain(shape, value, redacted: dict):
         result = {}
         for key, item in value.items():
             name, member = by_wire_name.get(key) or (key, members.get(key))
+            if kind == "structure" and member is None:
+                continue
             if key in redacted or name in redacted:
                 replacement = redacted.get(key, redacted.get(name))
                 if replacement is not None:

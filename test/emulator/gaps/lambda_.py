@@ -686,8 +686,13 @@ def event_invoke_configs_without_qualifier() -> None:
 
 
 def quick_polling() -> None:
-    """A mapping polls all the time: an idle one wakes with the message."""
+    """A mapping polls all the time, and an invocation ends with the function's answer: the emulator waits a twentieth of a second for
+    either, and half a second to make a function active."""
+    from ministack.core.lambda_runtime import Worker
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.002
+    lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.25
+    drain = Worker._drain_stderr_bounded
+    Worker._drain_stderr_bounded = lambda self: drain(self, first_line_wait=0.003, idle_confirm=0.001)
 
 
 def apply() -> None:
