@@ -144,6 +144,11 @@ export class IamService implements Service {
     return {};
   }
 
+  /** A document that IAM takes no more. */
+  putRolePolicyAsItWas(role: string, policy: string, document: string): void {
+    this.#role(role).inline.set(policy, document);
+  }
+
   getRolePolicy({ RoleName, PolicyName = '' }: Inline): object {
     const document = this.#role(RoleName).inline.get(PolicyName);
     if (document === undefined) throw gone(`The role policy with name ${PolicyName} cannot be found.`);
