@@ -35,6 +35,8 @@ export interface Baseline {
   readonly at: string;
   /** Milliseconds of the event that made it so, 0 where only a sweep saw it: an older one never overwrites a newer. */
   readonly asOf: number;
+  /** One more at every write, where two workers must not write over each other's. */
+  readonly revision?: number;
 }
 
 export interface AliasRouting {
@@ -93,6 +95,11 @@ export interface Estate {
   functionsIn(groupOrSubnet: string): Promise<readonly string[]>;
 
   baseline(functionArn: string): Promise<Baseline | undefined>;
-  /** Writes a baseline unless a newer one is there. */
-  recordBaseline(baseline: Baseline): Promise<void>;
+  /**
+   * Writes a baseline unless a newer one is there, or with a revision, one of the same or a later revision.
+   * @returns whether it was written
+   */
+  recordBaseline(baseline: Baseline): Promise<boolean>;
+  /** The function is gone: its baseline is kept for a while, in case it is made again, and no sweep asks for it any more. */
+  forgetBaseline(functionArn: string, now: number): Promise<void>;
 }

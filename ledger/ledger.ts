@@ -373,12 +373,24 @@ export class DynamoLedger implements Ledger {
 
   async baseline(functionArn: string): Promise<Baseline | undefined> {
     const item = await this.#table.get(keys.baseline(functionArn));
-    return item === undefined ? undefined : bare<Baseline>(item);
+    if (item === undefined) return undefined;
+    const { gone: _gone, expires: _expires, ...baseline } = item;
+    return bare<Baseline>(baseline);
   }
 
-  async recordBaseline(baseline: Baseline): Promise<void> {
-    await this.#table.put({ ...keys.baseline(baseline.function), ...baseline }, 'attribute_not_exists(#pk) OR #asOf <= :asOf', {
-      asOf: baseline.asOf,
+  async recordBaseline(baseline: Baseline): Promise<boolean> {
+    const { asOf, revision } = baseline;
+    const when = 'attribute_not_exists(#pk) OR (#asOf <= :asOf';
+    const item = { ...keys.baseline(baseline.function), ...baseline };
+    if (revision === undefined) return (await this.#table.put(item, `${when})`, { asOf })).done;
+    return (await this.#table.put(item, `${when} AND (attribute_not_exists(#revision) OR #revision < :revision))`, { asOf, revision }))
+      .done;
+  }
+
+  async forgetBaseline(functionArn: string, now: number): Promise<void> {
+    await this.#table.update(keys.baseline(functionArn), {
+      set: { gone: true, expires: Math.ceil(now / 1000) + 30 * day },
+      when: 'attribute_exists(#pk)',
     });
   }
 

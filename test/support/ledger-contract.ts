@@ -399,6 +399,24 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       expect(await ledger.baseline(fn('orders'))).toMatchObject({ state: 'observed' });
     });
 
+    it('lets no worker write over a baseline that another wrote after both had read it', async () => {
+      expect(await ledger.recordBaseline({ ...baseline, revision: 1 })).toBe(true);
+      expect(await ledger.recordBaseline({ ...baseline, revision: 2, by: 'first' })).toBe(true);
+      expect(await ledger.recordBaseline({ ...baseline, revision: 2, by: 'second' })).toBe(false);
+      expect(await ledger.recordBaseline({ ...baseline, revision: 3, asOf: base - 1 })).toBe(false);
+      expect(await ledger.baseline(fn('orders'))).toMatchObject({ revision: 2, by: 'first' });
+    });
+
+    it('keeps the baseline of a function that is gone, and lists it no longer until it is back', async () => {
+      await ledger.forgetBaseline(fn('never'), base);
+      await ledger.recordBaseline(baseline);
+      await ledger.forgetBaseline(fn('orders'), base);
+      expect(await ledger.baseline(fn('orders'))).toEqual(baseline);
+      expect(await all(ledger.functionsRecorded())).toEqual([]);
+      await ledger.recordBaseline({ ...baseline, state: 'observed' });
+      expect(await all(ledger.functionsRecorded())).toEqual([fn('orders')]);
+    });
+
     it('lists every function that it has recorded, once', async () => {
       await ledger.recordRoles({ function: fn('a'), asOf: base, role: roleArn('r'), liveRoles: [roleArn('s')] });
       await ledger.recordNetwork({ function: fn('a'), asOf: base, groups: ['sg-1'], subnets: [] });
