@@ -1,0 +1,257 @@
+"""What Lambda does that the emulator by itself does not."""
+import base64
+import hashlib
+import json
+import time
+import urllib.request
+
+from .account import Case, allow, eventually, package, plain, unique
+
+
+class Updates(Case):
+    def test_a_function_cannot_be_changed_while_it_is_pending_or_changing(self):
+        aws, name = self.aws, self.aws.function(wait=False)
+        api = aws.client("lambda")
+        self.assertIn("state: Pending", self.refused("ResourceConflictException", api.update_function_configuration, FunctionName=name, Timeout=9))
+        aws.settled(name)
+        api.update_function_configuration(FunctionName=name, Timeout=9)
+        config = api.get_function_configuration(FunctionName=name)
+        self.assertEqual(("Active", "InProgress"), (config["State"], config["LastUpdateStatus"]))
+        self.assertIn("An update is in progress", self.refused("ResourceConflictException", api.update_function_code, FunctionName=name, ZipFile=package("2")))
+        self.refused("ResourceConflictException", api.publish_version, FunctionName=name)
+        aws.settled(name)
+        api.update_function_code(FunctionName=name, ZipFile=package("2"))
+
+    def test_the_emulator_alone_knows_no_conflict(self):
+        name = plain().function(wait=False)
+        plain().client("lambda").update_function_configuration(FunctionName=name, Timeout=9)
+
+    def test_a_dry_run_of_new_code_changes_nothing(self):
+        aws, name = self.aws, self.aws.function()
+        api = aws.client("lambda")
+        before = api.get_function_configuration(FunctionName=name)
+        answer = api.update_function_code(FunctionName=name, ZipFile=package("2"), DryRun=True)
+        self.assertNotEqual(before["CodeSha256"], answer["CodeSha256"])
+        after = api.get_function_configuration(FunctionName=name)
+        self.assertEqual((before["CodeSha256"], before["RevisionId"]), (after["CodeSha256"], after["RevisionId"]))
+
+    def test_the_emulator_alone_changes_the_code_in_a_dry_run(self):
+        aws, name = plain(), plain().function()
+        before = aws.client("lambda").get_function_configuration(FunctionName=name)["CodeSha256"]
+        aws.client("lambda").update_function_code(FunctionName=name, ZipFile=package("2"), DryRun=True)
+        self.assertNotEqual(before, aws.client("lambda").get_function_configuration(FunctionName=name)["CodeSha256"])
+
+    def test_a_role_that_does_not_trust_lambda_is_refused(self):
+        aws, name = self.aws, self.aws.function()
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+        for role in (aws.role(trust=trust), f"arn:aws:iam::{aws.id}:role/nobody"):
+            message = self.refused("InvalidParameterValueException", aws.client("lambda").update_function_configuration, FunctionName=name, Role=role)
+            self.assertEqual("The role defined for the function cannot be assumed by Lambda.", message)
+
+    def test_a_role_without_network_rights_keeps_a_function_out_of_a_vpc(self):
+        aws = self.aws
+        subnet = aws.client("ec2").describe_subnets()["Subnets"][0]
+        group = aws.client("ec2").create_security_group(GroupName=unique("g"), Description="d", VpcId=subnet["VpcId"])["GroupId"]
+        name, vpc = aws.function(), {"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": [group]}
+        message = self.refused("InvalidParameterValueException", aws.client("lambda").update_function_configuration, FunctionName=name, VpcConfig=vpc)
+        self.assertIn("CreateNetworkInterface", message)
+
+    def test_environment_variables_take_four_kilobytes_and_no_reserved_names(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        for variables in ({"A": "x" * 4100}, {"AWS_REGION": "x"}):
+            self.refused("InvalidParameterValueException", api.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
+
+
+class Shapes(Case):
+    def test_empty_members_are_left_out(self):
+        config = self.aws.client("lambda").get_function_configuration(FunctionName=self.aws.function())
+        for member in ("KMSKeyArn", "Layers", "VpcConfig", "Environment", "StateReason"):
+            self.assertNotIn(member, config)
+
+    def test_the_emulator_alone_shows_empty_members(self):
+        config = plain().client("lambda").get_function_configuration(FunctionName=plain().function())
+        self.assertEqual(("", []), (config["KMSKeyArn"], config["Layers"]))
+
+    def test_the_list_of_all_versions(self):
+        aws, name = self.aws, self.aws.function()
+        api = aws.client("lambda")
+        api.publish_version(FunctionName=name)
+        found, marker = [], {}
+        while True:
+            page = api.list_functions(FunctionVersion="ALL", **marker)
+            found += page["Functions"]
+            if not page.get("NextMarker"):
+                break
+            marker = {"Marker": page["NextMarker"]}
+        arn = f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+        self.assertEqual([(f"{arn}:$LATEST", "$LATEST"), (f"{arn}:1", "1")],
+                         [(function["FunctionArn"], function["Version"]) for function in found if function["FunctionName"] == name])
+
+    def test_a_version_that_was_published_with_its_code_has_its_number(self):
+        aws, name = self.aws, self.aws.function()
+        answer = aws.client("lambda").update_function_code(FunctionName=name, ZipFile=package("2"), Publish=True)
+        self.assertEqual(("1", f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}:1"), (answer["Version"], answer["FunctionArn"]))
+
+    def test_each_version_has_its_package(self):
+        aws, name = self.aws, self.aws.function("one")
+        api = aws.client("lambda")
+        api.publish_version(FunctionName=name)
+        api.update_function_code(FunctionName=name, ZipFile=package("two"))
+        for qualifier, code in (("1", "the old code"), ("$LATEST", "the new code")):
+            location = api.get_function(FunctionName=name, Qualifier=qualifier)["Code"]["Location"]
+            with urllib.request.urlopen(location) as answer:
+                found = base64.b64encode(hashlib.sha256(answer.read()).digest()).decode()
+            self.assertEqual(api.get_function_configuration(FunctionName=name, Qualifier=qualifier)["CodeSha256"], found, code)
+
+    def test_variables_are_unreadable_without_the_key(self):
+        aws = self.aws
+        key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        name = aws.function(KMSKeyArn=key, Environment={"Variables": {"A": "b"}})
+        config = aws.client("lambda", aws.user(allow("lambda:*"))).get_function_configuration(FunctionName=name)
+        self.assertEqual("AccessDeniedException", config["Environment"]["Error"]["ErrorCode"])
+        config = aws.client("lambda", aws.user(allow(["lambda:*", "kms:Decrypt"]))).get_function_configuration(FunctionName=name)
+        self.assertEqual({"A": "b"}, config["Environment"]["Variables"])
+
+
+class Policies(Case):
+    def test_a_function_without_statements_has_no_policy(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
+        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
+        api.get_policy(FunctionName=name)
+        api.remove_permission(FunctionName=name, StatementId="s")
+        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
+
+    def test_the_emulator_alone_shows_an_empty_policy(self):
+        self.assertIn('"Statement": []', plain().client("lambda").get_policy(FunctionName=plain().function())["Policy"])
+
+    def test_a_stale_revision_is_refused(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
+        revision = api.get_policy(FunctionName=name)["RevisionId"]
+        api.add_permission(FunctionName=name, StatementId="t", Action="lambda:InvokeFunction", Principal="*", RevisionId=revision)
+        self.refused("PreconditionFailedException", api.remove_permission, FunctionName=name, StatementId="s", RevisionId=revision)
+        api.remove_permission(FunctionName=name, StatementId="s", RevisionId=api.get_policy(FunctionName=name)["RevisionId"])
+
+    def test_principals_are_kept_as_lambda_keeps_them(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        for sid, principal in (("a", "123456789012"), ("b", "alexa-appkit.amazon.com"), ("c", "s3.amazonaws.com"), ("d", "*")):
+            api.add_permission(FunctionName=name, StatementId=sid, Action="lambda:InvokeFunction", Principal=principal)
+        statements = json.loads(api.get_policy(FunctionName=name)["Policy"])["Statement"]
+        self.assertEqual([{"AWS": "arn:aws:iam::123456789012:root"}, {"Service": "alexa-appkit.amazon.com"}, {"Service": "s3.amazonaws.com"}, "*"],
+                         [statement["Principal"] for statement in statements])
+
+    def test_each_qualifier_has_a_policy_of_its_own(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        api.create_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
+        for qualifier in ({}, {"Qualifier": "live"}):
+            api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*", **qualifier)
+        api.remove_permission(FunctionName=name, StatementId="s")
+        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
+        self.assertEqual(1, len(json.loads(api.get_policy(FunctionName=name, Qualifier="live")["Policy"])["Statement"]))
+
+    def test_a_policy_can_be_replaced_as_a_whole(self):
+        aws, name = self.aws, self.aws.function()
+        api, arn = aws.client("lambda"), f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+        document = {"Version": "2012-10-17", "Statement": [{"Sid": "s", "Effect": "Deny", "Principal": "*", "Action": "lambda:UpdateFunctionCode", "Resource": arn}]}
+        revision = api.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document))["RevisionId"]
+        self.assertEqual(document["Statement"], json.loads(api.get_resource_policy(ResourceArn=arn)["Policy"])["Statement"])
+        self.assertIn("Deny", api.get_policy(FunctionName=name)["Policy"])
+        self.refused("AccessDeniedException", aws.client("lambda", aws.admin).update_function_code, FunctionName=name, ZipFile=package("2"))
+        self.refused("PreconditionFailedException", api.put_resource_policy, ResourceArn=arn, Policy=json.dumps(document), RevisionId="stale")
+        api.delete_resource_policy(ResourceArn=arn, RevisionId=revision)
+        self.refused("ResourceNotFoundException", api.get_resource_policy, ResourceArn=arn)
+
+
+class Urls(Case):
+    def test_a_public_url_answers_only_with_both_statements(self):
+        aws, name = self.aws, self.aws.function()
+        api = aws.client("lambda")
+        host = api.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"].split("/")[2]
+        self.assertEqual(403, aws.http("/", host))
+        api.add_permission(FunctionName=name, StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
+        self.assertEqual(403, aws.http("/", host))
+        api.add_permission(FunctionName=name, StatementId="invoke", Action="lambda:InvokeFunction", Principal="*", InvokedViaFunctionUrl=True)
+        self.assertEqual(200, aws.http("/", host))
+        api.update_function_url_config(FunctionName=name, AuthType="AWS_IAM")
+        self.assertEqual(403, aws.http("/", host))
+
+    def test_the_emulator_alone_answers_without_any_statement(self):
+        aws, name = plain(), plain().function()
+        host = aws.client("lambda").create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"].split("/")[2]
+        self.assertEqual(200, aws.http("/", host))
+
+    def test_a_url_on_an_alias(self):
+        aws, name = self.aws, self.aws.function()
+        api = aws.client("lambda")
+        api.create_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
+        self.assertTrue(api.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="NONE")["FunctionArn"].endswith(f":{name}:live"))
+        api.delete_function(FunctionName=name)
+        self.assertEqual(name, aws.function(FunctionName=name))
+        self.assertEqual([], api.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"])
+
+
+FAIL_ONE = "exports.handler = async (e) => ({batchItemFailures: e.Records.filter((r) => r.body === 'bad').map((r) => ({itemIdentifier: %s}))})"
+
+
+class EventSources(Case):
+    READ = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"])
+
+    def test_a_mapping_needs_the_role_to_read_the_queue(self):
+        aws, (_url, arn) = self.aws, self.aws.queue()
+        message = self.refused("InvalidParameterValueException", aws.client("lambda").create_event_source_mapping, FunctionName=aws.function(), EventSourceArn=arn)
+        self.assertIn("ReceiveMessage on SQS", message)
+        aws.client("lambda").create_event_source_mapping(FunctionName=aws.function(role=aws.role(self.READ)), EventSourceArn=arn)
+
+    def test_the_emulator_alone_maps_without_permission(self):
+        aws, (_url, arn) = plain(), plain().queue()
+        aws.client("lambda").create_event_source_mapping(FunctionName=aws.function(), EventSourceArn=arn)
+
+    def mapped(self, code: str, count: int = 1):
+        aws = self.aws
+        dead, dead_arn = aws.queue()
+        url, arn = aws.queue(VisibilityTimeout="1", RedrivePolicy=json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1}))
+        name = aws.function(code, role=aws.role(self.READ))
+        aws.client("lambda").create_event_source_mapping(FunctionName=name, EventSourceArn=arn, FunctionResponseTypes=["ReportBatchItemFailures"], BatchSize=10)
+        aws.client("sqs").send_message_batch(QueueUrl=url, Entries=[{"Id": str(i), "MessageBody": body} for i, body in enumerate(("good", "bad"))])
+        return {message["Body"] for message in aws.messages(dead, 5, count)}
+
+    def test_only_the_failed_message_is_tried_again(self):
+        self.assertEqual({"bad"}, self.mapped(FAIL_ONE % "r.messageId"))
+
+    def test_a_failure_without_an_identifier_fails_the_batch(self):
+        self.assertEqual({"good", "bad"}, self.mapped(FAIL_ONE % "''", 2))
+
+    def test_a_destination_needs_the_role_to_send(self):
+        aws, (_url, arn) = self.aws, self.aws.queue()
+        message = self.refused("InvalidParameterValueException", aws.client("lambda").put_function_event_invoke_config,
+                               FunctionName=aws.function(), DestinationConfig={"OnFailure": {"Destination": arn}})
+        self.assertIn("SendMessage on SQS", message)
+
+    def test_no_message_is_lost_under_load(self):
+        aws = self.aws
+        out, out_arn = aws.queue()
+        url, arn = aws.queue(RedrivePolicy=json.dumps({"deadLetterTargetArn": out_arn, "maxReceiveCount": 5}))
+        name = aws.function("exports.handler = async () => ({})", role=aws.role(self.READ))
+        aws.client("lambda").create_event_source_mapping(FunctionName=name, EventSourceArn=arn)
+        for start in range(0, 200, 10):
+            aws.client("sqs").send_message_batch(QueueUrl=url, Entries=[{"Id": str(i), "MessageBody": str(start + i)} for i in range(10)])
+
+        def counts():
+            return aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+        eventually(lambda: (lambda a: a["ApproximateNumberOfMessages"] == a["ApproximateNumberOfMessagesNotVisible"] == "0")(counts()), 15)
+        self.assertEqual([], aws.messages(out))
+
+
+class Speed(Case):
+    def test_a_warm_invocation_takes_no_time(self):
+        aws, name = self.aws, self.aws.function()
+        api = aws.client("lambda")
+        api.invoke(FunctionName=name)
+        times = []
+        for _ in range(5):
+            started = time.time()
+            api.invoke(FunctionName=name)
+            times.append(time.time() - started)
+        self.assertLess(min(times), 0.04)

@@ -1,0 +1,182 @@
+"""EventBridge, SNS and SQS: who reaches whom, and what is refused."""
+import json
+import time
+
+from .account import Case, allow, plain, unique
+
+
+def events_may(rule: str) -> dict:
+    return {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
+
+
+class Targets(Case):
+    def rule(self, aws, bus: str, arn: str, **target) -> str:
+        name = unique("rule")
+        rule = aws.client("events").put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["x"]}))["RuleArn"]
+        aws.client("events").put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "1", "Arn": arn, **target}])
+        return rule
+
+    def bus(self, aws) -> str:
+        name = unique("bus")
+        aws.client("events").create_event_bus(Name=name)
+        return name
+
+    def put(self, aws, bus: str) -> None:
+        aws.client("events").put_events(Entries=[{"EventBusName": bus, "Source": "x", "DetailType": "y", "Detail": "{\"a\": 1}"}])
+
+    def policy(self, aws, url: str, arn: str, *statements) -> None:
+        aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [
+            {**statement, "Resource": arn} for statement in statements]})})
+
+    def test_a_queue_without_a_policy_gets_nothing_and_the_dead_letter_queue_gets_it(self):
+        aws = self.aws
+        (url, arn), (dead, dead_arn), bus = aws.queue(), aws.queue(), self.bus(aws)
+        rule = self.rule(aws, bus, arn, DeadLetterConfig={"Arn": dead_arn})
+        self.policy(aws, dead, dead_arn, events_may(rule))
+        self.put(aws, bus)
+        self.assertEqual([], aws.messages(url))
+        message = aws.messages(dead, 1)[0]
+        self.assertEqual({"a": 1}, json.loads(message["Body"])["detail"])
+        self.assertEqual(("NO_PERMISSIONS", rule, arn), tuple(message["MessageAttributes"][key]["StringValue"] for key in ("ERROR_CODE", "RULE_ARN", "TARGET_ARN")))
+        self.policy(aws, url, arn, events_may(rule))
+        self.put(aws, bus)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+
+    def test_the_emulator_alone_sends_to_a_queue_without_a_policy(self):
+        aws = plain()
+        (url, arn), bus = aws.queue(), self.bus(aws)
+        self.rule(aws, bus, arn)
+        self.put(aws, bus)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+
+    def test_a_policy_for_another_rule_lets_nothing_in(self):
+        aws = self.aws
+        (url, arn), bus = aws.queue(), self.bus(aws)
+        self.policy(aws, url, arn, events_may("arn:aws:events:us-east-1:1:rule/other"))
+        self.rule(aws, bus, arn)
+        self.put(aws, bus)
+        self.assertEqual([], aws.messages(url))
+
+    def test_a_deny_for_everyone_but_the_rules_lets_the_rules_in(self):
+        aws = self.aws
+        (url, arn), bus = aws.queue(), self.bus(aws)
+        rule = self.rule(aws, bus, arn)
+        self.policy(aws, url, arn, events_may(rule), {
+            "Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Condition": {"ArnNotEqualsIfExists": {"aws:SourceArn": rule}, "Bool": {"aws:PrincipalIsAWSService": "true"}}}, {
+            "Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Condition": {"Bool": {"aws:PrincipalIsAWSService": "false"}}})
+        self.put(aws, bus)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+        self.refused("AccessDenied", aws.client("sqs", aws.admin).send_message, QueueUrl=url, MessageBody="forged")
+
+    def test_an_encrypted_queue_needs_its_key_to_let_events_in(self):
+        aws = self.aws
+        key = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        (url, arn), bus = aws.queue(KmsMasterKeyId=key), self.bus(aws)
+        self.policy(aws, url, arn, events_may(self.rule(aws, bus, arn)))
+        self.put(aws, bus)
+        self.assertEqual([], aws.messages(url))
+        aws.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.id}:root"}, "Action": "kms:*", "Resource": "*"},
+            {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}]}))
+        self.put(aws, bus)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+
+    def test_a_function_needs_a_statement(self):
+        aws, bus = self.aws, self.bus(self.aws)
+        (dead, dead_arn), name = aws.queue(), aws.function()
+        arn = f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+        rule = self.rule(aws, bus, arn, DeadLetterConfig={"Arn": dead_arn})
+        self.policy(aws, dead, dead_arn, events_may(rule))
+        self.put(aws, bus)
+        self.assertEqual(1, len(aws.messages(dead, 1)))
+        aws.client("lambda").add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="events.amazonaws.com", SourceArn=rule)
+        self.put(aws, bus)
+        self.assertEqual([], aws.messages(dead, 0.2))
+
+    def test_a_bus_of_another_region_is_reached_and_the_event_keeps_its_region(self):
+        aws = self.aws
+        role = aws.role(allow("events:PutEvents"), trust={"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
+        home = aws.client("events", region="eu-west-1")
+        name, rule = unique("bus"), unique("rule")
+        arn = home.create_event_bus(Name=name)["EventBusArn"]
+        sqs = aws.client("sqs", region="eu-west-1")
+        url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        rule_arn = home.put_rule(Name=rule, EventBusName=name, EventPattern=json.dumps({"source": ["x"]}))["RuleArn"]
+        self_policy = {"Version": "2012-10-17", "Statement": [{**events_may(rule_arn), "Resource": queue}]}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(self_policy)})
+        home.put_targets(Rule=rule, EventBusName=name, Targets=[{"Id": "1", "Arn": queue}])
+        bus = self.bus(aws)
+        self.rule(aws, bus, arn, RoleArn=role)
+        self.put(aws, bus)
+        message = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)["Messages"][0]
+        self.assertEqual("us-east-1", json.loads(message["Body"])["region"])
+
+
+class Sns(Case):
+    def topic(self, aws) -> str:
+        return aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
+
+    def test_subjects_are_short_ascii(self):
+        api, topic = self.aws.client("sns"), self.topic(self.aws)
+        api.publish(TopicArn=topic, Message="x", Subject="a" * 100)
+        for subject in ("a" * 101, "naïve", "two\nlines"):
+            self.refused("InvalidParameter", api.publish, TopicArn=topic, Message="x", Subject=subject)
+
+    def test_the_emulator_alone_takes_any_subject(self):
+        plain().client("sns").publish(TopicArn=self.topic(plain()), Message="x", Subject="ü" * 200)
+
+    def test_json_messages_have_a_default(self):
+        api, topic = self.aws.client("sns"), self.topic(self.aws)
+        api.publish(TopicArn=topic, Message=json.dumps({"default": "x", "email": "y"}), MessageStructure="json")
+        for message in (json.dumps({"email": "y"}), "no json", json.dumps({"default": {"an": "object"}})):
+            self.refused("InvalidParameter", api.publish, TopicArn=topic, Message=message, MessageStructure="json")
+
+    def test_the_emulator_alone_wants_no_default(self):
+        plain().client("sns").publish(TopicArn=self.topic(plain()), Message="{}", MessageStructure="json")
+
+
+class Way(Case):
+    def test_from_an_event_to_a_queue_behind_a_function_and_a_topic(self):
+        """The way of the guard: event, queue, function, topic, queue. Warm it takes tens of milliseconds."""
+        from .account import CALLER
+        aws = self.aws
+        topic = aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
+        end, end_arn = aws.queue()
+        Targets.policy(self, aws, end, end_arn, {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                                                "Condition": {"ArnEquals": {"aws:SourceArn": topic}}})
+        aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=end_arn, Attributes={"RawMessageDelivery": "true"})
+        role = aws.role(allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]), allow("sns:Publish", topic))
+        code = CALLER + r"""
+const publish = async (text) => {
+  const url = new URL(process.env.AWS_ENDPOINT_URL), body = new URLSearchParams({ Action: 'Publish', Version: '2010-03-31', TopicArn: process.env.TOPIC, Message: text }).toString();
+  const now = new Date().toISOString().replace(/[-:]|\.\d{3}/g, ''), day = now.slice(0, 8), scope = `${day}/${process.env.AWS_REGION}/sns/aws4_request`;
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', host: url.host, 'x-amz-date': now, 'x-amz-security-token': process.env.AWS_SESSION_TOKEN };
+  const names = Object.keys(headers).sort();
+  const canonical = ['POST', '/', '', ...names.map((name) => `${name}:${headers[name]}`), '', names.join(';'), hash(body)].join('\n');
+  const key = mac(mac(mac(mac('AWS4' + process.env.AWS_SECRET_ACCESS_KEY, day), process.env.AWS_REGION), 'sns'), 'aws4_request');
+  const signature = createHmac('sha256', key).update(['AWS4-HMAC-SHA256', now, scope, hash(canonical)].join('\n')).digest('hex');
+  const authorization = `AWS4-HMAC-SHA256 Credential=${process.env.AWS_ACCESS_KEY_ID}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
+  const answer = await fetch(url, { method: 'POST', body, headers: { ...headers, authorization } });
+  if (answer.status !== 200) throw new Error(await answer.text());
+};
+exports.handler = async (event) => { for (const record of event.Records) await publish(JSON.parse(record.body).detail.eventName); };
+"""
+        name = aws.function(code, role=role, Environment={"Variables": {"TOPIC": topic}})
+        start, start_arn = aws.queue()
+        rule_name = unique("rule")
+        rule = aws.client("events").put_rule(Name=rule_name, EventPattern=json.dumps({"source": ["aws.lambda"], "detail": {"eventName": [{"prefix": "TagResource"}]}}))["RuleArn"]
+        Targets.policy(self, aws, start, start_arn, events_may(rule))
+        aws.client("events").put_targets(Rule=rule_name, Targets=[{"Id": "1", "Arn": start_arn}])
+        aws.client("lambda").create_event_source_mapping(FunctionName=name, EventSourceArn=start_arn, BatchSize=1)
+        times = []
+        for index in range(6):
+            started = time.time()
+            aws.client("lambda").tag_resource(Resource=f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}", Tags={"n": str(index)})
+            message = aws.client("sqs").receive_message(QueueUrl=end, WaitTimeSeconds=5)["Messages"][0]
+            times.append(time.time() - started)
+            self.assertEqual("TagResource20170331v2", message["Body"])
+            aws.client("sqs").delete_message(QueueUrl=end, ReceiptHandle=message["ReceiptHandle"])
+        aws.client("events").remove_targets(Rule=rule_name, Ids=["1"])
+        self.assertLess(min(times), 0.15, times)
