@@ -31,6 +31,7 @@ export function callsOf(service: string, send: Send) {
     return {
       name: `${operation.charAt(0).toLowerCase()}${operation.slice(1)}` as Uncapitalize<Name>,
       service,
+      operation,
       permissions: [{ action, resource, ...(condition === undefined ? {} : { condition }) }, ...also],
       alreadyDone,
       run: async (connection, input) => (await send(connection, new Command(input) as never)) as Output,

@@ -63,6 +63,7 @@ export const getSecretPolicy = {
 export const getQueuePolicy: Call<'getQueuePolicy', { readonly QueueName: string }, string | undefined> = {
   name: 'getQueuePolicy',
   service: 'sqs',
+  operation: 'GetQueueAttributes',
   permissions: ['sqs:GetQueueUrl', 'sqs:GetQueueAttributes'].map((action) => ({
     action,
     resource: 'arn:${AWS::Partition}:sqs:*:${AWS::AccountId}:*',

@@ -3,6 +3,8 @@ export interface Call<Name extends string = string, Input = never, Output = unkn
   /** The operation in camel case; unique in the house, it is the method's name on the handle. */
   readonly name: Name;
   readonly service: string;
+  /** The operation as AWS spells it, where the house calls it by another name (`switchRole` is UpdateFunctionConfiguration). */
+  readonly operation?: string;
   /** What the call needs from IAM, the one source of every generated policy. */
   readonly permissions: readonly Permission[];
   /** Names of errors that mean "this was done already", when a step is run again after a kill. */
@@ -39,5 +41,5 @@ export interface RecordedCall {
 
 /** `lambda:UpdateFunctionUrlConfig`, as alerts and IAM spell it. */
 export function iamName(call: AnyCall): string {
-  return `${call.service}:${call.name.charAt(0).toUpperCase()}${call.name.slice(1)}`;
+  return `${call.service}:${call.operation ?? `${call.name.charAt(0).toUpperCase()}${call.name.slice(1)}`}`;
 }
