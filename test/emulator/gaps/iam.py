@@ -191,6 +191,9 @@ def principal_keys() -> None:
             return "true" if ctx.principal_type == "Service" else "false"
         if name == "aws:viaawsservice":
             return "false"
+        # The bench speaks HTTP on the loopback interface; the clients that it stands in for speak TLS.
+        if name == "aws:securetransport":
+            return "true"
         if name in ("aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:sourceip") and ctx.principal_type == "Service":
             return None
         if name == "aws:principalservicename":
