@@ -131,32 +131,38 @@ function trustsOthers(statements: readonly Statement[], { arn }: SourceRole): st
   return trustsLambda ? undefined : `The trust policy of ${arn} does not let Lambda assume it.`;
 }
 
-/** The boundary of clones forbids iam:* and sts:AssumeRole: a role that may do them would be able to do less as a clone. */
+/** What the stack's boundary denies to the roles that the guard makes (RoleBoundary in template.yaml). */
+export const deniedToClones = ['iam:*', 'organizations:*', 'account:*', 'sts:AssumeRole'] as const;
+
+/** A role that may do what the boundary denies could do less as a clone. */
 function needsMoreThanBoundary(
   policies: readonly { readonly name: string; readonly statements: readonly Statement[] }[],
 ): string | undefined {
   for (const { name, statements } of policies) {
-    for (const { Effect, Action, NotAction } of statements) {
+    for (const { Effect, Action = [], NotAction } of statements) {
       if (Effect !== 'Allow') continue;
-      const action =
-        Action?.find(forbiddenToClones) ??
-        (NotAction !== undefined && !leavesOutForbidden(NotAction) ? `everything but ${NotAction.join(', ')}` : undefined);
-      if (action !== undefined)
-        return `The policy ${name} allows ${action}: iam actions and sts:AssumeRole are beyond the boundary of a clone.`;
+      const rest = NotAction === undefined || leavesOutDenied(NotAction) ? undefined : `everything but ${NotAction.join(', ')}`;
+      const action = Action.find(deniedToSome) ?? rest;
+      if (action !== undefined) return `The policy ${name} allows ${action}, and the boundary of a clone denies some of that.`;
     }
   }
   return undefined;
 }
 
-function forbiddenToClones(action: string): boolean {
+function deniedToSome(action: string): boolean {
   const [service, operation] = partsOf(action);
-  return matchesGlob('iam', service) || (matchesGlob('sts', service) && matchesGlob('assumerole', operation));
+  return deniedToClones.map(partsOf).some(([of, denied]) => matchesGlob(of, service) && (denied === '*' || matchesGlob(denied, operation)));
 }
 
-function leavesOutForbidden(notAction: readonly string[]): boolean {
+function leavesOutDenied(notAction: readonly string[]): boolean {
   const patterns = notAction.map(partsOf);
-  const allOfIam = patterns.some(([service, operation]) => matchesGlob('iam', service) && /^\*+$/.test(operation));
-  return allOfIam && patterns.some(([service, operation]) => matchesGlob('sts', service) && matchesGlob('assumerole', operation));
+  return deniedToClones
+    .map(partsOf)
+    .every(([of, denied]) =>
+      patterns.some(
+        ([service, operation]) => matchesGlob(of, service) && (denied === '*' ? /^\*+$/.test(operation) : matchesGlob(denied, operation)),
+      ),
+    );
 }
 
 /** `iam:Get*` → iam, get*. Actions are not case-sensitive; `*` alone is every action of every service. */

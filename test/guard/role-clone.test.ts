@@ -1,4 +1,6 @@
-import { type Clone, judgeClone, namesRole } from '../../guard/role-clone.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clone, deniedToClones, judgeClone, namesRole } from '../../guard/role-clone.ts';
 import type { SourceRole } from '../../guard/role-source.ts';
 
 const arn = 'arn:aws:iam::111122223333:role/team/shared-app';
@@ -48,8 +50,11 @@ describe('actions beyond the boundary of a clone', () => {
     { NotAction: 'iam:*' },
     { NotAction: ['iam:Get*', 'sts:*'] },
     { NotAction: ['sts:AssumeRole'] },
+    { NotAction: ['iam:*', 'sts:*'] },
+    { Action: 'organizations:DescribeOrganization' },
+    { Action: 'account:*' },
   ])('$Action $NotAction', (actions) => {
-    expect(refusalOf(allowed({ ...actions, Resource: '*' }))).toContain('beyond the boundary of a clone');
+    expect(refusalOf(allowed({ ...actions, Resource: '*' }))).toContain('the boundary of a clone denies some of that');
   });
 
   it.each([
@@ -60,15 +65,21 @@ describe('actions beyond the boundary of a clone', () => {
     expect(judgeClone(allowed({ Action, Resource: '*' }), clone)).toEqual({ reach: [] });
   });
 
+  it('are those that the template denies', () => {
+    const template = readFileSync(join(__dirname, '../../template.yaml'), 'utf8');
+    const denied = /Sid: NoClimbing, Effect: Deny, Action: \[(.*?)\]/.exec(template)?.[1];
+    expect(denied?.split(', ')).toEqual(deniedToClones.map((action) => `'${action}'`));
+  });
+
   it('do not include what a statement denies', () => {
     const document = JSON.stringify({ Statement: { Effect: 'Deny', Action: '*', Resource: '*' } });
     expect(judgeClone({ ...source, managed: [{ name: 'deny', document }] }, clone)).toEqual({ reach: [] });
   });
 
   it('leave a statement in doubt that allows everything else', () => {
-    const role = allowed({ NotAction: ['iam:*', 'sts:*'], Resource: '*' });
+    const role = allowed({ NotAction: ['iam:*', 'organizations:*', 'account:*', 'sts:*'], Resource: '*' });
     expect(refusalOf(role)).toBe(
-      'The policy work allows everything but iam:*, sts:* on *: the policies of everything that this covers cannot be read, and one may name the role.',
+      'The policy work allows everything but iam:*, organizations:*, account:*, sts:* on *: the policies of everything that this covers cannot be read, and one may name the role.',
     );
   });
 });

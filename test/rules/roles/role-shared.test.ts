@@ -405,7 +405,7 @@ ruleTest(rule, {
       event: created,
       params: { splitRoles: shared },
       arrange: (world, ledger) => bothHaveRole(world, ledger, { Effect: 'Allow', Action: '*', Resource: '*' }),
-      expect: refusedWith('The policy work allows *: iam actions and sts:AssumeRole are beyond the boundary of a clone.'),
+      expect: refusedWith('The policy work allows *, and the boundary of a clone denies some of that.'),
     },
     {
       kind: 'violating',
@@ -413,7 +413,7 @@ ruleTest(rule, {
       event: created,
       params: { splitRoles: shared },
       arrange: (world, ledger) => bothHaveRole(world, ledger, { Effect: 'Allow', Action: '*:*', Resource: '*' }),
-      expect: refusedWith('The policy work allows *:*: iam actions and sts:AssumeRole are beyond the boundary of a clone.'),
+      expect: refusedWith('The policy work allows *:*, and the boundary of a clone denies some of that.'),
     },
     {
       kind: 'violating',
@@ -422,7 +422,7 @@ ruleTest(rule, {
       params: { splitRoles: shared },
       arrange: (world, ledger) =>
         bothHaveRole(world, ledger, { Effect: 'Allow', Action: ['logs:PutLogEvents', 'IAM:PassRole'], Resource: own }),
-      expect: refusedWith('The policy work allows IAM:PassRole: iam actions and sts:AssumeRole are beyond the boundary of a clone.'),
+      expect: refusedWith('The policy work allows IAM:PassRole, and the boundary of a clone denies some of that.'),
     },
     {
       kind: 'violating',
@@ -430,7 +430,7 @@ ruleTest(rule, {
       event: created,
       params: { splitRoles: shared },
       arrange: (world, ledger) => bothHaveRole(world, ledger, { Effect: 'Allow', Action: 'sts:Assume*', Resource: own }),
-      expect: refusedWith('The policy work allows sts:Assume*: iam actions and sts:AssumeRole are beyond the boundary of a clone.'),
+      expect: refusedWith('The policy work allows sts:Assume*, and the boundary of a clone denies some of that.'),
     },
     {
       kind: 'violating',
@@ -438,9 +438,7 @@ ruleTest(rule, {
       event: created,
       params: { splitRoles: shared },
       arrange: (world, ledger) => bothHaveRole(world, ledger, { Effect: 'Allow', NotAction: ['iam:*', 'organizations:*'], Resource: '*' }),
-      expect: refusedWith(
-        'The policy work allows everything but iam:*, organizations:*: iam actions and sts:AssumeRole are beyond the boundary of a clone.',
-      ),
+      expect: refusedWith('The policy work allows everything but iam:*, organizations:*, and the boundary of a clone denies some of that.'),
     },
     {
       kind: 'violating',
@@ -457,7 +455,7 @@ ruleTest(rule, {
         world.iam.attachRolePolicy({ RoleName: 'shared-app', PolicyArn });
       },
       expect: refusedWith(
-        'The policy arn:aws:iam::111122223333:policy/team allows iam:CreateUser: iam actions and sts:AssumeRole are beyond the boundary of a clone.',
+        'The policy arn:aws:iam::111122223333:policy/team allows iam:CreateUser, and the boundary of a clone denies some of that.',
       ),
     },
     {
