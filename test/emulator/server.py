@@ -86,10 +86,11 @@ async def _serve(port: int, plain: bool, stop: threading.Event) -> None:
         from ministack.app import app
     else:
         import gaps
-        from bench import wire
+        from bench import operations, wire
         wire.ACCOUNT, wire.REGION = ACCOUNT, REGION
         gaps.apply()
         app = wire.app
+        threading.Thread(target=operations.preload, daemon=True).start()
 
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]

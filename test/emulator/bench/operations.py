@@ -28,6 +28,15 @@ def model(name: str):
         return None
 
 
+def preload(names=("lambda", "iam", "sqs", "events", "sns", "dynamodb", "sts", "cloudformation", "ec2", "kms", "secretsmanager", "s3")) -> None:
+    """Read the models that every test needs, so that no call has to wait for them."""
+    from ministack.core import iam_actions
+    for name in names:
+        if model(name) is not None and name != "s3":
+            _routes(name) if model(name).metadata.get("protocol") == "rest-json" else model(name).operation_names
+        iam_actions._tag_operations(name)
+
+
 def model_name(signing: str, path: str) -> str:
     if signing == "apigateway":
         return "apigatewayv2" if path.startswith("/v2/") else "apigateway"

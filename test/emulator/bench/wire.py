@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 from ministack import app as emulator
 from ministack.core.sigv4 import decode_header_value
 
-from . import cloudtrail, identity, journal, operations
+from . import clock, cloudtrail, identity, journal, operations
 from .context import Call, current
 
 logger = logging.getLogger("bench")
@@ -192,6 +192,8 @@ async def _control(scope, receive, send, query: dict) -> None:
         elif path == "/_bench/faults" and method == "DELETE":
             journal.faults.clear()
             result = {}
+        elif path == "/_bench/fire" and method == "POST":
+            result = {"fired": clock.fire(json.loads(body)["name"])}
         elif path == "/_bench/health":
             result = {"ok": True}
         else:

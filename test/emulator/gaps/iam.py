@@ -114,7 +114,43 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com"}
             needed = ("Decrypt",) if operation == "GetSecretValue" else ("GenerateDataKey", "Decrypt")
             checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
+    key, service, needed = _key_in_use(call)
+    if key and "alias/aws/" not in key:
+        via = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
+        checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
     return checks
+
+
+_WRITE, _READ = ("GenerateDataKey", "Decrypt"), ("Decrypt",)
+
+
+def _key_in_use(call: Call) -> tuple[str, str, tuple]:
+    """The customer managed key that a call on an encrypted queue, topic, bucket or table uses in the caller's name: (key, service, permissions).
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html"""
+    from ministack.services import dynamodb, s3, sns, sqs
+    params, operation = call.params, call.operation
+    if call.model == "sqs" and operation in ("SendMessage", "SendMessageBatch", "ReceiveMessage"):
+        queue = sqs._queues.get(sqs._queue_url(str(params.get("QueueUrl", "")).rstrip("/").rsplit("/", 1)[-1])) or {"attributes": {}}
+        return queue["attributes"].get("KmsMasterKeyId") or "", "sqs", _READ if operation == "ReceiveMessage" else _WRITE
+    if call.model == "sns" and operation in ("Publish", "PublishBatch"):
+        topic = sns._topics.get(params.get("TopicArn") or params.get("TargetArn") or "") or {}
+        return (topic.get("attributes") or {}).get("KmsMasterKeyId") or "", "sns", _WRITE
+    if call.model == "s3" and operation in ("PutObject", "GetObject", "CreateMultipartUpload"):
+        given = call.raw["headers"].get("x-amz-server-side-encryption-aws-kms-key-id", "") if operation != "GetObject" else ""
+        default = s3._bucket_encryption.get(params.get("Bucket", "")) or ""
+        found = re.search(r"<KMSMasterKeyID>([^<]+)<", default) if "aws:kms" in default else None
+        return given or (found.group(1) if found else ""), "s3", _READ if operation == "GetObject" else ("GenerateDataKey",)
+    if call.model == "dynamodb" and re.search(r"Item|^(Query|Scan)$|^TransactGet|^TransactWrite", operation):
+        names = [params.get("TableName"), *(params.get("RequestItems") or {}),
+                 *(part.get("TableName") for entry in params.get("TransactItems") or [] for part in entry.values())]
+        for name in filter(None, names):
+            key = ((dynamodb._tables.get(name.split("/")[-1]) or {}).get("SSEDescription") or {}).get("KMSMasterKeyArn", "")
+            if key:
+                return key, "dynamodb", _READ
+    return "", "", ()
 
 
 def _secret_key(secret_id: str) -> str:
@@ -139,6 +175,9 @@ def condition_keys_and_further_permissions() -> None:
             logger.exception("no condition keys for %s %s", call.model, call.operation)
             keys, more = dict(service_context or {}), []
         first = not call.authorized
+        if iam_action == "lambda:InvokeFunctionUrl" and access_key_id and resource_arn != "*":
+            # A function URL needs both permissions: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+            more = [("lambda", "lambda:InvokeFunction", resource_arn, {"lambda:invokedviafunctionurl": "true"})]
         result = _decide(original, call, access_key_id, iam_action, service, region, resource_arn, keys)
         if result is not None or not first:
             return result

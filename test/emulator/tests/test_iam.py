@@ -296,3 +296,33 @@ class Roles(Case):
         aws.client("lambda").invoke(FunctionName=name)
         found = aws.bench(f"/_bench/denied?since={before}")["denied"]
         self.assertEqual([("sqs:CreateQueue", name)], [(denial["action"], denial["functionName"]) for denial in found])
+
+
+class Keys(Case):
+    def test_an_encrypted_queue_topic_bucket_or_table_needs_its_key(self):
+        aws = self.aws
+        key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        url, _arn = aws.queue(KmsMasterKeyId=key)
+        topic = aws.client("sns").create_topic(Name=unique("topic"), Attributes={"KmsMasterKeyId": key})["TopicArn"]
+        bucket = unique("bucket")
+        aws.client("s3").create_bucket(Bucket=bucket)
+        aws.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [
+            {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}]})
+        table = unique("table")
+        aws.client("dynamodb").create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                                            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                                            SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key})
+        for service, action, permissions, do in (
+            ("dynamodb", "dynamodb:PutItem", ["kms:Decrypt"], lambda api: api.put_item(TableName=table, Item={"pk": {"S": "a"}})),
+            ("sqs", "sqs:SendMessage", ["kms:GenerateDataKey", "kms:Decrypt"], lambda api: api.send_message(QueueUrl=url, MessageBody="x")),
+            ("sqs", "sqs:ReceiveMessage", ["kms:Decrypt"], lambda api: api.receive_message(QueueUrl=url)),
+            ("sns", "sns:Publish", ["kms:GenerateDataKey", "kms:Decrypt"], lambda api: api.publish(TopicArn=topic, Message="x")),
+            ("s3", "s3:PutObject", ["kms:GenerateDataKey"], lambda api: api.put_object(Bucket=bucket, Key="a", Body=b"x")),
+            ("s3", "s3:GetObject", ["kms:Decrypt"], lambda api: api.get_object(Bucket=bucket, Key="a")),
+        ):
+            with self.subTest(action):
+                with self.assertRaises(Exception) as caught:
+                    do(aws.client(service, aws.user(allow(action))))
+                self.assertIn("kms:", str(caught.exception))
+                via = {"StringEquals": {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"}}
+                do(aws.client(service, aws.user(allow(action), allow(permissions, key, condition=via))))

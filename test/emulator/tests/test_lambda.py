@@ -3,7 +3,12 @@ import base64
 import hashlib
 import json
 import time
+import urllib.error
 import urllib.request
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from .account import Case, allow, eventually, package, plain, unique
 
@@ -180,6 +185,23 @@ class Urls(Case):
         aws, name = plain(), plain().function()
         host = aws.client("lambda").create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"].split("/")[2]
         self.assertEqual(200, aws.http("/", host))
+
+    def test_a_url_for_callers_of_aws_needs_both_permissions(self):
+        aws, name = self.aws, self.aws.function()
+        url = aws.client("lambda").create_function_url_config(FunctionName=name, AuthType="AWS_IAM")["FunctionUrl"]
+        arn = f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+
+        def status(keys) -> int:
+            request = AWSRequest("GET", f"{aws.endpoint}/", headers={"Host": url.split("/")[2]})
+            SigV4Auth(Credentials(keys[0], keys[1]), "lambda", "us-east-1").add_auth(request)
+            try:
+                return urllib.request.urlopen(urllib.request.Request(request.url, headers=dict(request.headers))).status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        self.assertEqual(403, status(aws.user(allow("lambda:InvokeFunctionUrl", arn))))
+        self.assertEqual(200, status(aws.user(allow("lambda:InvokeFunctionUrl", arn), allow(
+            "lambda:InvokeFunction", arn, condition={"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}))))
 
     def test_a_url_on_an_alias(self):
         aws, name = self.aws, self.aws.function()

@@ -180,3 +180,19 @@ exports.handler = async (event) => { for (const record of event.Records) await p
             aws.client("sqs").delete_message(QueueUrl=end, ReceiptHandle=message["ReceiptHandle"])
         aws.client("events").remove_targets(Rule=rule_name, Ids=["1"])
         self.assertLess(min(times), 0.15, times)
+
+
+class Schedules(Case):
+    def test_a_schedule_reaches_its_queue_with_its_role(self):
+        aws = self.aws
+        (url, arn), name = aws.queue(), unique("schedule")
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+        role = aws.role(trust=trust)
+        aws.client("scheduler").create_schedule(Name=name, ScheduleExpression="rate(1 hour)", FlexibleTimeWindow={"Mode": "OFF"},
+                                                Target={"Arn": arn, "RoleArn": role, "Input": "{\"a\": 1}"})
+        self.assertEqual(1, len(aws.bench("/_bench/fire", "POST", {"name": name})["fired"]))
+        self.assertEqual([], aws.messages(url))
+        aws.client("iam").put_role_policy(RoleName=role.split("/")[-1], PolicyName="p", PolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [allow("sqs:SendMessage", arn)]}))
+        aws.bench("/_bench/fire", "POST", {"name": name})
+        self.assertEqual(["{\"a\": 1}"], [message["Body"] for message in aws.messages(url, 1)])
