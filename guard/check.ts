@@ -23,6 +23,9 @@ export interface Ports {
   readonly now: () => number;
 }
 
+/** A checker may know the exemptions as they were so many milliseconds ago: what is exempted meanwhile is marked in its finding. */
+const exemptionsAge = 30_000;
+
 /** event → subjects → findings: judges everything that one message names by the rules of a practice. */
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
@@ -76,7 +79,12 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
 }
 
 /** Asks the rule, with the checker's calls or whatever `connect` binds. */
-export async function evaluate(rule: AnyRule, subject: Subject, event: ApiEvent | undefined, { connect, ledger, config, now }: Omit<Ports, 'publish'>): Promise<Evaluation> {
+export async function evaluate(
+  rule: AnyRule,
+  subject: Subject,
+  event: ApiEvent | undefined,
+  { connect, ledger, config, now }: Omit<Ports, 'publish'>,
+): Promise<Evaluation> {
   const { params } = config.rule(rule.id);
   return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
 }
@@ -84,11 +92,15 @@ export async function evaluate(rule: AnyRule, subject: Subject, event: ApiEvent 
 /** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
 function isAnswer(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
-  return typeof error === 'object' && error !== null && ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name));
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name))
+  );
 }
 
 async function open(candidate: Finding, { ledger, now }: Ports): Promise<readonly Alert[]> {
-  const exempt = await ledger.exemption(candidate.rule, candidate.subject.arn, now());
+  const exempt = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
   const { written, finding: kept } = await ledger.open(exempt === undefined ? candidate : { ...candidate, status: 'exempt' });
   return written === 'unchanged' || kept.status === 'exempt' ? [] : [alertAbout(kept, { status: kept.status })];
 }

@@ -16,7 +16,10 @@ export interface Ledger extends Estate {
    */
   open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
   /** Ends a finding, if there is one that is open, partial, failed or unknown, no change is under way and no newer reading says otherwise. One call. */
-  resolve(id: string, reading: { readonly asOf: number; readonly cause: string }): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
+  resolve(
+    id: string,
+    reading: { readonly asOf: number; readonly cause: string },
+  ): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
   finding(id: string): Promise<Finding | undefined>;
   findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
   /** Sets a finding's status after a fix, an undo or an operator's word. */
@@ -36,7 +39,8 @@ export interface Ledger extends Estate {
   switches(): Promise<Switches>;
   setSwitch(name: 'paused' | `mode:${string}`, value: string | undefined, by: string): Promise<void>;
 
-  exemption(rule: string, resourceArn: string, now: number): Promise<Exemption | undefined>;
+  /** The exemption in force, if any. With `maxAge` (milliseconds) a list that was read that short a time ago will do. */
+  exemption(rule: string, resourceArn: string, now: number, maxAge?: number): Promise<Exemption | undefined>;
   addExemption(exemption: Exemption): Promise<void>;
   exemptions(): AsyncIterable<Exemption>;
   removeExemption(id: string): Promise<void>;

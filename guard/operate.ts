@@ -9,12 +9,20 @@ const until = z.number().int().describe('Milliseconds since 1970.');
 
 /** What an operator may ask. Everything that changes how the guard acts goes through here, with the caller's name. */
 export const requestSchema = z.discriminatedUnion('action', [
-  z.object({ action: z.literal('exempt'), rule: z.string().min(1), resource: z.string().min(1), reason, owner: z.string().min(1), expires: until }),
+  z.object({
+    action: z.literal('exempt'),
+    rule: z.string().min(1),
+    resource: z.string().min(1),
+    reason,
+    owner: z.string().min(1),
+    expires: until,
+  }),
   z.object({ action: z.literal('unexempt'), id: z.string().min(1) }),
   z.object({ action: z.literal('pause'), reason }),
   z.object({ action: z.literal('resume') }),
   z.object({ action: z.literal('mode'), rule: z.string().min(1), mode: z.enum(['off', 'alert']).or(z.literal('deployed')) }),
-  z.object({ action: z.literal('undone'), change: z.string().min(1), reason, expires: until }),
+  z.object({ action: z.literal('undo'), change: z.string().min(1), reason, expires: until }),
+  z.object({ action: z.literal('undone'), change: z.string().min(1) }),
 ]);
 export type OperateRequest = z.output<typeof requestSchema>;
 
@@ -28,7 +36,11 @@ export class Refused extends Error {
  * @param by the caller's ARN, as AWS authenticated it
  * @throws Refused with one sentence
  */
-export async function operate(body: unknown, by: string, { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>): Promise<Readonly<Record<string, unknown>>> {
+export async function operate(
+  body: unknown,
+  by: string,
+  { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>,
+): Promise<Readonly<Record<string, unknown>>> {
   if (config.operators.length > 0 && !config.operators.some((operator) => isBy(by, operator))) {
     throw new Refused(`${by} is not among the stack's Operators: ask one of them, or add the role to that parameter.`);
   }
@@ -42,14 +54,16 @@ export async function operate(body: unknown, by: string, { ledger, config, now }
     case 'exempt': {
       limited(request.expires, now());
       const findings = [];
-      for await (const finding of ledger.findings({ rule: request.rule })) if (matchesGlob(finding.subject.arn, request.resource)) findings.push(finding);
+      for await (const finding of ledger.findings({ rule: request.rule }))
+        if (matchesGlob(finding.subject.arn, request.resource)) findings.push(finding);
       const own = findings.find(({ actor, status }) => status === 'open' && actor?.arn === by);
       if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to exempt it.`);
       const { action: _action, ...exemption } = request;
       const id = randomUUID();
       await ledger.addExemption({ id, by, ...exemption });
       for (const { id: finding, status } of findings) {
-        if (status === 'open' || status === 'partial' || status === 'failed') await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
+        if (status === 'open' || status === 'partial' || status === 'failed')
+          await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
       }
       return { exemption: id };
     }
@@ -65,17 +79,27 @@ export async function operate(body: unknown, by: string, { ledger, config, now }
     case 'mode':
       await ledger.setSwitch(`mode:${request.rule}`, request.mode === 'deployed' ? undefined : request.mode, by);
       return { rule: request.rule, mode: request.mode };
-    case 'undone': {
+    case 'undo': {
       limited(request.expires, now());
       const change = await ledger.change(request.change);
       if (change === undefined) throw new Refused(`There is no change ${request.change}.`);
       // Before anything is taken back: what an operator undoes must not be put right again under their hands.
       const id = `undo-${change.id}`;
-      await ledger.addExemption({ id, rule: change.rule, resource: change.resource, reason: request.reason, owner: by, expires: request.expires, by });
+      await ledger.addExemption({
+        id,
+        rule: change.rule,
+        resource: change.resource,
+        reason: request.reason,
+        owner: by,
+        expires: request.expires,
+        by,
+      });
       await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${id}`, change: change.id });
-      await ledger.progress(change.id, { status: 'undone', undoneBy: by });
       return { change: change.id, exemption: id };
     }
+    case 'undone':
+      await ledger.progress(request.change, { status: 'undone', undoneBy: by });
+      return { change: request.change, undoneBy: by };
   }
 }
 

@@ -33,6 +33,7 @@ const keys = {
 /** The ledger in DynamoDB: one table, and a call or two for every method. */
 export class DynamoLedger implements Ledger {
   readonly #table: Table;
+  #exemptions: { readonly readAt: number; readonly all: readonly Exemption[] } = { readAt: Number.NEGATIVE_INFINITY, all: [] };
 
   constructor(table: Table) {
     this.#table = table;
@@ -42,8 +43,8 @@ export class DynamoLedger implements Ledger {
 
   async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
     const { id, opened: _opened, firstSeen, attempts: _attempts, status, ...rest } = finding;
-    // What had ended may open again; what is exempt only where the caller found no exemption in force any more.
-    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :exempt, :unknown)';
+    // What had ended may open again; what is exempt opens when its exemption ends, and not before.
+    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :unknown)';
     const answer = await this.#table.update(
       keys.finding(id),
       {
@@ -167,11 +168,13 @@ export class DynamoLedger implements Ledger {
     else await this.#table.put({ ...keys.switch(name), value, by });
   }
 
-  async exemption(rule: string, resourceArn: string, now: number): Promise<Exemption | undefined> {
-    for await (const exemption of this.exemptions()) {
-      if (exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource)) return exemption;
+  async exemption(rule: string, resourceArn: string, now: number, maxAge = 0): Promise<Exemption | undefined> {
+    if (this.#exemptions.readAt + maxAge <= now) {
+      const all: Exemption[] = [];
+      for await (const exemption of this.exemptions()) all.push(exemption);
+      this.#exemptions = { readAt: now, all };
     }
-    return undefined;
+    return this.#exemptions.all.find((exemption) => exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource));
   }
 
   async addExemption(exemption: Exemption): Promise<void> {
