@@ -19,7 +19,7 @@ import {
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection, Permission } from '../guard/call.ts';
-import { errorName } from '../guard/errors.ts';
+import { errorName, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
@@ -156,6 +156,9 @@ export const switchRole = {
     try {
       await updateConfiguration.run(connection, input);
     } catch (error) {
+      // What Lambda says of a role that is too young for it. https://github.com/aws/aws-sdk-js/issues/4408
+      const young = error instanceof Error && /cannot be assumed by Lambda|execution role does not have permissions/.test(error.message);
+      if (young) throw new RetryLater(`${input.Role} is not known to Lambda yet`);
       if (errorName(error) !== 'PreconditionFailedException') throw error;
       const { Role } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
       if (Role !== input.Role) throw error;

@@ -12,6 +12,7 @@ import { sample } from '../../support/events.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
 import { changeId, place } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
+import { awsError } from '../../support/world/service.ts';
 
 const settings = { deployers: [], archiveBucket: '', boundaryArn: `arn:aws:iam::${place.account}:policy/boundary` };
 const roleArn = (name: string) => `arn:aws:iam::${place.account}:role/${name}`;
@@ -286,6 +287,17 @@ describe('the switch to another role', () => {
     const attempt = switchRole.run(place, { FunctionName: arn, Role: made, RevisionId });
     await expect(attempt).rejects.toMatchObject({ name: 'PreconditionFailedException' });
     expect(roleNow(world)).toBe(roleArn('shared-app'));
+  });
+
+  it.each([
+    'The role defined for the function cannot be assumed by Lambda.',
+    'The provided execution role does not have permissions to call CreateNetworkInterface on EC2',
+  ])('is tried again while the role is too young: %s', async (message) => {
+    const { world, RevisionId } = worldWith(roleArn('shared-app'));
+    world.lambda.updateFunctionConfiguration = () => {
+      throw awsError('InvalidParameterValueException', message);
+    };
+    await expect(switchRole.run(place, { FunctionName: arn, Role: made, RevisionId })).rejects.toMatchObject({ name: 'RetryLater' });
   });
 
   it('back leaves a role alone that somebody chose since', async () => {
