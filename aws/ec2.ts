@@ -12,8 +12,9 @@ import {
 import type { Call } from '../guard/call.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
+import { allPages } from './pages.ts';
 
-export type { NetworkInterface, SecurityGroupRule } from '@aws-sdk/client-ec2';
+export type { IpPermission, NetworkInterface, SecurityGroup, SecurityGroupRule } from '@aws-sdk/client-ec2';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 const groups = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group/*';
@@ -23,48 +24,54 @@ const client = clientPerRegion((settings) => new EC2Client(settings));
 const call = callsOf('ec2', (connection, command) => client(connection).send(command));
 
 export const describeSecurityGroups = call('DescribeSecurityGroups', DescribeSecurityGroupsCommand, { resource: '*' });
-export const getManagedPrefixListEntries = call('GetManagedPrefixListEntries', GetManagedPrefixListEntriesCommand, {
-  resource: 'arn:${AWS::Partition}:ec2:*:*:prefix-list/*',
-});
+
+/** The address ranges of a prefix list, all pages. */
+export const getManagedPrefixListEntries: Call<'getManagedPrefixListEntries', { readonly prefixList: string }, readonly string[]> = {
+  name: 'getManagedPrefixListEntries',
+  service: 'ec2',
+  permissions: [{ action: 'ec2:GetManagedPrefixListEntries', resource: 'arn:${AWS::Partition}:ec2:*:*:prefix-list/*' }],
+  alreadyDone: [],
+  run: (connection, { prefixList }) =>
+    allPages(async (NextToken) => {
+      const page = await client(connection).send(new GetManagedPrefixListEntriesCommand({ PrefixListId: prefixList, NextToken }));
+      return { items: page.Entries?.flatMap(({ Cidr }) => (Cidr === undefined ? [] : [Cidr])), next: page.NextToken };
+    }),
+};
 
 /** The rules of security groups, all pages; one rule an address range. */
-export const describeSecurityGroupRules: Call<'describeSecurityGroupRules', { readonly groups: readonly string[] }, readonly SecurityGroupRule[]> = {
+export const describeSecurityGroupRules: Call<
+  'describeSecurityGroupRules',
+  { readonly groups: readonly string[] },
+  readonly SecurityGroupRule[]
+> = {
   name: 'describeSecurityGroupRules',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeSecurityGroupRules', resource: '*' }],
   alreadyDone: [],
-  async run(connection, input) {
-    const rules: SecurityGroupRule[] = [];
-    let NextToken: string | undefined;
-    do {
-      const page = await client(connection).send(
-        new DescribeSecurityGroupRulesCommand({ Filters: [{ Name: 'group-id', Values: [...input.groups] }], NextToken, MaxResults: 1000 }),
-      );
-      rules.push(...(page.SecurityGroupRules ?? []));
-      NextToken = page.NextToken;
-    } while (NextToken !== undefined && NextToken !== '');
-    return rules;
-  },
+  run: (connection, { groups: Values }) =>
+    allPages(async (NextToken) => {
+      const Filters = [{ Name: 'group-id', Values: [...Values] }];
+      const page = await client(connection).send(new DescribeSecurityGroupRulesCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.SecurityGroupRules, next: page.NextToken };
+    }),
 };
 
-/** The network interfaces in a security group, all pages. */
-export const describeNetworkInterfaces: Call<'describeNetworkInterfaces', { readonly group: string }, readonly NetworkInterface[]> = {
+/** The network interfaces in any of these security groups, all pages. */
+export const describeNetworkInterfaces: Call<
+  'describeNetworkInterfaces',
+  { readonly groups: readonly string[] },
+  readonly NetworkInterface[]
+> = {
   name: 'describeNetworkInterfaces',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeNetworkInterfaces', resource: '*' }],
   alreadyDone: [],
-  async run(connection, input) {
-    const interfaces: NetworkInterface[] = [];
-    let NextToken: string | undefined;
-    do {
-      const page = await client(connection).send(
-        new DescribeNetworkInterfacesCommand({ Filters: [{ Name: 'group-id', Values: [input.group] }], NextToken, MaxResults: 1000 }),
-      );
-      interfaces.push(...(page.NetworkInterfaces ?? []));
-      NextToken = page.NextToken;
-    } while (NextToken !== undefined && NextToken !== '');
-    return interfaces;
-  },
+  run: (connection, { groups: Values }) =>
+    allPages(async (NextToken) => {
+      const Filters = [{ Name: 'group-id', Values: [...Values] }];
+      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.NetworkInterfaces, next: page.NextToken };
+    }),
 };
 
 export const revokeSecurityGroupIngress = call('RevokeSecurityGroupIngress', RevokeSecurityGroupIngressCommand, {
@@ -72,7 +79,13 @@ export const revokeSecurityGroupIngress = call('RevokeSecurityGroupIngress', Rev
   alreadyDone: ['InvalidSecurityGroupRuleId.NotFound', 'InvalidPermission.NotFound'],
 });
 export const authorizeSecurityGroupIngress = call('AuthorizeSecurityGroupIngress', AuthorizeSecurityGroupIngressCommand, {
-  resource: groups,
-  also: [{ action: 'ec2:CreateTags', resource: groupRules, condition: { StringEquals: { 'ec2:CreateAction': 'AuthorizeSecurityGroupIngress' } } }],
+  resource: [groups, groupRules],
+  also: [
+    {
+      action: 'ec2:CreateTags',
+      resource: groupRules,
+      condition: { StringEquals: { 'ec2:CreateAction': 'AuthorizeSecurityGroupIngress' } },
+    },
+  ],
   alreadyDone: ['InvalidPermission.Duplicate'],
 });

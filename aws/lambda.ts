@@ -23,6 +23,7 @@ import { errorName, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
+import { allPages } from './pages.ts';
 
 export type {
   AliasConfiguration,
@@ -218,19 +219,6 @@ export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeC
   ],
 });
 export const updateAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
-
-async function allPages<T>(
-  read: (marker: string | undefined) => Promise<{ items: readonly T[] | undefined; next: string | undefined }>,
-): Promise<readonly T[]> {
-  const all: T[] = [];
-  let marker: string | undefined;
-  do {
-    const { items = [], next } = await read(marker);
-    all.push(...items);
-    marker = next;
-  } while (marker !== undefined && marker !== '');
-  return all;
-}
 
 /** For the calls of this folder that carry something from one service to another. */
 export { client as lambdaClient };

@@ -23,6 +23,7 @@ export class MemoryLedger implements Ledger {
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
   readonly #baselines = new Map<string, Baseline>();
+  readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
   #sweep: { readonly id: string; readonly startedAt: number } | undefined;
 
@@ -271,16 +272,27 @@ export class MemoryLedger implements Ledger {
     return copy(this.#baselines.get(functionArn));
   }
 
-  async recordBaseline(baseline: Baseline): Promise<void> {
+  async recordBaseline(baseline: Baseline): Promise<boolean> {
     this.calls.push('recordBaseline');
     const present = this.#baselines.get(baseline.function);
-    if (present === undefined || present.asOf <= baseline.asOf) this.#baselines.set(baseline.function, copy(baseline));
+    const { revision } = baseline;
+    if (present !== undefined && present.asOf > baseline.asOf) return false;
+    if (revision !== undefined && present?.revision !== undefined && present.revision >= revision) return false;
+    this.#baselines.set(baseline.function, copy(baseline));
+    this.#gone.delete(baseline.function);
+    return true;
+  }
+
+  async forgetBaseline(functionArn: string, _now: number): Promise<void> {
+    this.calls.push('forgetBaseline');
+    if (this.#baselines.has(functionArn)) this.#gone.add(functionArn);
   }
 
   async *functionsRecorded(): AsyncGenerator<string> {
     this.calls.push('functionsRecorded');
     const recorded = [...this.#roles].flatMap(([name, { uses }]) => (uses.size === 0 ? [] : [name]));
-    yield* new Set([...recorded, ...this.#networks.keys(), ...this.#baselines.keys()]);
+    const baselines = [...this.#baselines.keys()].filter((name) => !this.#gone.has(name));
+    yield* new Set([...recorded, ...this.#networks.keys(), ...baselines]);
   }
 
   async lastSweep(): Promise<{ id: string; startedAt: number } | undefined> {

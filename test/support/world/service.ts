@@ -6,7 +6,7 @@ export class Surroundings implements Place {
   readonly account: string;
   readonly region: string;
   #now = Date.parse('2026-11-22T12:00:00.000Z');
-  #count = 0;
+  readonly #counts = new Map<string, number>();
 
   constructor({ account, region }: Place) {
     this.account = account;
@@ -28,17 +28,23 @@ export class Surroundings implements Place {
     return new Date(this.#now);
   }
 
-  /** `sg-0…`: an id as EC2 makes them. */
+  /** `sg-0…1`, `sg-0…2`: ids as EC2 makes them, counted for each prefix. */
   id(prefix: string): string {
-    return `${prefix}-${(++this.#count).toString(16).padStart(17, '0')}`;
+    return `${prefix}-${this.#next(prefix).toString(16).padStart(17, '0')}`;
   }
 
   /** An id as Lambda makes them for revisions. */
   uuid(): string {
     return createHash('md5')
-      .update(`${++this.#count}`)
+      .update(`${this.#next('uuid')}`)
       .digest('hex')
       .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  }
+
+  #next(kind: string): number {
+    const next = (this.#counts.get(kind) ?? 0) + 1;
+    this.#counts.set(kind, next);
+    return next;
   }
 }
 
