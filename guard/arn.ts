@@ -56,6 +56,9 @@ export function roleName(arn: string): string {
 
 /** Whether `text` matches an ARN glob, in which `*` stands for anything and `?` for one character, as in IAM. */
 export function matchesGlob(text: string, glob: string): boolean {
-  const pattern = glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const pattern = glob
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${pattern}$`, 's').test(text);
 }

@@ -63,7 +63,9 @@ export interface ApiEvent extends Place {
 }
 
 /** What a message on a checker's queue turned out to be. `ignored` messages are counted by their reason, never retried. */
-export type ReadEvent = { readonly event: ApiEvent } | { readonly ignored: 'malformed' | 'not-an-api-call' | 'failed-call' | 'dry-run' | 'elsewhere' };
+export type ReadEvent =
+  | { readonly event: ApiEvent }
+  | { readonly ignored: 'malformed' | 'not-an-api-call' | 'failed-call' | 'dry-run' | 'elsewhere' };
 
 /**
  * Reads an EventBridge event. Never throws: what cannot be read is `ignored` with the reason, for

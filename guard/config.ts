@@ -29,7 +29,12 @@ const mode = z.enum(['off', 'alert', 'remediate']);
 const list = z
   .string()
   .default('')
-  .transform((value) => value.split(',').map((part) => part.trim()).filter((part) => part !== ''));
+  .transform((value) =>
+    value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  );
 const between = (low: number, high: number, fallback: number) => z.coerce.number().int().min(low).max(high).default(fallback);
 
 const environment = z.object({

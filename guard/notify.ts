@@ -12,7 +12,11 @@ export type Send = (alert: Alert) => Promise<void>;
  * Sends an alert on, once however often it is delivered; holds it back where a minute would send more than
  * `digestOver` of them, and always while a sweep is going on. What is held goes out with the bucket's digest.
  */
-export async function notify(alert: Alert, send: Send, { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>): Promise<'sent' | 'held' | 'known'> {
+export async function notify(
+  alert: Alert,
+  send: Send,
+  { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>,
+): Promise<'sent' | 'held' | 'known'> {
   const key = alertKey(alert);
   const minute = Math.floor(now() / 60_000);
   const swept = alert.sweep !== undefined && alert.kind !== 'change';
@@ -34,7 +38,14 @@ export async function flush(bucket: string, send: Send, { ledger, config }: Pick
   for await (const { key, alert } of ledger.held(bucket)) held.push({ key, alert: alert as Alert });
   const swept = bucket.startsWith('sweep-');
   if (swept && held.length <= config.digestOver) for (const { alert } of held) await send(alert);
-  else if (held.length > 0) await send(digestOf(held.map(({ alert }) => alert), swept ? 'A sweep of the whole estate' : 'More than the limit within a minute', config.home));
+  else if (held.length > 0)
+    await send(
+      digestOf(
+        held.map(({ alert }) => alert),
+        swept ? 'A sweep of the whole estate' : 'More than the limit within a minute',
+        config.home,
+      ),
+    );
   for (const { key } of held) await ledger.markSent(key);
   await ledger.release(bucket);
 }

@@ -28,7 +28,8 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
   if ((await allowed(rule, ports)) !== 'yes' || untouchable(finding, config) !== undefined) return [];
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
-  if (!(await ledger.lock(finding.subject.arn, changeId, now(), lockMilliseconds))) throw new RetryLater(`${finding.subject.arn} is being changed`);
+  if (!(await ledger.lock(finding.subject.arn, changeId, now(), lockMilliseconds)))
+    throw new RetryLater(`${finding.subject.arn} is being changed`);
   const begun = (await ledger.change(changeId)) ?? (await begin(finding, changeId, rule, ports));
   const alerts = 'alerts' in begun ? begun.alerts : await run(begun, finding, rule, ports);
   // A waiting change keeps its resource until it goes on; everything else is over.
@@ -39,7 +40,10 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
 
 /** The first of a finding's fixes, the second …: the same id whenever the same message is delivered. */
 function nextChangeId({ id, opened, attempts }: Finding): string {
-  return createHash('sha256').update(`${id}\n${opened}\n${attempts + 1}`).digest('hex').slice(0, 12);
+  return createHash('sha256')
+    .update(`${id}\n${opened}\n${attempts + 1}`)
+    .digest('hex')
+    .slice(0, 12);
 }
 
 async function allowed(rule: AnyRule, { ledger, config }: Ports): Promise<'yes' | 'paused' | 'mode'> {
@@ -61,12 +65,21 @@ async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports):
   const violation = await violationOf(finding, rule, ports);
   if (violation === undefined) {
     const { finding: ended } = await ledger.resolve(finding.id, { asOf: now(), cause: `change ${id}` });
-    return { alerts: ended === undefined ? [] : [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })] };
+    return {
+      alerts:
+        ended === undefined
+          ? []
+          : [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
+    };
   }
   const plan = await planFor({ ...finding, evidence: violation.evidence }, id, rule, ports);
   if (plan.refused !== undefined || plan.steps.length === 0) {
     const reason = plan.refused ?? 'There is no fix for it.';
-    return { alerts: [alertAbout(finding, { status: 'open', summary: `${finding.summary} Not put right: ${reason}`, plan: describe(plan.steps, rule) })] };
+    return {
+      alerts: [
+        alertAbout(finding, { status: 'open', summary: `${finding.summary} Not put right: ${reason}`, plan: describe(plan.steps, rule) }),
+      ],
+    };
   }
   const { subject } = finding;
   const change = await ledger.begin({
@@ -87,7 +100,12 @@ async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports):
 }
 
 /** The rule's plan for a finding, as it would be run. */
-export async function planFor(finding: Finding, changeId: string, rule: AnyRule, { connect, ledger, config, now }: Omit<Ports, 'publish'>): Promise<Plan> {
+export async function planFor(
+  finding: Finding,
+  changeId: string,
+  rule: AnyRule,
+  { connect, ledger, config, now }: Omit<Ports, 'publish'>,
+): Promise<Plan> {
   const { params } = config.rule(rule.id);
   return await rule.plan(finding, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, now: now(), changeId });
 }
@@ -145,8 +163,12 @@ async function make(step: RecordedCall, calls: readonly AnyCall[], handle: objec
 async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
   const { ledger, now } = ports;
   const left = await violationOf(finding, rule, ports);
-  const status: Status = left === undefined && change.remains.length === 0 ? 'remediated' : change.remains.length > 0 ? 'partial' : 'failed';
-  await ledger.progress(change.id, status === 'failed' ? { status: 'failed', error: 'it still breaks the rule after the fix' } : { status: 'done' });
+  const status: Status =
+    left === undefined && change.remains.length === 0 ? 'remediated' : change.remains.length > 0 ? 'partial' : 'failed';
+  await ledger.progress(
+    change.id,
+    status === 'failed' ? { status: 'failed', error: 'it still breaks the rule after the fix' } : { status: 'done' },
+  );
   const kept = await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
   const summaries = {
     remediated: `Put right: ${finding.subject.arn} no longer breaks this rule.`,
@@ -158,7 +180,14 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
 }
 
 /** A step failed for good. Where the rule's undo may run here it runs; otherwise the alert carries the command. */
-async function giveUp(change: Change, index: number, error: unknown, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
+async function giveUp(
+  change: Change,
+  index: number,
+  error: unknown,
+  finding: Finding,
+  rule: AnyRule,
+  ports: Ports,
+): Promise<readonly Alert[]> {
   const { ledger, connect, now } = ports;
   const stopped = { ...change, done: index };
   const takeBack = rule.probation && index > 0;
@@ -168,11 +197,22 @@ async function giveUp(change: Change, index: number, error: unknown, finding: Fi
   await ledger.progress(change.id, { done: takeBack ? 0 : index, status: takeBack ? 'reverted' : 'failed', error: why });
   const kept = await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, change: change.id, asOf: now() });
   const state = takeBack ? 'what had been done was taken back' : index === 0 ? 'nothing was changed' : 'the steps before it are in place';
-  return [alertAbout(kept ?? finding, { status: 'failed', summary: `The fix of ${finding.subject.arn} stopped: ${why}; ${state}.`, change: changeOf(stopped, rule) })];
+  return [
+    alertAbout(kept ?? finding, {
+      status: 'failed',
+      summary: `The fix of ${finding.subject.arn} stopped: ${why}; ${state}.`,
+      change: changeOf(stopped, rule),
+    }),
+  ];
 }
 
 /** Takes back the steps of a change that are done, last first. Repeatable: what is taken back already stays so. */
-export async function undo(change: Pick<Change, 'steps' | 'done'>, rule: AnyRule, handle: object, told: (call: string) => void = () => {}): Promise<void> {
+export async function undo(
+  change: Pick<Change, 'steps' | 'done'>,
+  rule: AnyRule,
+  handle: object,
+  told: (call: string) => void = () => {},
+): Promise<void> {
   for (const step of change.steps.slice(0, change.done).reverse()) {
     if (isWait(step)) continue;
     for (const call of step.undo) {
@@ -193,5 +233,7 @@ function changeOf(change: Pick<Change, 'id' | 'steps' | 'done'>, rule: AnyRule):
 
 /** Steps as a person reads them, call by call. */
 export function describe(steps: readonly Step[], rule: AnyRule): readonly string[] {
-  return steps.map((step) => (isWait(step) ? `wait ${step.waitSeconds} s: ${step.why}` : `${nameOf(step.call, rule.fix)} ${JSON.stringify(step.input)}`));
+  return steps.map((step) =>
+    isWait(step) ? `wait ${step.waitSeconds} s: ${step.why}` : `${nameOf(step.call, rule.fix)} ${JSON.stringify(step.input)}`,
+  );
 }

@@ -123,9 +123,12 @@ export interface Rule<
 export type AnyRule = Rule<any, any, any, any>;
 
 /** Declares a rule, with the compiler holding it to the calls it declares. */
-export function defineRule<const Check extends readonly AnyCall[], const Fix extends readonly AnyCall[], const Undo extends readonly AnyCall[], Params extends z.ZodObject>(
-  rule: Rule<Check, Fix, Undo, Params>,
-): Rule<Check, Fix, Undo, Params> {
+export function defineRule<
+  const Check extends readonly AnyCall[],
+  const Fix extends readonly AnyCall[],
+  const Undo extends readonly AnyCall[],
+  Params extends z.ZodObject,
+>(rule: Rule<Check, Fix, Undo, Params>): Rule<Check, Fix, Undo, Params> {
   return rule;
 }
 

@@ -17,5 +17,10 @@ export function functionSubject(name: string, place: Place, qualifier?: string):
 
 export function securityGroupSubject(id: string, place: Place): Subject {
   const { account, region } = place;
-  return { arn: `arn:${partitionOf(region)}:ec2:${region}:${account}:security-group/${id}`, type: 'AWS::EC2::SecurityGroup', account, region };
+  return {
+    arn: `arn:${partitionOf(region)}:ec2:${region}:${account}:security-group/${id}`,
+    type: 'AWS::EC2::SecurityGroup',
+    account,
+    region,
+  };
 }

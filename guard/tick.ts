@@ -13,7 +13,10 @@ export type Task =
   | { readonly task: 'sweep' };
 
 /** The one clock of the guard: sends on whatever the ledger says is due. Two ticks at once send nothing twice. */
-export async function tick({ ledger, now }: Pick<Ports, 'ledger' | 'now'>): Promise<{ readonly tasks: readonly Task[]; readonly alerts: readonly Alert[] }> {
+export async function tick({
+  ledger,
+  now,
+}: Pick<Ports, 'ledger' | 'now'>): Promise<{ readonly tasks: readonly Task[]; readonly alerts: readonly Alert[] }> {
   const tasks: Task[] = [];
   const alerts: Alert[] = [];
   for (const due of await ledger.due(now())) {
@@ -40,7 +43,8 @@ async function expire(id: string, { ledger, now }: Pick<Ports, 'ledger' | 'now'>
   for await (const finding of ledger.findings({ rule: expired.rule, status: 'exempt' })) {
     if (!matchesGlob(finding.subject.arn, expired.resource)) continue;
     const open = await ledger.setStatus(finding.id, { status: 'open', cause: `exemption ${id} expired`, asOf: now() });
-    if (open !== undefined) alerts.push(alertAbout(open, { status: 'open', summary: `${open.summary} Its exemption (${expired.reason}) has expired.` }));
+    if (open !== undefined)
+      alerts.push(alertAbout(open, { status: 'open', summary: `${open.summary} Its exemption (${expired.reason}) has expired.` }));
   }
   await ledger.removeExemption(id);
   return alerts;
