@@ -1,7 +1,7 @@
 import { GetFunctionCommand } from '@aws-sdk/client-lambda';
 import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Call, Connection } from '../guard/call.ts';
-import { errorKind, errorName, RetryLater } from '../guard/errors.ts';
+import { errorKind, errorName, PackageUnreadable, RetryLater } from '../guard/errors.ts';
 import type { ArchivedObject } from '../guard/estate.ts';
 import { clientPerRegion } from './clients.ts';
 import { getFunction, keysThroughLambda, lambdaClient } from './lambda.ts';
@@ -112,8 +112,4 @@ async function download(location: string, functionName: string): Promise<Uint8Ar
     throw new RetryLater(`the download of ${functionName} broke off`);
   }
   throw new RetryLater(`the package of ${functionName} could not be downloaded (HTTP ${answer.status})`);
-}
-
-class PackageUnreadable extends Error {
-  override readonly name = 'PackageUnreadable';
 }

@@ -45,6 +45,11 @@ export class RetryLater extends Error {
   override readonly name = 'RetryLater';
 }
 
+/** Thrown where AWS hands out no package, or no hash of it: what runs is then unknown. */
+export class PackageUnreadable extends Error {
+  override readonly name = 'PackageUnreadable';
+}
+
 /** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
 export function errorSummary(error: unknown): string {
   return errorName(error);

@@ -27,8 +27,8 @@ export interface Baseline {
   /** Alias name → what it routes to, as last approved (or observed). */
   readonly aliases: Readonly<Record<string, AliasRouting>>;
   /**
-   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, and `live→3` for an
-   * alias and a version that it was routed to.
+   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, and `live→3` or
+   * `live→3+4` for an alias and the versions that it was routed to.
    */
   readonly byHand?: readonly string[];
   readonly by: string;

@@ -1,0 +1,187 @@
+import type { ApiEvent } from './cloudtrail.ts';
+import { text } from './cloudtrail.ts';
+import type { AliasRouting, Baseline, CodePackage } from './estate.ts';
+import { latest, type RunningCode } from './running-code.ts';
+
+/** How a function's code differs from its baseline. */
+export interface Differences {
+  readonly latest: boolean;
+  readonly aliases: readonly AliasDifference[];
+}
+
+export interface AliasDifference {
+  readonly alias: string;
+  readonly routesTo: readonly string[];
+  /** Those of `routesTo` whose code nobody approved. */
+  readonly foreign: readonly string[];
+  /** Where it should route to, if that is known. */
+  readonly approved: AliasRouting | undefined;
+}
+
+/**
+ * Compares what runs with a baseline: $LATEST with its package, every alias with its routing there, and every version
+ * that an alias routes to with all approved hashes. An alias that the baseline does not know may serve approved code,
+ * unless it was routed there by hand.
+ */
+export function differencesFrom(baseline: Baseline, running: RunningCode): Differences {
+  const { hashes, aliases } = running;
+  const byHand = byHandIn(baseline, running);
+  const differing = Object.entries(aliases).flatMap(([alias, routing]) => {
+    const approved = baseline.aliases[alias];
+    const routesTo = versionsOf(routing);
+    const foreign = routesTo.filter((version) => version !== latest && !baseline.approvedHashes.includes(hashes[version] ?? ''));
+    const rerouted = approved !== undefined && !sameRouting(approved, routing);
+    const marked = byHand.includes(mark(alias, routing));
+    return foreign.length > 0 || rerouted || marked ? [{ alias, routesTo, foreign, approved }] : [];
+  });
+  const hash = hashes[latest] ?? '';
+  return { latest: hash !== baseline.package.sha256 || byHand.includes(hash), aliases: differing };
+}
+
+/** What runs of that which somebody put there by hand. */
+export function byHandIn({ byHand = [] }: Baseline, running: RunningCode): readonly string[] {
+  return byHand.length === 0 ? [] : marksOfRunning(running).filter((marked) => byHand.includes(marked));
+}
+
+export function isDifferent(differences: Differences): boolean {
+  return differences.latest || differences.aliases.length > 0;
+}
+
+export function versionsOf({ version, weights }: AliasRouting): readonly string[] {
+  return [version, ...Object.keys(weights)];
+}
+
+export function sameRouting(a: AliasRouting, b: AliasRouting): boolean {
+  const [weights, others] = [Object.entries(a.weights), Object.entries(b.weights)];
+  return a.version === b.version && weights.length === others.length && weights.every(([version, weight]) => b.weights[version] === weight);
+}
+
+/** Events that put other code where it runs. Publishing changes nothing that runs. */
+export type CodeEvent =
+  | { readonly kind: 'code'; readonly sha256: string; readonly creates: boolean }
+  | { readonly kind: 'alias'; readonly alias: string; readonly routing: AliasRouting };
+
+/** What an event did to the code that runs, by its own word; undefined where it did nothing to it, or does not say what. */
+export function codeEvent({ operation, request, response, time }: ApiEvent): CodeEvent | undefined {
+  // Without a time nothing is known of the order.
+  if (Number.isNaN(Date.parse(time))) return undefined;
+  if (operation === 'CreateFunction' || operation === 'UpdateFunctionCode') {
+    const sha256 = text(response, 'codeSha256');
+    return sha256 === undefined ? undefined : { kind: 'code', sha256, creates: operation === 'CreateFunction' };
+  }
+  if (operation !== 'CreateAlias' && operation !== 'UpdateAlias') return undefined;
+  const alias = text(response, 'name') ?? text(request, 'name');
+  const version = text(response, 'functionVersion') ?? text(request, 'functionVersion');
+  if (alias === undefined || version === undefined) return undefined;
+  return { kind: 'alias', alias, routing: { version, weights: weightsIn(response['routingConfig']) } };
+}
+
+function weightsIn(routingConfig: unknown): Readonly<Record<string, number>> {
+  const weights = (routingConfig as { additionalVersionWeights?: unknown } | null | undefined)?.additionalVersionWeights;
+  if (typeof weights !== 'object' || weights === null) return {};
+  return Object.fromEntries(Object.entries(weights).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
+}
+
+/** What an event put there, in the words of `byHand`. */
+export function marksOf(event: CodeEvent): readonly string[] {
+  return [event.kind === 'code' ? event.sha256 : mark(event.alias, event.routing)];
+}
+
+/** What runs, in the words of `byHand`. */
+export function marksOfRunning({ hashes, aliases }: RunningCode): readonly string[] {
+  const routes = Object.entries(aliases).map(([alias, routing]) => mark(alias, routing));
+  return [...new Set([...Object.values(hashes), ...routes])];
+}
+
+function mark(alias: string, routing: AliasRouting): string {
+  return `${alias}→${versionsOf(routing).join('+')}`;
+}
+
+/** How many hashes, and marks of what was done by hand, a baseline keeps besides those that still run. */
+const kept = 20;
+
+/** A baseline of what was found running. It stays the oldest: any deployment overwrites it. */
+export function observed(running: RunningCode, before: Baseline | undefined, at: string): Baseline {
+  return {
+    function: running.function,
+    state: 'observed',
+    package: running.package,
+    approvedHashes: hashesKept([...Object.values(running.hashes), ...(before?.approvedHashes ?? [])], running),
+    aliases: running.aliases,
+    byHand: before?.byHand ?? [],
+    by: '',
+    at,
+    asOf: before?.asOf ?? 0,
+    revision: revisionAfter(before),
+  };
+}
+
+/** The baseline after a deployment: its package is the approved one (or, where nobody is known to deploy, the observed). */
+export function deployed(
+  {
+    running,
+    event,
+    code,
+    before,
+  }: { running: RunningCode; event: ApiEvent; code: CodeEvent & { kind: 'code' }; before: Baseline | undefined },
+  as: { readonly state: Baseline['state']; readonly package: CodePackage },
+): Baseline {
+  // A function that was made anew begins its versions at 1 again: what was known of them is of another function.
+  const known = code.creates && before !== undefined && Date.parse(before.at) < Date.parse(event.time) ? undefined : before;
+  const byHand = (known?.byHand ?? []).filter((marked) => marked !== code.sha256);
+  const found = Object.values(running.hashes).filter((hash) => !byHand.includes(hash));
+  return {
+    function: running.function,
+    ...as,
+    approvedHashes: hashesKept([code.sha256, ...(known?.approvedHashes ?? found)], running),
+    aliases: known?.aliases ?? running.aliases,
+    byHand,
+    by: event.actor.issuer,
+    at: event.time,
+    asOf: Date.parse(event.time),
+    revision: revisionAfter(before),
+  };
+}
+
+/** The baseline after a deployment that routed an alias. */
+export function routed(running: RunningCode, { alias, routing }: CodeEvent & { kind: 'alias' }, before: Baseline): Baseline {
+  const hashes = versionsOf(routing).flatMap((version) => running.hashes[version] ?? []);
+  return {
+    ...before,
+    approvedHashes: hashesKept([...hashes, ...before.approvedHashes], running),
+    aliases: { ...before.aliases, [alias]: routing },
+    byHand: (before.byHand ?? []).filter((marked) => !marked.startsWith(`${alias}→`)),
+    revision: revisionAfter(before),
+  };
+}
+
+/**
+ * The baseline with what an event by hand put there; undefined where it says so already. Where there was none, whatever
+ * else runs counts as observed. Approved code stays approved, even if somebody goes back to it by hand.
+ */
+export function markedByHand(running: RunningCode, event: ApiEvent, code: CodeEvent, before: Baseline | undefined): Baseline | undefined {
+  const base = before ?? observed(without(running, code), undefined, event.time);
+  const known = [...(base.byHand ?? []), ...(base.state === 'approved' ? base.approvedHashes : [])];
+  const fresh = marksOf(code).filter((marked) => !known.includes(marked));
+  if (fresh.length === 0) return undefined;
+  return { ...base, byHand: [...(base.byHand ?? []), ...fresh].slice(-2 * kept), revision: revisionAfter(before) };
+}
+
+/** What runs but for that which the event put there. */
+function without({ hashes, aliases, ...running }: RunningCode, code: CodeEvent): RunningCode {
+  return {
+    ...running,
+    hashes: Object.fromEntries(Object.entries(hashes).filter(([, hash]) => code.kind === 'alias' || hash !== code.sha256)),
+    aliases: Object.fromEntries(Object.entries(aliases).filter(([alias]) => code.kind === 'code' || alias !== code.alias)),
+  };
+}
+
+function hashesKept(hashes: readonly string[], running: RunningCode): readonly string[] {
+  const runs = new Set(Object.values(running.hashes));
+  const unique = [...new Set(hashes)];
+  return [...unique.filter((hash) => runs.has(hash)), ...unique.filter((hash) => !runs.has(hash)).slice(0, kept)];
+}
+
+function revisionAfter(before: Baseline | undefined): number {
+  return (before?.revision ?? 0) + 1;
+}
