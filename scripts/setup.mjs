@@ -32,7 +32,6 @@ const environment = {
     .join(delimiter),
 };
 
-const digest = (...parts) => createHash('sha256').update(parts.join('\n')).digest('hex');
 const readIfThere = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
 const say = (text) => console.error(`setup  ${text}`); // what a command prints may be piped on
 
@@ -57,9 +56,17 @@ function run(command, args) {
 
 const npmPackages = {
   name: 'npm packages',
-  stampFile: join(nodeModules, '.setup-stamp'),
-  stamp: () => digest(readFileSync(join(root, 'package-lock.json'), 'utf8'), process.platform, process.arch),
-  isThere: () => existsSync(join(nodeModules, '.bin', 'node')),
+  // npm writes down what it installed, also when somebody runs it by hand.
+  isCurrent() {
+    const installed = readIfThere(join(nodeModules, '.package-lock.json'));
+    if (installed === undefined || !existsSync(join(nodeModules, '.bin', 'node'))) return false;
+    const there = JSON.parse(installed).packages;
+    const wanted = Object.entries(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages);
+    return wanted.every(
+      ([path, { version, integrity, optional, devOptional }]) =>
+        path === '' || optional || devOptional || (there[path]?.version === version && there[path].integrity === integrity),
+    );
+  },
   prepare() {
     if (answers('npm', ['--version']) === undefined) throw new Missing('npm is missing: install it, it comes with Node.js.');
   },
@@ -89,20 +96,25 @@ function virtualEnvironment(name) {
   const folder = join(venvs, name);
   const requirements = join(root, 'requirements', `${name}.txt`);
   const stampFile = join(folder, '.setup-stamp');
+  // Scripts of a venv name its folder: after the clone was moved it has to be made again.
+  const stamp = () =>
+    createHash('sha256')
+      .update(`${readFileSync(requirements, 'utf8')}\n${folder}`)
+      .digest('hex');
+  const isThere = () => existsSync(join(folder, 'bin', 'python'));
   return {
     name: `Python venv ${name}`,
-    stampFile,
-    // Scripts of a venv name its folder: after the clone was moved it has to be made again.
-    stamp: () => digest(readFileSync(requirements, 'utf8'), folder),
-    isThere: () => existsSync(join(folder, 'bin', 'python')),
+    isCurrent: () => isThere() && readIfThere(stampFile) === stamp(),
     prepare: () => findPython(),
     async install(python) {
       const moved = readIfThere(join(folder, 'pyvenv.cfg')) && !readIfThere(join(folder, 'bin', 'pip'))?.includes(folder);
-      if (!this.isThere() || moved) await run(python, ['-m', 'venv', '--clear', folder]);
+      rmSync(stampFile, { force: true });
+      if (!isThere() || moved) await run(python, ['-m', 'venv', '--clear', folder]);
       await run(join(folder, 'bin', 'python'), [
         ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input'],
         ...['--no-deps', '--require-hashes', '--requirement', requirements],
       ]);
+      writeFileSync(stampFile, stamp());
     },
   };
 }
@@ -119,8 +131,6 @@ function findPython() {
   );
 }
 
-const isCurrent = (part) => part.isThere() && readIfThere(part.stampFile) === part.stamp();
-
 async function install(parts) {
   const inputs = new Map(parts.map((part) => [part, part.prepare()]));
   const waiting = new Set(parts.map(({ name }) => name));
@@ -130,9 +140,7 @@ async function install(parts) {
   const heartbeat = setInterval(() => say(`… ${seconds()}, still installing ${[...waiting].join(', ')}`), 20_000);
   const results = await Promise.allSettled(
     parts.map(async (part) => {
-      rmSync(part.stampFile, { force: true });
       await part.install(inputs.get(part));
-      writeFileSync(part.stampFile, part.stamp());
       waiting.delete(part.name);
       say(`${part.name} ready (${seconds()})`);
     }),
@@ -184,9 +192,9 @@ try {
       ? ['sam', 'lint']
       : ['emulator', 'sam', 'lint'];
   const parts = [npmPackages, ...names.map(virtualEnvironment)];
-  if (!parts.every(isCurrent)) {
+  if (!parts.every((part) => part.isCurrent())) {
     await withLock(async () => {
-      const stale = parts.filter((part) => !isCurrent(part));
+      const stale = parts.filter((part) => !part.isCurrent());
       if (stale.length > 0) await install(stale);
     });
   }
