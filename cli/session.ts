@@ -1,0 +1,44 @@
+import { describeStack } from '../aws/cloudformation.ts';
+import { callOperate } from '../aws/operate.ts';
+import type { Connection } from '../guard/call.ts';
+import type { Ledger } from '../guard/ledger.ts';
+import type { OperateRequest } from '../guard/operate.ts';
+import { DynamoLedger } from '../ledger/ledger.ts';
+import { Table } from '../ledger/table.ts';
+
+export type Options = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Bad input: the message says what is wrong and what to do. */
+export class WrongUse extends Error {
+  override readonly name = 'WrongUse';
+}
+
+/** The deployed guard, as this operator reaches it: the ledger to read, the operate function to write. */
+export interface Session {
+  readonly connection: Connection;
+  readonly ledger: Ledger;
+  readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
+}
+
+export async function openSession({ stack, region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] }: Options): Promise<Session> {
+  if (typeof region !== 'string' || region === '') throw new WrongUse('Which region is the stack in? Give --region, or set AWS_REGION.');
+  const { outputs, account } = await describeStack(region, String(stack)).catch((error: Error) => {
+    throw new WrongUse(`The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`);
+  });
+  const { LedgerTableName, OperateUrl } = outputs;
+  if (LedgerTableName === undefined || OperateUrl === undefined) throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
+  const connection = { account, region };
+  return {
+    connection,
+    ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
+    operate: (request) => callOperate(connection, OperateUrl, request, process.env['AWS_ENDPOINT_URL']),
+  };
+}
+
+/** `7d`, `12h`, `30m` → the moment that lies so far ahead, in milliseconds. */
+export function ahead(time: string | boolean | undefined, now = Date.now()): number {
+  const match = /^(\d+)([mhd])$/.exec(String(time));
+  if (match === null) throw new WrongUse(`--for takes a number and m, h or d, such as 12h or 7d; "${time}" is neither.`);
+  const unit = { m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as 'm' | 'h' | 'd'];
+  return now + Number(match[1]) * unit;
+}
