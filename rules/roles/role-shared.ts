@@ -139,12 +139,10 @@ export const rule = defineRule({
     // A published version keeps the role that it was published with: only its owner can put another in its place.
     const remains = shared.flatMap(({ usedBy }) => usedBy.filter((user) => user !== latest));
     const { longestUser } = shared.find(({ usedBy }) => usedBy.includes(latest)) ?? {};
-    if (longestUser === undefined)
-      return {
-        steps: [],
-        refused: `${remains.join(', ')} shares a role, $LATEST does not: publish it and let the alias route to that.`,
-        remains,
-      };
+    if (longestUser === undefined) {
+      const frozen = `${remains.join(', ')} shares a role, $LATEST does not: publish it and let the alias route to that.`;
+      return { steps: [], refused: remains.length === 0 ? `${subject.arn} shares no role any more.` : frozen, remains };
+    }
     const source = await readRole(aws, role);
     if (source === undefined) return { steps: [], refused: `The role ${role} is gone.`, remains };
     const clone = cloneOf(source, { functionArn: subject.arn, change: changeId, boundary: settings.boundaryArn });

@@ -247,6 +247,12 @@ describe('splitting', () => {
     expect(await plan('orders', world, ledger)).toEqual({ steps: [], refused: `${subjectOf('orders').arn} is gone.` });
   });
 
+  it('is not planned for a function that shares no role', async () => {
+    const { world, ledger } = await sharedRole();
+    const refused = `${subjectOf('payments').arn} shares no role any more.`;
+    expect(await plan('payments', world, ledger)).toEqual({ steps: [], refused, remains: [] });
+  });
+
   it('names the role within 64 characters, whatever the name of the function', async () => {
     const { world, ledger } = await sharedRole();
     const long = 'a-function-whose-name-is-as-long-as-lambda-allows-it-to-be-64-ch';
