@@ -593,11 +593,21 @@ def _calls_of_rule(verb, pid, old, new):
     return calls
 
 
-def _plain(model, member, created, updated, deleted):
+def _plain(model, member, created, updated, deleted, created_member=""):
     def calls(verb, pid, old, new):
         operation = {"create": created, "update": updated, "delete": deleted}[verb]
+        if verb == "create" and created_member:
+            return [(model, operation, {created_member: pid.replace(":", "/").rsplit("/", 1)[-1]}, {member: pid})]
         return [(model, operation, {member: pid}, {})] if operation else []
     return calls
+
+
+def _calls_of_key(verb, pid, old, new):
+    if verb == "create":
+        return [("kms", "CreateKey", {"Policy": _text(new.get("KeyPolicy", "")), "Description": new.get("Description", "")},
+                 {"KeyMetadata": {"KeyId": pid}})]
+    return [("kms", "PutKeyPolicy", {"KeyId": pid, "PolicyName": "default", "Policy": _text(new.get("KeyPolicy", ""))}, {})
+            if verb == "update" else ("kms", "ScheduleKeyDeletion", {"KeyId": pid}, {})]
 
 
 _CALLS = {
@@ -617,11 +627,11 @@ _CALLS = {
     "AWS::SecretsManager::Secret": _calls_of_secret,
     "AWS::Events::Rule": _calls_of_rule,
     "AWS::Events::EventBus": _plain("events", "Name", "CreateEventBus", None, "DeleteEventBus"),
-    "AWS::SQS::Queue": _plain("sqs", "QueueUrl", "CreateQueue", "SetQueueAttributes", "DeleteQueue"),
-    "AWS::SNS::Topic": _plain("sns", "TopicArn", "CreateTopic", "SetTopicAttributes", "DeleteTopic"),
+    "AWS::SQS::Queue": _plain("sqs", "QueueUrl", "CreateQueue", "SetQueueAttributes", "DeleteQueue", "QueueName"),
+    "AWS::SNS::Topic": _plain("sns", "TopicArn", "CreateTopic", "SetTopicAttributes", "DeleteTopic", "Name"),
     "AWS::DynamoDB::Table": _plain("dynamodb", "TableName", "CreateTable", "UpdateTable", "DeleteTable"),
     "AWS::S3::Bucket": _plain("s3", "Bucket", "CreateBucket", "PutBucketVersioning", "DeleteBucket"),
-    "AWS::KMS::Key": _plain("kms", "KeyId", "CreateKey", "PutKeyPolicy", "ScheduleKeyDeletion"),
+    "AWS::KMS::Key": _calls_of_key,
     "AWS::Scheduler::Schedule": _plain("scheduler", "Name", "CreateSchedule", "UpdateSchedule", "DeleteSchedule"),
     "AWS::CloudWatch::Alarm": _plain("cloudwatch", "AlarmName", "PutMetricAlarm", "PutMetricAlarm", "DeleteAlarms"),
     "AWS::Logs::LogGroup": _plain("logs", "logGroupName", "CreateLogGroup", "PutRetentionPolicy", "DeleteLogGroup"),

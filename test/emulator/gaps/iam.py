@@ -106,19 +106,34 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             checks.append(("s3", action, f"arn:aws:s3:::{code['S3Bucket']}/{code['S3Key']}", {}))
         if params.get("KMSKeyArn"):
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
-            via = {"kms:viaservice": f"lambda.{region}.amazonaws.com"}
+            via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
             checks += [("kms", f"kms:{what}", params["KMSKeyArn"], via) for what in ("CreateGrant", "Encrypt")]
     if call.model == "secretsmanager" and operation in ("CreateSecret", "PutSecretValue", "UpdateSecret", "GetSecretValue"):
         key = params.get("KmsKeyId") or _secret_key(params.get("SecretId", ""))
         if key and not key.endswith("alias/aws/secretsmanager"):
-            via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com"}
+            via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com", "kms:calleraccount": call.account}
             needed = ("Decrypt",) if operation == "GetSecretValue" else ("GenerateDataKey", "Decrypt")
             checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
     key, service, needed = _key_in_use(call)
     if key and "alias/aws/" not in key:
-        via = {"kms:viaservice": f"{service}.{region}.amazonaws.com"}
+        via = {"kms:viaservice": f"{service}.{region}.amazonaws.com", "kms:calleraccount": call.account, **_encryption_context(call)}
         checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
     return checks
+
+
+def _encryption_context(call: Call) -> dict:
+    """What the services hand to KMS beside the key. https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html"""
+    params = call.params
+    if call.model == "sqs":
+        return {"kms:encryptioncontext:aws:sqs:arn": resources.queue_arn(params.get("QueueUrl", ""), call.region, call.account)}
+    if call.model == "sns":
+        return {"kms:encryptioncontext:aws:sns:topicarn": params.get("TopicArn", "")}
+    if call.model == "dynamodb":
+        return {"kms:encryptioncontext:aws:dynamodb:tablename": str(params.get("TableName", "")).split("/")[-1],
+                "kms:encryptioncontext:aws:dynamodb:subscriberid": call.account}
+    if call.model == "s3":
+        return {"kms:encryptioncontext:aws:s3:arn": f"arn:aws:s3:::{params.get('Bucket', '')}/{params.get('Key', '')}"}
+    return {}
 
 
 _WRITE, _READ = ("GenerateDataKey", "Decrypt"), ("Decrypt",)
@@ -463,7 +478,8 @@ def role_may(role_arn: str, action: str, resource: str, service: str, session: s
     limits = iam_evaluator._permissions_boundary(iam_svc._roles, name, account)
     ctx = iam_evaluator.EvalContext(
         principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/{session}", principal_type="AssumedRole", principal_account=account,
-        action=action, resource_arn=resource, region=get_region(), service_context=context or {})
+        action=action, resource_arn=resource, region=get_region(),
+        service_context={**({"kms:calleraccount": account} if service == "kms" else {}), **(context or {})})
     result = iam_evaluator.evaluate(ctx, policies, *limits)
     found = iam_evaluator._resource_policy(service, resource)
     if found is not None:

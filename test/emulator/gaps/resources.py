@@ -164,6 +164,12 @@ def _ssm(call: Call, region: str, account: str):
     return None
 
 
+def queue_arn(url: str, region: str, account: str) -> str:
+    parts = url.rstrip("/").split("/")
+    owner = parts[-2] if len(parts) > 1 and re.fullmatch(r"\d{12}", parts[-2]) else account
+    return f"arn:aws:sqs:{region}:{owner}:{parts[-1]}"
+
+
 def kms_key_arn(identifier: str, region: str, account: str) -> str:
     """An alias stands for its key: policies name keys."""
     from ministack.services import kms
