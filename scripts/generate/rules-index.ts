@@ -35,7 +35,8 @@ export function indexModule(files: readonly RuleFile[]): string {
     '',
     ...used.map((practice) => `export const ${practice} = [${files.filter((file) => file.practice === practice).map(({ id }) => camelCase(id)).join(', ')}];`),
     '',
-    `export const rules = [${used.map((practice) => `...${practice}`).join(', ')}];`,
+    // Named one by one: a bundler would keep every rule for the sake of a spread.
+    `export const rules = [${files.map(({ id }) => camelCase(id)).join(', ')}];`,
     '',
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import { Document, isCollection, Scalar, visit } from 'yaml';
+import * as z from 'zod';
 import type { AnyCall, Permission } from '../../guard/call.ts';
 import { type AnyRule, pascalCase, type Practice } from '../../guard/rule.ts';
 import { practices } from './rules-index.ts';
@@ -86,27 +87,25 @@ function parameters(rule: AnyRule): Block {
     own[`${name}Delay`] = { Type: 'Number', Default: rule.delay, MinValue: 0, MaxValue: 10080, Description: `Minutes between a finding of ${rule.id} and its fix.` };
     own[`${name}Scope`] = { Type: 'String', Default: '', Description: `Where ${rule.id} may remediate (tag:key=value, ARN globs, comma-separated); empty for RemediateScope.` };
   }
-  for (const [param, schema] of Object.entries(rule.params.shape as Record<string, { description?: string; parse: (value: unknown) => unknown; meta?: () => unknown }>)) {
-    own[paramName(rule, param)] = { Type: 'String', Default: defaultOf(schema), ...patternOf(schema), Description: schema.description ?? `${param} of ${rule.id}.` };
+  for (const [param, text] of Object.entries(textParameters(rule))) {
+    own[paramName(rule, param)] = {
+      Type: 'String',
+      Default: text.default,
+      ...(text.pattern === undefined ? {} : { AllowedPattern: text.pattern, ConstraintDescription: `${paramName(rule, param)}: ${text.description}` }),
+      Description: text.description,
+    };
   }
   return own;
 }
 
-/** The text that a parameter has when nobody gives it: the default inside the schema, before anything is made of it. */
-function defaultOf(schema: unknown): string {
-  let inner = schema as { def?: { type?: string; defaultValue?: unknown; in?: unknown; innerType?: unknown } } | undefined;
-  while (inner?.def !== undefined) {
-    if (inner.def.type === 'default') return String(inner.def.defaultValue);
-    inner = (inner.def.in ?? inner.def.innerType) as typeof inner;
+/** A rule's own parameters as CloudFormation takes them: texts with a default, a description and perhaps a pattern. */
+function textParameters(rule: AnyRule): Readonly<Record<string, { default: string; description: string; pattern?: string }>> {
+  const { properties = {} } = z.toJSONSchema(rule.params, { io: 'input' });
+  for (const [param, schema] of Object.entries(properties)) {
+    const { type, default: fallback, description } = schema as { type?: string; default?: unknown; description?: string };
+    if (type !== 'string' || typeof fallback !== 'string' || description === undefined) throw new Error(`The parameter ${param} of ${rule.id} is not a text with a default and a description.`);
   }
-  throw new Error('Every parameter of a rule is a text with a default.');
-}
-
-/** `.meta({ pattern })` of a parameter becomes CloudFormation's AllowedPattern. */
-function patternOf(schema: { meta?: () => unknown }): Block {
-  const meta = schema.meta?.() as { pattern?: string; constraint?: string } | undefined;
-  if (meta?.pattern === undefined) return {};
-  return { AllowedPattern: meta.pattern, ...(meta.constraint === undefined ? {} : { ConstraintDescription: meta.constraint }) };
+  return properties as Readonly<Record<string, { default: string; description: string; pattern?: string }>>;
 }
 
 // --- checkers
