@@ -193,13 +193,16 @@ async function notAllowed(
   subject: Subject,
   { simulatePrincipalPolicy: simulate }: Handle<readonly [typeof simulatePrincipalPolicy]>,
 ): Promise<string | undefined> {
-  const ResourceArns = moves.map((move) => likelyArn(move, subject));
-  const answer = await ifPresent(simulate({ PolicySourceArn: role, ActionNames: ['secretsmanager:GetSecretValue'], ResourceArns }));
-  const allowed = (answer?.EvaluationResults ?? []).flatMap(({ EvalDecision, EvalResourceName, ResourceSpecificResults = [] }) => [
-    ...(EvalDecision === 'allowed' ? [EvalResourceName] : []),
-    ...ResourceSpecificResults.flatMap((specific) => (specific.EvalResourceDecision === 'allowed' ? [specific.EvalResourceName] : [])),
-  ]);
-  if (ResourceArns.every((arn) => allowed.includes(arn))) return undefined;
+  // One at a time: an answer about several resources may sum them up in one decision.
+  const answers = await Promise.all(
+    moves.map((move) =>
+      ifPresent(
+        simulate({ PolicySourceArn: role, ActionNames: ['secretsmanager:GetSecretValue'], ResourceArns: [likelyArn(move, subject)] }),
+      ),
+    ),
+  );
+  const decisions = answers.map((answer) => (answer?.EvaluationResults ?? []).map(({ EvalDecision }) => EvalDecision));
+  if (decisions.every(([decision, ...more]) => decision === 'allowed' && more.length === 0)) return undefined;
   const pattern = likelyArn({ variable: '', secretName: `compliance-guard/${functionName(subject.arn)}/*`, token: '' }, subject).replace(
     /-a1B2c3$/,
     '',
