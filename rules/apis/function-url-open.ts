@@ -83,7 +83,8 @@ export const rule = defineRule({
       input: { ...target, AuthType: 'AWS_IAM' },
       undo: [{ call: 'updateFunctionUrlConfig', input: { ...target, AuthType: 'NONE' } }],
     };
-    const removals = statements.flatMap(({ sid, addPermission: parameters }) =>
+    // Last first, so that undo, which goes backwards, puts them back in their old order.
+    const removals = statements.toReversed().flatMap(({ sid, addPermission: parameters }) =>
       parameters === undefined
         ? []
         : [

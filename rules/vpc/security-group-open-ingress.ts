@@ -100,7 +100,7 @@ export const rule = defineRule({
     }
     const others = othersAmong(await aws.describeNetworkInterfaces({ groups: [GroupId] }));
     if (others.length === 0) return { steps };
-    return { steps, refused: `${namesOf(others)} use ${GroupId} besides functions and may need what its rules let in.` };
+    return { steps, refused: `${GroupId} is used by more than functions: ${namesOf(others)} may need what its rules let in.` };
   },
 });
 
@@ -248,7 +248,7 @@ function violationOf(
   const reach =
     others.length === 0
       ? 'Only functions use it, and functions accept no connections: nothing needs these rules.'
-      : `Besides functions, ${namesOf(others)} use it and may be reached.`;
+      : `Besides functions, ${namesOf(others)} ${others.length === 1 ? 'uses' : 'use'} it and may be reached.`;
   return {
     subject: securityGroupSubject(GroupId, place),
     summary: `The security group ${GroupName} (${GroupId}) of functions lets the internet in: ${what}. ${reach}`,

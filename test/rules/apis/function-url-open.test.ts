@@ -124,13 +124,13 @@ ruleTest(rule, {
                 },
                 {
                   call: 'removePermission',
-                  input: { FunctionName: orders, StatementId: 'FunctionURLAllowPublicAccess' },
-                  undo: [{ call: 'addPermission', input: { FunctionName: orders, ...withoutAuth } }],
+                  input: { FunctionName: orders, StatementId: 'FunctionURLInvokeAllowPublicAccess' },
+                  undo: [{ call: 'addPermission', input: { FunctionName: orders, ...throughUrl } }],
                 },
                 {
                   call: 'removePermission',
-                  input: { FunctionName: orders, StatementId: 'FunctionURLInvokeAllowPublicAccess' },
-                  undo: [{ call: 'addPermission', input: { FunctionName: orders, ...throughUrl } }],
+                  input: { FunctionName: orders, StatementId: 'FunctionURLAllowPublicAccess' },
+                  undo: [{ call: 'addPermission', input: { FunctionName: orders, ...withoutAuth } }],
                 },
               ],
             },

@@ -205,7 +205,7 @@ ruleTest(rule, {
           {
             subject: groupArn,
             severity: 'high',
-            summary: `The security group orders (${group}) of functions lets the internet in: tcp 443 from 0.0.0.0/0. Besides functions, eni-0b1c2d3e4f5061728 (interface) use it and may be reached.`,
+            summary: `The security group orders (${group}) of functions lets the internet in: tcp 443 from 0.0.0.0/0. Besides functions, eni-0b1c2d3e4f5061728 (interface) uses it and may be reached.`,
             evidence: {
               group: 'orders',
               vpc: 'vpc-0a1b2c3d4e5f60718',
@@ -222,7 +222,7 @@ ruleTest(rule, {
                   undo: [{ call: 'authorizeSecurityGroupIngress', input: { GroupId: group, IpPermissions: [web] } }],
                 },
               ],
-              refused: `eni-0b1c2d3e4f5061728 (interface) use ${group} besides functions and may need what its rules let in.`,
+              refused: `${group} is used by more than functions: eni-0b1c2d3e4f5061728 (interface) may need what its rules let in.`,
             },
           },
         ],
@@ -511,7 +511,7 @@ ruleTest(rule, {
           {
             subject: groupArn,
             severity: 'high',
-            summary: `The security group orders (${group}) of functions lets the internet in: tcp 443 from 0.0.0.0/0. Besides functions, eni-0b1c2d3e4f5061728 (network_load_balancer) use it and may be reached.`,
+            summary: `The security group orders (${group}) of functions lets the internet in: tcp 443 from 0.0.0.0/0. Besides functions, eni-0b1c2d3e4f5061728 (network_load_balancer) uses it and may be reached.`,
             evidence: {
               group: 'orders',
               vpc: 'vpc-0a1b2c3d4e5f60718',
