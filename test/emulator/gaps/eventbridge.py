@@ -216,7 +216,15 @@ def rules_do_not_loop_with_targets() -> None:
         return original(data)
 
 
+def schedules_are_punctual() -> None:
+    """A schedule fires within a second or two of its time; the emulator looks every ten seconds."""
+    from ministack.services import scheduler
+    scheduler._SCHEDULE_TICK_INTERVAL = 1
+    eventbridge._SCHEDULER_TICK_INTERVAL = 1
+
+
 def apply() -> None:
+    schedules_are_punctual()
     remember_the_delivery()
     queues_need_a_policy()
     topics_need_a_policy()

@@ -5,14 +5,15 @@ from ministack.core.responses import get_region
 from . import resources
 
 
-def may(policy, service: str, action: str, resource: str, source_arn: str, source_account: str) -> bool:
+def may(policy, service: str, action: str, resource: str, source_arn: str, source_account: str, owner: str | None = None) -> bool:
     """Whether a resource policy lets a service do something for a source."""
     if not policy:
         return False
     ctx = iam_evaluator.EvalContext(
         principal_arn="*", principal_type="Service", principal_account="", action=action, resource_arn=resource, region=get_region(),
         secure_transport=True,
-        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": source_account, "aws:principalservicename": service})
+        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": source_account, "aws:principalservicename": service,
+                         **({"aws:sourceowner": owner} if owner else {})})
     return iam_evaluator.evaluate_resource_policy(policy, ctx, service=service).decision == "Allow"
 
 

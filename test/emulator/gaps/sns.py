@@ -2,8 +2,9 @@
 import json
 import re
 
-from ministack.services import sns
+from ministack.services import lambda_svc, sns
 
+from . import services
 from .patch import wrap
 
 
@@ -48,7 +49,19 @@ def attributes_have_values() -> None:
         return original(params)
 
 
+def functions_need_a_statement() -> None:
+    """A subscribed function is invoked only if its policy lets sns.amazonaws.com, and asynchronously.
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html"""
+    @wrap(sns, "_deliver_to_lambda")
+    def deliver(original, endpoint, envelope, topic_arn, sub_arn, *rest):
+        found = lambda_svc.function_policy_for_arn(endpoint)
+        if found and services.may(found[0], "sns.amazonaws.com", "lambda:InvokeFunction", endpoint, topic_arn, topic_arn.split(":")[4]):
+            return original(endpoint, envelope, topic_arn, sub_arn, *rest)
+        return None
+
+
 def apply() -> None:
+    functions_need_a_statement()
     subjects()
     json_messages_need_a_default()
     attributes_have_values()

@@ -1,0 +1,155 @@
+"""CloudWatch: the metrics of queues, and alarms that look at their own dimensions all the time."""
+import logging
+import threading
+import time
+
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import cloudwatch, sns, sqs
+
+from . import services
+from .patch import wrap
+
+logger = logging.getLogger("bench")
+
+_KEPT = 3600  # seconds of data points
+
+
+def _periods(alarm: dict) -> list[list]:
+    """The data points of the periods that an alarm looks at, the latest first. Periods end now: a test need not wait for the minute."""
+    wanted = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
+    period, count, now = int(alarm.get("Period") or 60), int(alarm.get("EvaluationPeriods") or 1), time.time()
+    found: list[list] = [[] for _ in range(count)]
+    for (namespace, name, _dimensions), points in cloudwatch._metrics.items():
+        if (namespace, name) != (alarm.get("Namespace"), alarm.get("MetricName")):
+            continue
+        for point in list(points):
+            given = point.get("Dimensions") or {}
+            if isinstance(given, list):
+                given = {dimension["Name"]: dimension["Value"] for dimension in given}
+            index = int((now - point["Timestamp"]) // period)
+            if given == wanted and 0 <= index < count:
+                found[index].append(point)
+    return found
+
+
+_COMPARE = {
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
+    "GreaterThanThreshold": lambda value, threshold: value > threshold,
+    "LessThanThreshold": lambda value, threshold: value < threshold,
+    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
+}
+
+
+def alarms_look_at_their_dimensions() -> None:
+    """An alarm is about the metric with exactly its dimensions, M of N periods, and treats missing data as it says.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html"""
+    def evaluate(alarm):
+        compare = _COMPARE.get(alarm.get("ComparisonOperator", ""))
+        if not alarm.get("MetricName") or compare is None:
+            return
+        statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+        missing = alarm.get("TreatMissingData") or "missing"
+        results = []
+        for points in _periods(alarm):
+            value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points) if points else None
+            results.append(None if value is None else compare(value, float(alarm.get("Threshold") or 0)))
+        window = int(alarm.get("Period") or 60) * int(alarm.get("EvaluationPeriods") or 1)
+        young = time.time() - float(alarm.get("AlarmConfigurationUpdatedTimestamp") or 0) < window
+        if all(result is None for result in results):
+            if young or missing == "ignore":
+                return
+            state = {"breaching": "ALARM", "notBreaching": "OK"}.get(missing, "INSUFFICIENT_DATA")
+        else:
+            assumed = missing == "breaching" and not young
+            breaching = sum(1 for result in results if result or (result is None and assumed))
+            needed = int(alarm.get("DatapointsToAlarm") or alarm.get("EvaluationPeriods") or 1)
+            known = sum(1 for result in results if result is not None)
+            state = "ALARM" if breaching >= min(needed, known if missing in ("missing", "ignore") else needed) and breaching else "OK"
+        before = alarm["StateValue"]
+        if state == before:
+            return
+        reason = f"Threshold Crossed: {statistic} {alarm.get('ComparisonOperator')} {alarm.get('Threshold')}"
+        alarm.update({"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": int(time.time())})
+        cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+        cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+        cloudwatch._evaluate_parent_alarms(alarm)
+
+    cloudwatch._evaluate_alarm = evaluate
+
+
+def alarms_publish_as_a_service() -> None:
+    """An alarm reaches a topic whose policy and key let cloudwatch.amazonaws.com in.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html"""
+    def reachable(topic_arn: str, alarm_arn: str) -> bool:
+        topic = sns._topic_by_arn_any_scope(topic_arn)
+        if topic is None:
+            return False
+        attributes, account = topic.get("attributes", {}), get_account_id()
+        return services.may(attributes.get("Policy"), "cloudwatch.amazonaws.com", "sns:Publish", topic_arn, alarm_arn, account, owner=account) and \
+            services.may_use_key(services.key_of(attributes), "cloudwatch.amazonaws.com", alarm_arn, account, get_region())
+
+    @wrap(cloudwatch, "_dispatch_alarm_actions")
+    def dispatch(original, alarm, old_state, new_state, reason):
+        allowed = {key: [arn for arn in alarm.get(key) or [] if ":sns:" not in arn or reachable(arn, alarm.get("AlarmArn", ""))]
+                   for key in ("AlarmActions", "OKActions", "InsufficientDataActions")}
+        return original({**alarm, **allowed}, old_state, new_state, reason)
+
+
+def metrics_of_queues() -> None:
+    """Queues tell how many messages wait and how old the oldest is; alarms are evaluated all the time.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
+    def measure() -> None:
+        now = time.time()
+        for (account, region, _url), queue in list(sqs._queues.to_dict().items()):
+            with request_scope(account, region):
+                with sqs._queues_lock:
+                    visible = [message for message in queue["messages"] if message.get("visible_at", 0) <= now]
+                    held = len(queue["messages"]) - len(visible)
+                    oldest = max((now - message.get("sent_at", now) for message in queue["messages"]), default=0)
+                dimensions = {"QueueName": queue["name"]}
+                for name, value in (("ApproximateNumberOfMessagesVisible", len(visible)), ("ApproximateNumberOfMessagesNotVisible", held),
+                                    ("ApproximateAgeOfOldestMessage", oldest)):
+                    points = cloudwatch._metric_bucket(("AWS/SQS", name, cloudwatch._dims_key(dimensions)))
+                    points.append({"Timestamp": now, "Value": float(value), "Unit": "Count", "Dimensions": dict(dimensions)})
+                    while points and points[0]["Timestamp"] < now - _KEPT:
+                        points.pop(0)
+
+    def run() -> None:
+        while True:
+            time.sleep(1)
+            try:
+                if not cloudwatch._alarms.has_any():
+                    continue
+                measure()
+                for account, region in {key[:2] for key in list(cloudwatch._alarms.to_dict())}:
+                    with request_scope(account, region):
+                        cloudwatch._evaluate_all_alarms()
+            except Exception:
+                logger.exception("alarms")
+
+    threading.Thread(target=run, daemon=True, name="bench-alarms").start()
+
+
+def metrics_of_every_invocation() -> None:
+    """Every invocation counts in AWS/Lambda, whoever made it. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+    from ministack.services import lambda_svc
+    emit = lambda_svc._emit_lambda_metrics
+
+    @wrap(lambda_svc, "_execute_function_dispatch")
+    def execute(original, func, config, event, request_id, started):
+        result = original(func, config, event, request_id, started)
+        emit(config.get("FunctionName", "unknown"), duration_ms=(time.time() - started) * 1000, error=bool(result.get("error")), throttle=False)
+        return result
+
+    def only_throttles(function_name, duration_ms, error, throttle):
+        if throttle:
+            emit(function_name, duration_ms=0.0, error=False, throttle=True)
+
+    lambda_svc._emit_lambda_metrics = only_throttles
+
+
+def apply() -> None:
+    alarms_look_at_their_dimensions()
+    alarms_publish_as_a_service()
+    metrics_of_queues()
+    metrics_of_every_invocation()
