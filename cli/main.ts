@@ -11,7 +11,12 @@ const program = new Command('guard')
   .option('--region <region>', 'the region of the stack (default: AWS_REGION)')
   .exitOverride();
 
-program.command('findings').description('what breaks a rule now').option('--rule <id>').option('--all', 'ended ones too').action(run(findings));
+program
+  .command('findings')
+  .description('what breaks a rule now')
+  .option('--rule <id>')
+  .option('--all', 'ended ones too')
+  .action(run(findings));
 program.command('changes').description('what the guard changed, with the command that takes it back').action(run(changes));
 program
   .command('undo <change>')
@@ -26,7 +31,11 @@ program
   .requiredOption('--reason <text>', 'why')
   .requiredOption('--owner <name>', 'who answers for it')
   .action(run(exempt));
-program.command('pause').description('stops every fix before its next write, without a deployment').requiredOption('--reason <text>', 'why').action(run(pause));
+program
+  .command('pause')
+  .description('stops every fix before its next write, without a deployment')
+  .requiredOption('--reason <text>', 'why')
+  .action(run(pause));
 program.command('resume').description('ends the pause').action(run(resume));
 program.command('mode <rule> <mode>').description('lowers a rule at once: off, alert; deployed takes that back').action(run(mode));
 

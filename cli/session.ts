@@ -20,13 +20,19 @@ export interface Session {
   readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
 }
 
-export async function openSession({ stack, region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] }: Options): Promise<Session> {
+export async function openSession({
+  stack,
+  region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
+}: Options): Promise<Session> {
   if (typeof region !== 'string' || region === '') throw new WrongUse('Which region is the stack in? Give --region, or set AWS_REGION.');
   const { outputs, account } = await describeStack(region, String(stack)).catch((error: Error) => {
-    throw new WrongUse(`The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`);
+    throw new WrongUse(
+      `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
+    );
   });
   const { LedgerTableName, OperateUrl } = outputs;
-  if (LedgerTableName === undefined || OperateUrl === undefined) throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
+  if (LedgerTableName === undefined || OperateUrl === undefined)
+    throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
   const connection = { account, region };
   return {
     connection,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Finding } from './finding.ts';
 import { roleName } from './arn.ts';
+import type { Finding } from './finding.ts';
 
 /**
  * What the outside sees: an SNS message and the `detail` of an event on the guard's bus. The JSON Schema in schemas/
@@ -36,7 +36,12 @@ export type Alert = z.output<typeof alertSchema>;
 
 /** `source` of every event on the guard's bus. */
 export const busSource = 'compliance-guard';
-const detailTypes = { finding: 'Compliance Finding', change: 'Compliance Change', failure: 'Compliance Failure', digest: 'Compliance Digest' } as const;
+const detailTypes = {
+  finding: 'Compliance Finding',
+  change: 'Compliance Change',
+  failure: 'Compliance Failure',
+  digest: 'Compliance Digest',
+} as const;
 /** Sent by tick when something in the ledger is due: a fix after its delay, a change after its wait, a digest, a sweep. */
 export const dueDetailType = 'Compliance Due';
 
@@ -86,7 +91,9 @@ export function alertAbout(finding: Finding, { status, summary, plan = [], chang
 function managerOf(tags: Readonly<Record<string, string>>): { stack: string; logicalId: string } | undefined {
   const stack = tags['aws:cloudformation:stack-name'];
   if (stack !== undefined) return { stack, logicalId: tags['aws:cloudformation:logical-id'] ?? '' };
-  const terraform = Object.entries(tags).find(([key, value]) => /^(terraform|tf[-_:])/i.test(key) || (/^managed-?by$/i.test(key) && /terraform|opentofu/i.test(value)));
+  const terraform = Object.entries(tags).find(
+    ([key, value]) => /^(terraform|tf[-_:])/i.test(key) || (/^managed-?by$/i.test(key) && /terraform|opentofu/i.test(value)),
+  );
   return terraform === undefined ? undefined : { stack: `Terraform (${terraform[0]}=${terraform[1]})`, logicalId: '' };
 }
 
@@ -105,9 +112,13 @@ export function emailText(alert: Alert): string {
     `Status    ${alert.status}`,
     `Resource  ${alert.resource.arn}`,
   ];
-  if (alert.actor !== undefined) lines.push(`By        ${alert.actor.arn}${alert.actor.console ? ' (console)' : ''} from ${alert.actor.sourceIp}`);
+  if (alert.actor !== undefined)
+    lines.push(`By        ${alert.actor.arn}${alert.actor.console ? ' (console)' : ''} from ${alert.actor.sourceIp}`);
   if (alert.event !== undefined) lines.push(`With      ${alert.event.name} at ${alert.event.time} (event ${alert.event.id})`);
-  if (alert.managedBy !== undefined) lines.push(`Managed   ${alert.managedBy.stack} ${alert.managedBy.logicalId}: put it right there too, or the next deployment may bring it back`);
+  if (alert.managedBy !== undefined)
+    lines.push(
+      `Managed   ${alert.managedBy.stack} ${alert.managedBy.logicalId}: put it right there too, or the next deployment may bring it back`,
+    );
   if (alert.change !== undefined) lines.push('', `Done      ${alert.change.calls.join(', ')}`, `Undo      ${alert.change.undo}`);
   if (alert.plan.length > 0) lines.push('', 'Planned', ...alert.plan.map((call) => `  ${call}`));
   lines.push('', `Evidence  ${JSON.stringify(alert.evidence)}`, `Finding   ${alert.findingId}`, `About     ${alert.docs}`);

@@ -15,7 +15,7 @@ export interface Change {
   readonly remains: readonly string[];
   /** How many steps are done. */
   readonly done: number;
-  readonly status: 'running' | 'waiting' | 'done' | 'failed' | 'reverted' | 'undone';
+  readonly status: 'running' | 'waiting' | 'reverting' | 'done' | 'failed' | 'reverted' | 'undone';
   readonly startedAt: string;
   readonly dueAt?: number;
   readonly error?: string;

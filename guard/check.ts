@@ -56,7 +56,7 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
   const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep}`;
   let evaluation: Evaluation;
   try {
-    evaluation = await evaluate(rule, subject, event, ports);
+    evaluation = await patiently(() => evaluate(rule, subject, event, ports));
   } catch (error) {
     if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
     // It will not get better by trying again: the verdict is that nothing is known, which is never compliant.
@@ -76,6 +76,16 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
   }
   for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));
   return alerts;
+}
+
+/** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */
+async function patiently<T>(look: () => Promise<T>, tries = 3): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof RetryLater) || tries <= 1) throw error;
+    return await patiently(look, tries - 1);
+  }
 }
 
 /** Asks the rule, with the checker's calls or whatever `connect` binds. */

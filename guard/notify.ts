@@ -16,7 +16,8 @@ export async function notify(
   alert: Alert,
   send: Send,
   { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>,
-): Promise<'sent' | 'held' | 'known'> {
+): Promise<'sent' | 'held' | 'known' | 'silenced'> {
+  if ((await ledger.switches()).modes[alert.rule] === 'off') return 'silenced';
   const key = alertKey(alert);
   const minute = Math.floor(now() / 60_000);
   const swept = alert.sweep !== undefined && alert.kind !== 'change';

@@ -6,11 +6,13 @@ import { evaluate, type Ports } from './check.ts';
 import { errorKind, errorName, errorSummary, RetryLater } from './errors.ts';
 import type { Finding, Status } from './finding.ts';
 import { lower } from './mode.ts';
-import { type AnyRule, type CallStep, isWait, type Plan, type Step, type Violation } from './rule.ts';
+import { type AnyRule, isWait, type Plan, type Step, type Violation } from './rule.ts';
 import { untouchable } from './scope.ts';
 
 /** How long a fix holds its resource: longer than a remediator runs, so that a killed one frees it. */
 const lockMilliseconds = 5 * 60_000;
+/** How soon tick looks again at a resource that was busy. */
+const busyMilliseconds = 15_000;
 /** How soon tick looks again at a change that a pause has stopped. */
 const pausedMilliseconds = 5 * 60_000;
 
@@ -21,21 +23,33 @@ const pausedMilliseconds = 5 * 60_000;
  * @throws RetryLater (or what AWS threw, where it may pass): the queue delivers the message again
  */
 export async function remediate(id: string, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
-  const { ledger, config, now, publish } = ports;
+  const { ledger, config, now } = ports;
   const finding = await ledger.finding(id);
   if (finding === undefined || finding.rule !== rule.id || finding.status !== 'open') return [];
   if (finding.fixing === undefined && (finding.dueAt ?? 0) > now()) return [];
   if ((await allowed(rule, ports)) !== 'yes' || untouchable(finding, config) !== undefined) return [];
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
-  if (!(await ledger.lock(finding.subject.arn, changeId, now(), lockMilliseconds)))
-    throw new RetryLater(`${finding.subject.arn} is being changed`);
-  const begun = (await ledger.change(changeId)) ?? (await begin(finding, changeId, rule, ports));
-  const alerts = 'alerts' in begun ? begun.alerts : await run(begun, finding, rule, ports);
-  // A waiting change keeps its resource until it goes on; everything else is over.
-  if ((await ledger.change(changeId))?.status !== 'waiting') await ledger.unlock(finding.subject.arn, changeId);
-  if (alerts.length > 0) await publish(alerts);
-  return alerts;
+  try {
+    if (!(await ledger.lock(finding.subject.arn, changeId, now(), lockMilliseconds)))
+      throw new RetryLater('another change of it is under way');
+    const change = (await ledger.change(changeId)) ?? (await begin(finding, changeId, rule, ports));
+    const alerts = 'alerts' in change ? change.alerts : await run(change, finding, rule, ports);
+    // A waiting change keeps its resource until it goes on; everything else is over.
+    if ((await ledger.change(changeId))?.status !== 'waiting') await ledger.unlock(finding.subject.arn, changeId);
+    return alerts;
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    // Lambda is still at work on the function, or another fix is: tick sends the finding again, sooner than the queue would.
+    const { status, cause, fixing } = finding;
+    await ledger.setStatus(id, { status, cause, dueAt: now() + busyMilliseconds, ...(fixing === undefined ? {} : { fixing }) });
+    return [];
+  }
+}
+
+/** The resource is busy with another change: nothing is wrong, it is just too early. */
+function isBusy(error: unknown): boolean {
+  return error instanceof RetryLater || errorName(error) === 'ResourceConflictException';
 }
 
 /** The first of a finding's fixes, the second …: the same id whenever the same message is delivered. */
@@ -61,28 +75,30 @@ async function exempt({ rule, subject, id, dueAt }: Finding, { ledger, now }: Po
 }
 
 async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports): Promise<Change | { readonly alerts: readonly Alert[] }> {
-  const { ledger, now } = ports;
+  const { ledger, now, publish } = ports;
   const violation = await violationOf(finding, rule, ports);
   if (violation === undefined) {
-    const { finding: ended } = await ledger.resolve(finding.id, { asOf: now(), cause: `change ${id}` });
-    return {
-      alerts:
-        ended === undefined
-          ? []
-          : [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
-    };
+    const resolved = alertAbout(finding, {
+      status: 'resolved',
+      summary: `Put right, or gone: ${finding.subject.arn} no longer breaks this rule.`,
+    });
+    await publish([resolved]);
+    await ledger.resolve(finding.id, { asOf: now(), cause: `change ${id}` });
+    return { alerts: [resolved] };
   }
   const plan = await planFor({ ...finding, evidence: violation.evidence }, id, rule, ports);
   if (plan.refused !== undefined || plan.steps.length === 0) {
     const reason = plan.refused ?? 'There is no fix for it.';
-    return {
-      alerts: [
-        alertAbout(finding, { status: 'open', summary: `${finding.summary} Not put right: ${reason}`, plan: describe(plan.steps, rule) }),
-      ],
-    };
+    const alert = alertAbout(finding, {
+      status: 'open',
+      summary: `${finding.summary} Not put right: ${reason}`,
+      plan: describe(plan.steps, rule),
+    });
+    await publish([alert]);
+    return { alerts: [alert] };
   }
   const { subject } = finding;
-  const change = await ledger.begin({
+  return await ledger.begin({
     id,
     finding: finding.id,
     rule: rule.id,
@@ -95,8 +111,6 @@ async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports):
     status: 'running',
     startedAt: new Date(now()).toISOString(),
   });
-  await ledger.setStatus(finding.id, { status: 'open', cause: `change ${id}`, fixing: id, change: id, attempts: finding.attempts + 1 });
-  return change;
 }
 
 /** The rule's plan for a finding, as it would be run. */
@@ -118,7 +132,12 @@ async function violationOf(finding: Finding, rule: AnyRule, ports: Ports): Promi
 async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
   const { ledger, connect, now } = ports;
   if (change.status === 'waiting' && (change.dueAt ?? 0) > now()) return [];
+  if (change.status === 'reverting') return await giveUp(change, change.error ?? 'a step failed', finding, rule, ports);
   if (change.status !== 'running' && change.status !== 'waiting') return await conclude(change, finding, rule, ports);
+  if (finding.fixing === undefined) {
+    const { status, cause, attempts } = finding;
+    await ledger.setStatus(finding.id, { status, cause, fixing: change.id, change: change.id, attempts: attempts + 1 });
+  }
   const fix = connect(rule.fix as readonly AnyCall[]);
   for (const [index, step] of change.steps.entries()) {
     if (index < change.done) continue;
@@ -133,9 +152,21 @@ async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports
     try {
       await make(step, rule.fix, fix);
     } catch (error) {
+      if (isBusy(error)) {
+        await wait(change, index, now() + busyMilliseconds, ports);
+        return [];
+      }
       if (errorKind(error) === 'passing') throw error;
       // A step whose RevisionId is used up may have been made before this process was killed: then all is well.
-      if ((await violationOf(finding, rule, ports)) !== undefined) return await giveUp(change, index, error, finding, rule, ports);
+      if ((await violationOf(finding, rule, ports)) !== undefined) {
+        return await giveUp(
+          { ...change, done: index },
+          `${nameOf(step.call, rule.fix)} failed with ${errorSummary(error)}`,
+          finding,
+          rule,
+          ports,
+        );
+      }
     }
     await ledger.progress(change.id, { done: index + 1, status: 'running' });
   }
@@ -161,49 +192,79 @@ async function make(step: RecordedCall, calls: readonly AnyCall[], handle: objec
 
 /** All steps are made: looks again, and says what came of it. */
 async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
-  const { ledger, now } = ports;
   const left = await violationOf(finding, rule, ports);
-  const status: Status =
-    left === undefined && change.remains.length === 0 ? 'remediated' : change.remains.length > 0 ? 'partial' : 'failed';
-  await ledger.progress(
-    change.id,
-    status === 'failed' ? { status: 'failed', error: 'it still breaks the rule after the fix' } : { status: 'done' },
+  const { arn } = finding.subject;
+  const whole = { ...change, done: change.steps.length };
+  if (change.remains.length > 0) {
+    const summary = `Put right in part: ${change.remains.join('; ')} still ${change.remains.length === 1 ? 'breaks' : 'break'} this rule.`;
+    return await end(whole, finding, { status: 'partial', summary, change: { status: 'done' } }, rule, ports);
+  }
+  if (left === undefined) {
+    return await end(
+      whole,
+      finding,
+      { status: 'remediated', summary: `Put right: ${arn} no longer breaks this rule.`, change: { status: 'done' } },
+      rule,
+      ports,
+    );
+  }
+  const summary = `The fix was made, and ${arn} still breaks this rule: somebody has to look.`;
+  return await end(
+    whole,
+    finding,
+    { status: 'failed', summary, change: { status: 'failed', error: 'it still breaks the rule after the fix' } },
+    rule,
+    ports,
   );
-  const kept = await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
-  const summaries = {
-    remediated: `Put right: ${finding.subject.arn} no longer breaks this rule.`,
-    partial: `Put right in part: ${change.remains.join('; ')} still ${change.remains.length === 1 ? 'breaks' : 'break'} this rule.`,
-    failed: `The fix was made, and ${finding.subject.arn} still breaks this rule: somebody has to look.`,
-  } as const;
-  const summary = status in summaries ? summaries[status as keyof typeof summaries] : finding.summary;
-  return [alertAbout(kept ?? finding, { status, summary, change: changeOf(change, rule) })];
 }
 
 /** A step failed for good. Where the rule's undo may run here it runs; otherwise the alert carries the command. */
-async function giveUp(
+async function giveUp(change: Change, error: string, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
+  const { ledger, connect } = ports;
+  const takeBack = rule.probation && change.done > 0;
+  if (takeBack) {
+    // Written first: should AWS be busy now, the next delivery goes on taking back instead of trying the fix again.
+    await ledger.progress(change.id, { done: change.done, status: 'reverting', error });
+    await undo(change, rule, connect(rule.undo as readonly AnyCall[]));
+  }
+  const state = takeBack
+    ? 'what had been done was taken back'
+    : change.done === 0
+      ? 'nothing was changed'
+      : 'the steps before it are in place';
+  const summary = `The fix of ${finding.subject.arn} stopped: ${error}; ${state}.`;
+  return await end(
+    change,
+    finding,
+    { status: 'failed', summary, change: { status: takeBack ? 'reverted' : 'failed', error } },
+    rule,
+    ports,
+  );
+}
+
+interface Ending {
+  readonly status: Status & Alert['status'];
+  readonly summary: string;
+  readonly change: { readonly status: Change['status']; readonly error?: string };
+}
+
+/**
+ * Tells how a change ended, then writes it down: whoever is killed in between tells it again, and the notifier knows
+ * what it has sent. The other way round the alert would be lost.
+ */
+async function end(
   change: Change,
-  index: number,
-  error: unknown,
   finding: Finding,
+  ending: Ending,
   rule: AnyRule,
-  ports: Ports,
+  { ledger, publish, now }: Ports,
 ): Promise<readonly Alert[]> {
-  const { ledger, connect, now } = ports;
-  const stopped = { ...change, done: index };
-  const takeBack = rule.probation && index > 0;
-  if (takeBack) await undo(stopped, rule, connect(rule.undo as readonly AnyCall[]));
-  const step = change.steps[index] as CallStep;
-  const why = `${nameOf(step.call, rule.fix)} failed with ${errorSummary(error)}`;
-  await ledger.progress(change.id, { done: takeBack ? 0 : index, status: takeBack ? 'reverted' : 'failed', error: why });
-  const kept = await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, change: change.id, asOf: now() });
-  const state = takeBack ? 'what had been done was taken back' : index === 0 ? 'nothing was changed' : 'the steps before it are in place';
-  return [
-    alertAbout(kept ?? finding, {
-      status: 'failed',
-      summary: `The fix of ${finding.subject.arn} stopped: ${why}; ${state}.`,
-      change: changeOf(stopped, rule),
-    }),
-  ];
+  const { status, summary } = ending;
+  const alert = alertAbout(finding, { status, summary, change: changeOf(change, rule) });
+  await publish([alert]);
+  await ledger.progress(change.id, { done: change.done, ...ending.change });
+  await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
+  return [alert];
 }
 
 /** Takes back the steps of a change that are done, last first. Repeatable: what is taken back already stays so. */
@@ -228,7 +289,10 @@ function nameOf(call: string, calls: readonly AnyCall[]): string {
 }
 
 function changeOf(change: Pick<Change, 'id' | 'steps' | 'done'>, rule: AnyRule): { id: string; calls: string[] } {
-  return { id: change.id, calls: change.steps.flatMap((step) => (isWait(step) ? [] : [nameOf(step.call, rule.fix)])) };
+  return {
+    id: change.id,
+    calls: change.steps.slice(0, change.done).flatMap((step) => (isWait(step) ? [] : [nameOf(step.call, rule.fix)])),
+  };
 }
 
 /** Steps as a person reads them, call by call. */
