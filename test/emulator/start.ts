@@ -21,11 +21,15 @@ export interface Emulator {
 export async function startEmulator({ port = 0, log = '' }: { readonly port?: number; readonly log?: string } = {}): Promise<Emulator> {
   const python = join(root, '.venv', 'emulator', 'bin', 'python');
   if (!existsSync(python)) throw new Error('The emulator is not set up: run `npm run setup` first.');
-  const child = spawn(python, [join(root, 'test', 'emulator', 'server.py'), '--port', String(port), ...(log === '' ? [] : ['--log', log])], {
-    // Functions run with the Node that Lambda has, and nothing of the caller's AWS session reaches them.
-    env: { PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`, HOME: process.env['HOME'] ?? '' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    python,
+    [join(root, 'test', 'emulator', 'server.py'), '--port', String(port), ...(log === '' ? [] : ['--log', log])],
+    {
+      // Functions run with the Node that Lambda has, and nothing of the caller's AWS session reaches them.
+      env: { PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`, HOME: process.env['HOME'] ?? '' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
   let errors = '';
   child.stderr.on('data', (data: Buffer) => {
     errors = `${errors}${data}`.slice(-4000);

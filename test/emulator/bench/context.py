@@ -1,7 +1,6 @@
 """What is known about the API call being served, reachable from anywhere inside it (context variables follow tasks and threads)."""
 import contextvars
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass
@@ -33,14 +32,3 @@ class Call:
 
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("bench_call", default=None)
-
-
-def now_call() -> Call | None:
-    return current.get()
-
-
-def note(**values: Any) -> None:
-    call = current.get()
-    if call is not None:
-        for key, value in values.items():
-            setattr(call, key, value)

@@ -1,5 +1,4 @@
 """Which operation a request is, and its parameters and answer in the API's own member names, read with botocore's models."""
-import base64
 import json
 import re
 from functools import lru_cache
@@ -267,7 +266,3 @@ def answer(name: str, operation: str, status: int, headers: dict, body: bytes) -
 def _json_error(decoded: dict, headers: dict) -> dict:
     code = str(decoded.get("__type") or decoded.get("code") or headers.get("x-amzn-errortype", "")).split("#")[-1].split(":")[0]
     return {"Error": {"Code": code, "Message": decoded.get("message") or decoded.get("Message") or ""}}
-
-
-def decode_blob(value: str) -> bytes:
-    return base64.b64decode(value)

@@ -213,10 +213,7 @@ def properties_of_buckets() -> None:
 
     def empty(name, props):
         bucket = s3._buckets.get(name) or {}
-        versions = getattr(s3, "_object_versions", {})
-        held = any(key[0] == name if isinstance(key, tuple) else str(key).startswith(f"{name}/") for key in
-                   (versions.keys() if hasattr(versions, "keys") else ()))
-        if bucket.get("objects") or held:
+        if bucket.get("objects") or s3._bucket_has_versions(name):
             raise ValueError("Resource handler returned message: \"The bucket you tried to delete is not empty. You must delete all versions in "
                              "the bucket. (Service: S3, Status Code: 409)\"")
     _before_delete("AWS::S3::Bucket", empty)

@@ -205,8 +205,6 @@ def condition_keys_and_further_permissions() -> None:
 
 
 def _decide(original, call: Call, access_key: str, action: str, service: str, region: str, resource: str, keys: dict):
-    if service == "iam" and action == "iam:PassRole":
-        keys = dict(keys)
     result = original(access_key, action, service, region, resource_arn=resource, service_context=keys)
     call.authorized.append((action, resource, result is None))
     if result is not None:
