@@ -17,12 +17,17 @@ export {
 } from '@aws-sdk/lib-dynamodb';
 
 /** A client that speaks plain objects; undefined attributes are left out. */
-export const dynamodb = clientPerRegion((settings) => DynamoDBDocumentClient.from(new DynamoDBClient(settings), { marshallOptions: { removeUndefinedValues: true } }));
+export const dynamodb = clientPerRegion((settings) =>
+  DynamoDBDocumentClient.from(new DynamoDBClient(settings), { marshallOptions: { removeUndefinedValues: true } }),
+);
 
 /** Whether a write was refused by its own condition; `item` is what was there. */
 export function refused(error: unknown): { readonly item: Record<string, unknown> | undefined } | undefined {
   if (error instanceof ConditionalCheckFailedException) return { item: error.Item === undefined ? undefined : unmarshall(error.Item) };
-  if (error instanceof TransactionCanceledException && (error.CancellationReasons ?? []).some(({ Code }) => Code === 'ConditionalCheckFailed')) {
+  if (
+    error instanceof TransactionCanceledException &&
+    (error.CancellationReasons ?? []).some(({ Code }) => Code === 'ConditionalCheckFailed')
+  ) {
     return { item: undefined };
   }
   return undefined;

@@ -17,12 +17,17 @@ export interface BusEvent {
  */
 export async function putEvents(connection: Connection, bus: string, events: readonly BusEvent[]): Promise<void> {
   for (let start = 0; start < events.length; start += 10) {
-    const Entries = events
-      .slice(start, start + 10)
-      .map(({ source, detailType, detail }) => ({ EventBusName: bus, Source: source, DetailType: detailType, Detail: JSON.stringify(detail) }));
+    const Entries = events.slice(start, start + 10).map(({ source, detailType, detail }) => ({
+      EventBusName: bus,
+      Source: source,
+      DetailType: detailType,
+      Detail: JSON.stringify(detail),
+    }));
     const { FailedEntryCount = 0, Entries: answers = [] } = await client(connection).send(new PutEventsCommand({ Entries }));
     if (FailedEntryCount > 0) {
-      throw new RetryLater(`the bus refused ${FailedEntryCount} of ${Entries.length} events (${answers.find(({ ErrorCode }) => ErrorCode !== undefined)?.ErrorCode})`);
+      throw new RetryLater(
+        `the bus refused ${FailedEntryCount} of ${Entries.length} events (${answers.find(({ ErrorCode }) => ErrorCode !== undefined)?.ErrorCode})`,
+      );
     }
   }
 }

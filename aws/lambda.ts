@@ -14,7 +14,9 @@ import {
   ListTagsCommand,
   RemovePermissionCommand,
   UpdateAliasCommand,
+  type UpdateAliasCommandInput,
   UpdateFunctionCodeCommand,
+  type UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommand,
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
@@ -207,8 +209,7 @@ class RoleInUse extends Error {
   override readonly name = 'RoleInUse';
 }
 
-/** Replaces a function's code by an archived package or an image; Lambda reads the package with the caller's rights. */
-export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeCommand, {
+const updateCode = call('UpdateFunctionCode', UpdateFunctionCodeCommand, {
   resource: functions,
   also: [
     { action: 's3:GetObject', resource: '${Archive.Arn}/*' },
@@ -218,7 +219,59 @@ export const updateFunctionCode = call('UpdateFunctionCode', UpdateFunctionCodeC
     ...keysThroughLambda('kms:GenerateDataKey', 'kms:Decrypt'),
   ],
 });
-export const updateAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
+
+/**
+ * Replaces a function's code by an archived package or an image; Lambda reads the package with the caller's rights.
+ * When the step is repeated after a kill its RevisionId is used up, and the hash tells that it was done.
+ * @throws CodeMismatch where the code that Lambda then has is not the one with this hash
+ */
+export const updateFunctionCode = {
+  ...updateCode,
+  permissions: [...updateCode.permissions, ...getFunctionConfiguration.permissions],
+  run: async (
+    connection: Connection,
+    { sha256, ...input }: UpdateFunctionCodeCommandInput & { readonly sha256: string },
+  ): Promise<void> => {
+    let now: string | undefined;
+    try {
+      now = (await updateCode.run(connection, input)).CodeSha256;
+    } catch (error) {
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      now = (await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName })).CodeSha256;
+      if (now !== sha256) throw error;
+    }
+    if (now !== undefined && now !== '' && now !== sha256) {
+      throw new CodeMismatch(`${input.FunctionName} now has the code ${now} instead of ${sha256}`);
+    }
+  },
+};
+
+class CodeMismatch extends Error {
+  override readonly name = 'CodeMismatch';
+}
+
+const routeAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
+
+/** Routes an alias; when the step is repeated after a kill its RevisionId is used up, and the routing tells that it was done. */
+export const updateAlias = {
+  ...routeAlias,
+  permissions: [...routeAlias.permissions, ...listAliases.permissions],
+  run: async (connection: Connection, input: UpdateAliasCommandInput): Promise<void> => {
+    try {
+      await routeAlias.run(connection, input);
+    } catch (error) {
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const aliases = await listAliases.run(connection, { FunctionName: input.FunctionName ?? '' });
+      const current = aliases.find(({ Name }) => Name === input.Name);
+      if (current === undefined || current.FunctionVersion !== input.FunctionVersion || weightsOf(current) !== weightsOf(input))
+        throw error;
+    }
+  },
+};
+
+function weightsOf({ RoutingConfig }: Pick<UpdateAliasCommandInput, 'RoutingConfig'>): string {
+  return JSON.stringify(Object.entries(RoutingConfig?.AdditionalVersionWeights ?? {}).sort());
+}
 
 /** For the calls of this folder that carry something from one service to another. */
 export { client as lambdaClient };

@@ -15,10 +15,20 @@ export class OperateError extends Error {
  * @param endpoint where AWS_ENDPOINT_URL sends calls instead, if it does
  * @throws OperateError with the function's own sentence
  */
-export async function callOperate({ region }: Connection, url: string, body: unknown, endpoint?: string): Promise<Readonly<Record<string, unknown>>> {
+export async function callOperate(
+  { region }: Connection,
+  url: string,
+  body: unknown,
+  endpoint?: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const { hostname, pathname } = new URL(url);
   const text = JSON.stringify(body);
-  const signer = new SignatureV4({ service: 'lambda', region, sha256: Sha256, credentials: await new LambdaClient({ region }).config.credentials() });
+  const signer = new SignatureV4({
+    service: 'lambda',
+    region,
+    sha256: Sha256,
+    credentials: await new LambdaClient({ region }).config.credentials(),
+  });
   const signed = await signer.sign({
     method: 'POST',
     protocol: 'https:',
@@ -29,11 +39,21 @@ export async function callOperate({ region }: Connection, url: string, body: unk
   });
   const { status, answer } = await post(endpoint ?? url, pathname, signed.headers, text);
   const read = parse(answer);
-  if (status !== 200) throw new OperateError(typeof read['error'] === 'string' ? read['error'] : `The operate function answered ${status}: may these credentials invoke its URL (lambda:InvokeFunctionUrl)?`);
+  if (status !== 200)
+    throw new OperateError(
+      typeof read['error'] === 'string'
+        ? read['error']
+        : `The operate function answered ${status}: may these credentials invoke its URL (lambda:InvokeFunctionUrl)?`,
+    );
   return read;
 }
 
-async function post(base: string, path: string, headers: Record<string, string>, body: string): Promise<{ status: number; answer: string }> {
+async function post(
+  base: string,
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<{ status: number; answer: string }> {
   const { protocol, hostname, port } = new URL(base);
   const request = protocol === 'http:' ? httpRequest : httpsRequest;
   return await new Promise((resolve, reject) => {

@@ -21,7 +21,9 @@ export async function publish(connection: Connection, { topicArn, subject, email
       Subject: subject,
       MessageStructure: 'json',
       Message: JSON.stringify({ default: JSON.stringify(json), email }),
-      MessageAttributes: Object.fromEntries(Object.entries(attributes).map(([key, StringValue]) => [key, { DataType: 'String', StringValue }])),
+      MessageAttributes: Object.fromEntries(
+        Object.entries(attributes).map(([key, StringValue]) => [key, { DataType: 'String', StringValue }]),
+      ),
     }),
   );
 }

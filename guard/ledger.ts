@@ -68,8 +68,11 @@ export interface Ledger extends Estate {
   lastSweep(): Promise<{ readonly id: string; readonly startedAt: number } | undefined>;
   recordSweep(id: string, startedAt: number): Promise<boolean>;
 
-  /** Leases calls of a service's quota. @returns milliseconds to wait before making them. */
-  lease(quota: string, calls: number, perSecond: number, now: number): Promise<number>;
+  /**
+   * Leases calls of a quota. `burst` milliseconds' worth may be taken at once before anybody waits.
+   * @returns milliseconds to wait before making the calls; undefined where nothing was leased, because it would be more than twenty seconds
+   */
+  lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined>;
 }
 
 /** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out. */

@@ -13,6 +13,8 @@ const sweepMessage = z.object({
 /** The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus. */
 export function checker(rules: readonly AnyRule[]) {
   const ports = wire(rules);
+  // A sweep takes what the quota has left, so that events overtake it.
+  const sweeping = wire(rules, { burst: 0 });
   return queueHandler(async (body, record) => {
     const swept = sweepMessage.safeParse(body);
     const read = swept.success ? swept.data : readEvent(body, ports.config.home);
@@ -21,7 +23,7 @@ export function checker(rules: readonly AnyRule[]) {
       metrics.addMetric(`Ignored-${read.ignored}`, MetricUnit.Count, 1);
       return;
     }
-    const alerts = await check(read, rules, ports);
+    const alerts = await check(read, rules, swept.success ? sweeping : ports);
     for (const { rule, status, resource } of alerts) logger.info('finding', { rule, status, resource: resource.arn });
   });
 }

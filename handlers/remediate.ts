@@ -17,5 +17,6 @@ export const handler = queueHandler(async (body, { messageId }) => {
     return;
   }
   const alerts = await remediate(read.data.detail.findingId, rule, ports);
-  for (const { status, resource, change } of alerts) logger.info('change', { rule: rule.id, status, resource: resource.arn, change: change?.id });
+  for (const { status, resource, change } of alerts)
+    logger.info('change', { rule: rule.id, status, resource: resource.arn, change: change?.id });
 });

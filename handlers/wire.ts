@@ -1,13 +1,17 @@
+import { setTimeout } from 'node:timers/promises';
+import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
-import type { SQSBatchResponse, SQSEvent, SQSRecord, Context } from 'aws-lambda';
+import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { putEvents } from '../aws/eventbridge.ts';
 import { connect } from '../aws/handle.ts';
+import { delayMessage } from '../aws/sqs.ts';
 import { type Alert, busSource, detailType } from '../guard/alert.ts';
+import type { AnyCall } from '../guard/call.ts';
 import type { Ports } from '../guard/check.ts';
 import { type Config, readConfig } from '../guard/config.ts';
-import { errorSummary, RetryLater } from '../guard/errors.ts';
+import { errorKind, errorSummary } from '../guard/errors.ts';
+import { lambdaQuota, quotaOf } from '../guard/quota.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
@@ -18,35 +22,38 @@ export const metrics = new Metrics({ namespace: 'ComplianceGuard', serviceName: 
 /** An environment variable that the template sets. */
 export function variable(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === '') throw new Error(`The environment variable ${name} is missing: deploy the function by the stack's template.`);
+  if (value === undefined || value === '')
+    throw new Error(`The environment variable ${name} is missing: deploy the function by the stack's template.`);
   return value;
 }
 
-/** What every function of the guard works with, from its environment. */
-export function wire(rules: readonly AnyRule[]): Ports & { readonly config: Config } {
+/**
+ * What every function of the guard works with, from its environment.
+ * @param burst milliseconds' worth of Lambda's quota that may be taken at once
+ */
+export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly burst?: number } = {}): Ports & { readonly config: Config } {
   const config = readConfig(process.env, rules);
   const ledger = new DynamoLedger(new Table(variable('LedgerTable'), config.home));
-  // Calls of Lambda's control plane are leased five at a time: the quota is small and shared with every pipeline.
-  let leased = 0;
-  const watch = async ({ service }: { service: string }) => {
-    if (service !== 'lambda') return;
-    if (leased === 0) {
-      leased = 5;
-      const wait = await ledger.lease(`lambda-${config.home.region}`, leased, config.lambdaCallsPerSecond, Date.now());
-      if (wait > 5_000) {
-        leased = 0;
-        throw new RetryLater('the quota of Lambda calls is used up for now');
-      }
-      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    }
-    leased -= 1;
+  const take = quotaOf(ledger, {
+    perSecond: config.lambdaCallsPerSecond,
+    burst,
+    now: Date.now,
+    sleep: (milliseconds) => setTimeout(milliseconds),
+  });
+  const watch = async (call: AnyCall) => {
+    const quota = lambdaQuota(call);
+    if (quota !== undefined) await take(`${quota}-${config.home.region}`);
   };
   return {
     config,
     ledger,
     connect: (calls) => connect(calls, config.home, watch),
     publish: (alerts: readonly Alert[]) =>
-      putEvents(config.home, variable('GuardBus'), alerts.map((alert) => ({ source: busSource, detailType: detailType(alert), detail: alert }))),
+      putEvents(
+        config.home,
+        variable('GuardBus'),
+        alerts.map((alert) => ({ source: busSource, detailType: detailType(alert), detail: alert })),
+      ),
     now: () => Date.now(),
   };
 }
@@ -64,6 +71,7 @@ export function queueHandler(handle: (body: unknown, record: SQSRecord) => Promi
         } catch (error) {
           logger.error('message failed', { messageId: record.messageId, error: errorSummary(error) });
           metrics.addMetric('MessagesFailed', MetricUnit.Count, 1);
+          if (errorKind(error) === 'passing') await comeBackSoon(record);
           throw error;
         }
       },
@@ -73,6 +81,14 @@ export function queueHandler(handle: (body: unknown, record: SQSRecord) => Promi
     metrics.publishStoredMetrics();
     return answer;
   };
+}
+
+/** What may pass is tried again after 15 seconds, then 30, 60 …: sooner than the queue's visibility, and for half an hour in all. */
+async function comeBackSoon({ eventSourceARN, awsRegion, receiptHandle, attributes }: SQSRecord): Promise<void> {
+  const seconds = Math.min(900, 15 * 2 ** (Number(attributes.ApproximateReceiveCount) - 1));
+  await delayMessage({ account: '', region: awsRegion }, eventSourceARN, receiptHandle, seconds).catch((error: unknown) => {
+    logger.warn('the message comes back when its visibility ends', { error: errorSummary(error) });
+  });
 }
 
 function parse(body: string): unknown {

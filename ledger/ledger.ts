@@ -8,6 +8,8 @@ import type { Mode } from '../guard/mode.ts';
 import type { Item, Key, Table } from './table.ts';
 
 const day = 24 * 3600;
+/** How long a function waits for a quota, in milliseconds, before its message goes back to the queue. */
+const longestWait = 20_000;
 /** How long tick leaves a running change alone before it sends it on again (its remediator was killed). */
 const abandonedAfter = 15 * 60_000;
 
@@ -174,7 +176,9 @@ export class DynamoLedger implements Ledger {
       for await (const exemption of this.exemptions()) all.push(exemption);
       this.#exemptions = { readAt: now, all };
     }
-    return this.#exemptions.all.find((exemption) => exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource));
+    return this.#exemptions.all.find(
+      (exemption) => exemption.rule === rule && exemption.expires > now && matchesGlob(resourceArn, exemption.resource),
+    );
   }
 
   async addExemption(exemption: Exemption): Promise<void> {
@@ -422,17 +426,23 @@ export class DynamoLedger implements Ledger {
     ).done;
   }
 
-  /** A leaky bucket: `until` is the moment up to which the quota is promised away. Ten seconds' worth may be taken at once. */
-  async lease(quota: string, calls: number, perSecond: number, now: number): Promise<number> {
+  /** A leaky bucket: `until` is the moment up to which the quota is promised away. */
+  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined> {
     const cost = Math.ceil((calls / perSecond) * 1000);
-    const going = await this.#table.update(
+    const latest = now + burst + longestWait;
+    const queued = await this.#table.update(
       keys.quota(quota),
-      { also: ['#until = #until + :cost'], when: '#until > :now', values: { cost, now } },
+      { also: ['#until = #until + :cost'], when: '#until > :now AND #until <= :latest', values: { cost, now, latest } },
       'new',
     );
-    if (going.done) return Math.max(0, Number(going.before?.['until']) - now - 10_000);
-    await this.#table.update(keys.quota(quota), { set: { until: now + cost } });
-    return 0;
+    if (queued.done) return Math.max(0, Number(queued.before?.['until']) - cost - now - burst);
+    if (Number(queued.present?.['until'] ?? 0) > latest) return undefined;
+    const idle = await this.#table.update(keys.quota(quota), {
+      set: { until: now + cost },
+      when: 'attribute_not_exists(#pk) OR #until <= :now',
+      values: { now },
+    });
+    return idle.done ? 0 : await this.lease(quota, calls, perSecond, now, burst);
   }
 }
 

@@ -19,7 +19,9 @@ export interface Key {
 }
 
 /** A conditional write's outcome: done, with what was there before; or refused, with what is there. */
-export type Outcome = { readonly done: true; readonly before: Item | undefined } | { readonly done: false; readonly present: Item | undefined };
+export type Outcome =
+  | { readonly done: true; readonly before: Item | undefined }
+  | { readonly done: false; readonly present: Item | undefined };
 
 export interface Update {
   /** Attributes to set; a value of `undefined` removes the attribute. */
@@ -80,11 +82,17 @@ export class Table {
 
   /** @returns as `before`: the item as it was, or with `answer: 'new'` as it is now. */
   async update(key: Key, update: Update, answer: 'old' | 'new' = 'old'): Promise<Outcome> {
-    return await outcome(this.#send(new UpdateCommand({ TableName: this.#name, ...updateOf(key, update), ReturnValues: answer === 'old' ? 'ALL_OLD' : 'ALL_NEW' })));
+    return await outcome(
+      this.#send(
+        new UpdateCommand({ TableName: this.#name, ...updateOf(key, update), ReturnValues: answer === 'old' ? 'ALL_OLD' : 'ALL_NEW' }),
+      ),
+    );
   }
 
   /** All or nothing; false where a condition refused it. */
-  async transact(writes: readonly ({ readonly put: Key & Item; readonly when?: string; readonly values?: Item } | { readonly delete: Key })[]): Promise<boolean> {
+  async transact(
+    writes: readonly ({ readonly put: Key & Item; readonly when?: string; readonly values?: Item } | { readonly delete: Key })[],
+  ): Promise<boolean> {
     const TransactItems: TransactWriteCommandInput['TransactItems'] = writes.map((write) =>
       'put' in write
         ? { Put: { TableName: this.#name, Item: write.put, ...(write.when === undefined ? {} : condition(write.when, write.values)) } }
@@ -94,17 +102,25 @@ export class Table {
   }
 
   /** Items of a partition in the order of their sort keys; consistent but on a global index. */
-  async *query(where: { readonly pk: string; readonly prefix?: string; readonly limit?: number; readonly index?: 'role' }): AsyncGenerator<Item> {
+  async *query(where: {
+    readonly pk: string;
+    readonly prefix?: string;
+    readonly limit?: number;
+    readonly index?: 'role';
+  }): AsyncGenerator<Item> {
     const { pk, prefix, limit, index } = where;
     const sort = index === 'role' ? 'roleKey' : 'sk';
-    yield* this.#pages({
-      KeyConditionExpression: prefix === undefined ? '#pk = :pk' : '#pk = :pk AND begins_with(#sort, :prefix)',
-      ExpressionAttributeNames: { '#pk': 'pk', ...(prefix === undefined ? {} : { '#sort': sort }) },
-      ExpressionAttributeValues: { ':pk': pk, ...(prefix === undefined ? {} : { ':prefix': prefix }) },
-      ConsistentRead: true,
-      ...(index === undefined ? {} : { IndexName: index }),
-      ...(limit === undefined ? {} : { Limit: limit }),
-    }, limit);
+    yield* this.#pages(
+      {
+        KeyConditionExpression: prefix === undefined ? '#pk = :pk' : '#pk = :pk AND begins_with(#sort, :prefix)',
+        ExpressionAttributeNames: { '#pk': 'pk', ...(prefix === undefined ? {} : { '#sort': sort }) },
+        ExpressionAttributeValues: { ':pk': pk, ...(prefix === undefined ? {} : { ':prefix': prefix }) },
+        ConsistentRead: true,
+        ...(index === undefined ? {} : { IndexName: index }),
+        ...(limit === undefined ? {} : { Limit: limit }),
+      },
+      limit,
+    );
   }
 
   /** Items of one kind on a global index: `due` up to a time, `kind` in the order they were made. */
@@ -180,5 +196,7 @@ function namesIn(expression: string): Record<string, string> {
 }
 
 function valuesIn(expression: string, values: Item | undefined): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values ?? {}).flatMap(([name, value]) => (new RegExp(`:${name}\\b`).test(expression) ? [[`:${name}`, value]] : [])));
+  return Object.fromEntries(
+    Object.entries(values ?? {}).flatMap(([name, value]) => (new RegExp(`:${name}\\b`).test(expression) ? [[`:${name}`, value]] : [])),
+  );
 }

@@ -49,8 +49,14 @@ function writeBetween(path: string, name: string, text: string): void {
   if (!existsSync(full)) throw new Error(`${path} is missing: every rule has a page, and README a rule table.`);
   const old = readFileSync(full, 'utf8');
   const parts = new RegExp(`(<!-- generated: ${name} -->\\n)[\\s\\S]*?(<!-- /generated -->)`);
-  if (!parts.test(old)) throw new Error(`${path} has no place for generated text: write <!-- generated: ${name} --> and <!-- /generated --> on lines of their own.`);
-  write(path, old.replace(parts, (_, start: string, end: string) => `${start}${text}\n${end}`));
+  if (!parts.test(old))
+    throw new Error(
+      `${path} has no place for generated text: write <!-- generated: ${name} --> and <!-- /generated --> on lines of their own.`,
+    );
+  write(
+    path,
+    old.replace(parts, (_, start: string, end: string) => `${start}${text}\n${end}`),
+  );
 }
 
 /** Each section of the template ends with a marker line; what follows it, up to the next section, is generated. */

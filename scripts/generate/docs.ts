@@ -5,7 +5,9 @@ import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 export function docHead(rule: AnyRule): string {
   const name = pascalCase(rule.id);
   const parameters = [
-    ...(rule.fix.length > 0 ? [`\`${name}Mode\` (off, alert, remediate; default alert)`, `\`${name}Delay\` (minutes; default ${rule.delay})`, `\`${name}Scope\``] : [`\`${name}Mode\` (off, alert; default alert)`]),
+    ...(rule.fix.length > 0
+      ? [`\`${name}Mode\` (off, alert, remediate; default alert)`, `\`${name}Delay\` (minutes; default ${rule.delay})`, `\`${name}Scope\``]
+      : [`\`${name}Mode\` (off, alert; default alert)`]),
     ...Object.keys(rule.params.shape).map((param) => `\`${name}${param.charAt(0).toUpperCase()}${param.slice(1)}\``),
   ];
   const planOnly: readonly string[] = rule.planOnly ?? [];
@@ -30,6 +32,9 @@ export function ruleTable(rules: readonly AnyRule[]): string {
   return [
     '| Rule | Practice | Severity | Broken when | Can remediate |',
     '|---|---|---|---|---|',
-    ...rules.map((rule) => `| [${rule.id}](docs/rules/${rule.id}.md) | ${rule.practice} | ${rule.severity} | ${rule.title} | ${rule.fix.length > 0 ? 'yes' : 'no'} |`),
+    ...rules.map(
+      (rule) =>
+        `| [${rule.id}](docs/rules/${rule.id}.md) | ${rule.practice} | ${rule.severity} | ${rule.title} | ${rule.fix.length > 0 ? 'yes' : 'no'} |`,
+    ),
   ].join('\n');
 }

@@ -6,7 +6,8 @@ export async function checkOperations(rules: readonly AnyRule[]): Promise<void> 
     for (const { service, operations } of rule.on) {
       const client = (await import(`@aws-sdk/client-${service}`)) as Record<string, unknown>;
       for (const operation of operations) {
-        if (client[`${operation}Command`] === undefined) throw new Error(`${rule.id} listens to ${service} ${operation}, which the SDK does not know.`);
+        if (client[`${operation}Command`] === undefined)
+          throw new Error(`${rule.id} listens to ${service} ${operation}, which the SDK does not know.`);
       }
     }
   }

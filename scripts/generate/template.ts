@@ -1,7 +1,7 @@
 import { Document, isCollection, Scalar, visit } from 'yaml';
 import * as z from 'zod';
 import type { AnyCall, Permission } from '../../guard/call.ts';
-import { type AnyRule, pascalCase, type Practice } from '../../guard/rule.ts';
+import { type AnyRule, type Practice, pascalCase } from '../../guard/rule.ts';
 import { practices } from './rules-index.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
@@ -26,9 +26,23 @@ export function templateSections(rules: readonly AnyRule[], handlers: readonly s
   const fixable = rules.filter((rule) => rule.fix.length > 0);
   return {
     Parameters: block(Object.assign({}, ...rules.map(parameters))),
-    Conditions: block(Object.assign({}, ...fixable.map((rule) => ({ [remediates(rule)]: { 'Fn::Equals': [ref(`${pascalCase(rule.id)}Mode`), 'remediate'] } })), ...fixable.map(listConditions))),
+    Conditions: block(
+      Object.assign(
+        {},
+        ...fixable.map((rule) => ({ [remediates(rule)]: { 'Fn::Equals': [ref(`${pascalCase(rule.id)}Mode`), 'remediate'] } })),
+        ...fixable.map(listConditions),
+      ),
+    ),
     Resources: block({
-      ...Object.assign({}, ...used.map((practice) => checkerResources(practice, rules.filter((rule) => rule.practice === practice)))),
+      ...Object.assign(
+        {},
+        ...used.map((practice) =>
+          checkerResources(
+            practice,
+            rules.filter((rule) => rule.practice === practice),
+          ),
+        ),
+      ),
       ...Object.assign({}, ...fixable.map(remediatorResources)),
       ...coreResources(used),
       ...writers(used, fixable),
@@ -81,17 +95,34 @@ function parameters(rule: AnyRule): Block {
   const name = pascalCase(rule.id);
   const modes = rule.fix.length > 0 ? ['off', 'alert', 'remediate'] : ['off', 'alert'];
   const own: Record<string, Value> = {
-    [`${name}Mode`]: { Type: 'String', Default: 'alert', AllowedValues: modes, Description: `${rule.title}. What ${rule.id} does about it.` },
+    [`${name}Mode`]: {
+      Type: 'String',
+      Default: 'alert',
+      AllowedValues: modes,
+      Description: `${rule.title}. What ${rule.id} does about it.`,
+    },
   };
   if (rule.fix.length > 0) {
-    own[`${name}Delay`] = { Type: 'Number', Default: rule.delay, MinValue: 0, MaxValue: 10080, Description: `Minutes between a finding of ${rule.id} and its fix.` };
-    own[`${name}Scope`] = { Type: 'String', Default: '', Description: `Where ${rule.id} may remediate (tag:key=value, ARN globs, comma-separated); empty for RemediateScope.` };
+    own[`${name}Delay`] = {
+      Type: 'Number',
+      Default: rule.delay,
+      MinValue: 0,
+      MaxValue: 10080,
+      Description: `Minutes between a finding of ${rule.id} and its fix.`,
+    };
+    own[`${name}Scope`] = {
+      Type: 'String',
+      Default: '',
+      Description: `Where ${rule.id} may remediate (tag:key=value, ARN globs, comma-separated); empty for RemediateScope.`,
+    };
   }
   for (const [param, text] of Object.entries(textParameters(rule))) {
     own[paramName(rule, param)] = {
       Type: 'String',
       Default: text.default,
-      ...(text.pattern === undefined ? {} : { AllowedPattern: text.pattern, ConstraintDescription: `${paramName(rule, param)}: ${text.description}` }),
+      ...(text.pattern === undefined
+        ? {}
+        : { AllowedPattern: text.pattern, ConstraintDescription: `${paramName(rule, param)}: ${text.description}` }),
       Description: text.description,
     };
   }
@@ -103,7 +134,8 @@ function textParameters(rule: AnyRule): Readonly<Record<string, { default: strin
   const { properties = {} } = z.toJSONSchema(rule.params, { io: 'input' });
   for (const [param, schema] of Object.entries(properties)) {
     const { type, default: fallback, description } = schema as { type?: string; default?: unknown; description?: string };
-    if (type !== 'string' || typeof fallback !== 'string' || description === undefined) throw new Error(`The parameter ${param} of ${rule.id} is not a text with a default and a description.`);
+    if (type !== 'string' || typeof fallback !== 'string' || description === undefined)
+      throw new Error(`The parameter ${param} of ${rule.id} is not a text with a default and a description.`);
   }
   return properties as Readonly<Record<string, { default: string; description: string; pattern?: string }>>;
 }
@@ -124,7 +156,11 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
     ...Object.assign(
       {},
       ...patterns.map(({ service, pattern }) => ({
-        [`${id}On${pascalCase(service)}`]: eventRule({ Description: `CloudTrail events of ${service} for ${rules.map((rule) => rule.id).join(', ')}`, EventPattern: pattern }, `${id}Events`, `${id}DeadLetters`),
+        [`${id}On${pascalCase(service)}`]: eventRule(
+          { Description: `CloudTrail events of ${service} for ${rules.map((rule) => rule.id).join(', ')}`, EventPattern: pattern },
+          `${id}Events`,
+          `${id}DeadLetters`,
+        ),
       })),
     ),
     ...lambda(id, {
@@ -140,7 +176,11 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
 }
 
 function ruleVariables(rule: AnyRule): Block {
-  const names = [`${pascalCase(rule.id)}Mode`, ...(rule.fix.length > 0 ? [`${pascalCase(rule.id)}Delay`, `${pascalCase(rule.id)}Scope`] : []), ...Object.keys(rule.params.shape).map((param) => paramName(rule, param))];
+  const names = [
+    `${pascalCase(rule.id)}Mode`,
+    ...(rule.fix.length > 0 ? [`${pascalCase(rule.id)}Delay`, `${pascalCase(rule.id)}Scope`] : []),
+    ...Object.keys(rule.params.shape).map((param) => paramName(rule, param)),
+  ];
   return Object.fromEntries(names.map((name) => [name, ref(name)]));
 }
 
@@ -200,13 +240,19 @@ function remediatorResources(rule: AnyRule): Block {
     }),
     ...mapping(`${id}FindingsMapping`, id, `${id}Findings`, 2),
   };
-  return Object.fromEntries(Object.entries(resources).map(([key, resource]) => [key, { Condition: remediates(rule), ...(resource as Block) }]));
+  return Object.fromEntries(
+    Object.entries(resources).map(([key, resource]) => [key, { Condition: remediates(rule), ...(resource as Block) }]),
+  );
 }
 
 /** Whatever a rule may write, it may not write to the guard's own functions and roles. */
 function neverItself(calls: readonly AnyCall[]): readonly Block[] {
-  const writes = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))].filter((action) => /^lambda:(Update|Add|Remove|Put|Delete)/.test(action)).sort();
-  return writes.length === 0 ? [] : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
+  const writes = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))]
+    .filter((action) => /^lambda:(Update|Add|Remove|Put|Delete)/.test(action))
+    .sort();
+  return writes.length === 0
+    ? []
+    : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
 }
 
 /** A parameter that lists ARNs may be empty, and a policy's Resource may not. */
@@ -218,7 +264,9 @@ function listConditions(rule: AnyRule): Block {
 /** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs. */
 function listsIn(calls: readonly AnyCall[]): readonly string[] {
   const resources = calls.flatMap(({ permissions }) => permissions.flatMap(({ resource }) => resource));
-  return [...new Set(resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+[a-z]s$/.test(name)))];
+  return [
+    ...new Set(resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+[a-z]s$/.test(name))),
+  ];
 }
 
 // --- the functions that serve every rule
@@ -230,12 +278,20 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
     ...deadLetters('Notify', ['NotifyOnAlert', 'NotifyOnDigest']),
     ...queue('NotifyAlerts', 'NotifyDeadLetters', 60, ['NotifyOnAlert', 'NotifyOnDigest']),
     NotifyOnAlert: eventRule(
-      { Description: 'Every finding, change and failure', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Finding', 'Compliance Change', 'Compliance Failure'] } },
+      {
+        Description: 'Every finding, change and failure',
+        EventBusName: ref('GuardBus'),
+        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Finding', 'Compliance Change', 'Compliance Failure'] },
+      },
       'NotifyAlerts',
       'NotifyDeadLetters',
     ),
     NotifyOnDigest: eventRule(
-      { Description: 'Digests that are due', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest'] } } },
+      {
+        Description: 'Digests that are due',
+        EventBusName: ref('GuardBus'),
+        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest'] } },
+      },
       'NotifyAlerts',
       'NotifyDeadLetters',
     ),
@@ -244,7 +300,11 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
       description: 'Sends alerts to the topic, once each, many as a digest',
       timeout: 60,
       variables: {},
-      statements: [...receives(['NotifyAlerts']), ...ledgerStatements, { Effect: 'Allow', Action: 'sns:Publish', Resource: ref('AlertTopic') }],
+      statements: [
+        ...receives(['NotifyAlerts']),
+        ...ledgerStatements,
+        { Effect: 'Allow', Action: 'sns:Publish', Resource: ref('AlertTopic') },
+      ],
     }),
     ...mapping('NotifyAlertsMapping', 'Notify', 'NotifyAlerts', 2),
     ...lambda('Sweep', {
@@ -263,7 +323,11 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
     SweepOnSchedule: invocation({ Description: 'The regular sweep', ScheduleExpression: ref('SweepSchedule') }, 'Sweep'),
     SweepOnSchedulePermission: invokePermission('Sweep', 'SweepOnSchedule'),
     SweepOnDue: invocation(
-      { Description: 'The first sweep after a deployment', EventBusName: ref('GuardBus'), EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['sweep'] } } },
+      {
+        Description: 'The first sweep after a deployment',
+        EventBusName: ref('GuardBus'),
+        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['sweep'] } },
+      },
       'Sweep',
     ),
     SweepOnDuePermission: invokePermission('Sweep', 'SweepOnDue'),
@@ -289,11 +353,26 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
 }
 
 function invocation(properties: Block, functionId: string): Value {
-  return { Type: 'AWS::Events::Rule', Properties: { ...properties, State: 'ENABLED', Targets: [{ Id: 'function', Arn: arnOf(functionId), DeadLetterConfig: { Arn: arnOf(`${functionId}DeadLetters`) } }] } };
+  return {
+    Type: 'AWS::Events::Rule',
+    Properties: {
+      ...properties,
+      State: 'ENABLED',
+      Targets: [{ Id: 'function', Arn: arnOf(functionId), DeadLetterConfig: { Arn: arnOf(`${functionId}DeadLetters`) } }],
+    },
+  };
 }
 
 function invokePermission(functionId: string, ruleId: string): Value {
-  return { Type: 'AWS::Lambda::Permission', Properties: { FunctionName: ref(functionId), Action: 'lambda:InvokeFunction', Principal: 'events.amazonaws.com', SourceArn: arnOf(ruleId) } };
+  return {
+    Type: 'AWS::Lambda::Permission',
+    Properties: {
+      FunctionName: ref(functionId),
+      Action: 'lambda:InvokeFunction',
+      Principal: 'events.amazonaws.com',
+      SourceArn: arnOf(ruleId),
+    },
+  };
 }
 
 // --- what every function has
@@ -312,12 +391,24 @@ function lambda(id: string, { handler, description, timeout, variables, statemen
   const { length } = JSON.stringify(policy);
   if (length > policyLimit) throw new Error(`The role of ${id} has ${length} characters of policy, IAM takes ${policyLimit}.`);
   return {
-    [`${id}Logs`]: { Type: 'AWS::Logs::LogGroup', DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete', Properties: { LogGroupName: sub(`/aws/lambda/\${AWS::StackName}-${kebabCase(id)}`), RetentionInDays: ref('LogRetentionDays'), KmsKeyId: arnOf('Key') } },
+    [`${id}Logs`]: {
+      Type: 'AWS::Logs::LogGroup',
+      DeletionPolicy: 'Delete',
+      UpdateReplacePolicy: 'Delete',
+      Properties: {
+        LogGroupName: sub(`/aws/lambda/\${AWS::StackName}-${kebabCase(id)}`),
+        RetentionInDays: ref('LogRetentionDays'),
+        KmsKeyId: arnOf('Key'),
+      },
+    },
     [`${id}Role`]: {
       Type: 'AWS::IAM::Role',
       Properties: {
         RoleName: name,
-        AssumeRolePolicyDocument: { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }] },
+        AssumeRolePolicyDocument: {
+          Version: '2012-10-17',
+          Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+        },
         Policies: [{ PolicyName: 'least-privilege', PolicyDocument: policy }],
       },
     },
@@ -348,7 +439,11 @@ function logs(id: string): Block {
 
 function receives(queues: readonly string[]): readonly Block[] {
   return [
-    { Effect: 'Allow', Action: ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'], Resource: queues.map((name) => sub(`\${${name}.Arn}`)) },
+    {
+      Effect: 'Allow',
+      Action: ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
+      Resource: queues.map((name) => sub(`\${${name}.Arn}`)),
+    },
     { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') },
   ];
 }
@@ -389,7 +484,13 @@ function statementsOf(calls: readonly AnyCall[]): readonly Block[] {
       Effect: 'Allow',
       Action: [...actions].sort(),
       Resource,
-      ...(condition === undefined ? {} : { Condition: mapValues(condition, (keys) => mapValues(keys, (value) => (typeof value === 'string' ? substituted(value) : [...value].map(substituted)))) }),
+      ...(condition === undefined
+        ? {}
+        : {
+            Condition: mapValues(condition, (keys) =>
+              mapValues(keys, (value) => (typeof value === 'string' ? substituted(value) : [...value].map(substituted))),
+            ),
+          }),
     };
   });
 }
@@ -404,7 +505,13 @@ function mapValues<T>(record: Readonly<Record<string, T>>, to: (value: T) => Val
 
 // --- queues and alarms
 
-function queue(id: string, dead: string, timeout: number, eventRules: readonly string[], functions: readonly string[] = []): Record<string, Value> {
+function queue(
+  id: string,
+  dead: string,
+  timeout: number,
+  eventRules: readonly string[],
+  functions: readonly string[] = [],
+): Record<string, Value> {
   return {
     [id]: {
       Type: 'AWS::SQS::Queue',
@@ -412,11 +519,17 @@ function queue(id: string, dead: string, timeout: number, eventRules: readonly s
         KmsMasterKeyId: ref('Key'),
         VisibilityTimeout: 6 * timeout,
         MessageRetentionPeriod: 345600,
-        RedrivePolicy: { deadLetterTargetArn: arnOf(dead), maxReceiveCount: 5 },
+        RedrivePolicy: { deadLetterTargetArn: arnOf(dead), maxReceiveCount: 8 },
       },
     },
     [`${id}Policy`]: queuePolicy(id, eventRules, functions),
-    [`${id}Age`]: alarm(`${id}: the oldest message waits for more than 15 minutes`, 'AWS/SQS', 'ApproximateAgeOfOldestMessage', { QueueName: { 'Fn::GetAtt': [id, 'QueueName'] } }, 900),
+    [`${id}Age`]: alarm(
+      `${id}: the oldest message waits for more than 15 minutes`,
+      'AWS/SQS',
+      'ApproximateAgeOfOldestMessage',
+      { QueueName: { 'Fn::GetAtt': [id, 'QueueName'] } },
+      900,
+    ),
   };
 }
 
@@ -425,16 +538,34 @@ function deadLetters(id: string, eventRules: readonly string[]): Record<string, 
   return {
     [name]: { Type: 'AWS::SQS::Queue', Properties: { KmsMasterKeyId: ref('Key'), MessageRetentionPeriod: 1209600 } },
     [`${name}Policy`]: queuePolicy(name, eventRules, []),
-    [`${name}Waiting`]: alarm(`${name}: messages could not be handled`, 'AWS/SQS', 'ApproximateNumberOfMessagesVisible', { QueueName: { 'Fn::GetAtt': [name, 'QueueName'] } }, 1),
+    [`${name}Waiting`]: alarm(
+      `${name}: messages could not be handled`,
+      'AWS/SQS',
+      'ApproximateNumberOfMessagesVisible',
+      { QueueName: { 'Fn::GetAtt': [name, 'QueueName'] } },
+      1,
+    ),
   };
 }
 
 /** Only these rules of EventBridge, and these functions of the guard, may put messages into the queue. */
 function queuePolicy(id: string, eventRules: readonly string[], functions: readonly string[]): Value {
-  const Statement: Value[] = [{ Sid: 'TlsOnly', Effect: 'Deny', Principal: '*', Action: 'sqs:*', Resource: arnOf(id), Condition: { Bool: { 'aws:SecureTransport': 'false' } } }];
+  const Statement: Value[] = [
+    {
+      Sid: 'TlsOnly',
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 'sqs:*',
+      Resource: arnOf(id),
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+    },
+  ];
   if (!id.endsWith('DeadLetters')) {
     // Operators may move messages back from the dead letters; AWS asks sqs:SendMessage of whoever does.
-    const senders: Value = functions.length > 0 ? functions.map(roleArn) : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
+    const senders: Value =
+      functions.length > 0
+        ? functions.map(roleArn)
+        : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
     Statement.push({
       Sid: 'NobodyElse',
       Effect: 'Deny',

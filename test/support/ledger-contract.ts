@@ -432,13 +432,17 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       expect(await ledger.lastSweep()).toEqual({ id: 's1', startedAt: base });
     });
 
-    it('leases a quota, and makes those wait who come too many', async () => {
-      expect(await ledger.lease('lambda', 5, 5, base)).toBe(0);
-      let wait = 0;
-      for (let index = 0; index < 20; index += 1) wait = await ledger.lease('lambda', 5, 5, base);
-      expect(wait).toBeGreaterThan(5_000);
-      expect(await ledger.lease('lambda', 5, 5, base + 10 * minute)).toBe(0);
-      expect(await ledger.lease('apigateway', 3, 3, base)).toBe(0);
+    it('leases a quota: a burst at once, then the callers wait, and at last nothing is leased', async () => {
+      const burst = 2_000;
+      const lease = () => ledger.lease('lambda', 5, 5, base, burst);
+      expect([await lease(), await lease(), await lease(), await lease()]).toEqual([0, 0, 0, 1_000]);
+      let wait: number | undefined = 0;
+      for (let index = 0; index < 40; index += 1) wait = await lease();
+      expect(wait).toBeUndefined();
+      // What was refused was not promised away either.
+      expect(await ledger.lease('lambda', 5, 5, base + 25_000, burst)).toBeLessThanOrEqual(1_000);
+      expect(await ledger.lease('apigateway', 3, 3, base, 0)).toBe(0);
+      expect(await ledger.lease('apigateway', 3, 3, base, 0)).toBe(1_000);
     });
   });
 }

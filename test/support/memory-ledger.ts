@@ -307,12 +307,13 @@ export class MemoryLedger implements Ledger {
     return true;
   }
 
-  async lease(quota: string, calls: number, perSecond: number, now: number): Promise<number> {
+  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined> {
     this.calls.push('lease');
-    const until = Math.max(this.#quotas.get(quota) ?? 0, now) + Math.ceil((calls / perSecond) * 1000);
-    const fresh = (this.#quotas.get(quota) ?? 0) <= now;
-    this.#quotas.set(quota, until);
-    return fresh ? 0 : Math.max(0, until - now - 10_000);
+    const until = Math.max(this.#quotas.get(quota) ?? 0, now);
+    const wait = Math.max(0, until - now - burst);
+    if (wait > 20_000) return undefined;
+    this.#quotas.set(quota, until + Math.ceil((calls / perSecond) * 1000));
+    return wait;
   }
 
   #keep(finding: Finding): Finding {

@@ -1,9 +1,16 @@
 import { spawn } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { IAMClient, CreateAccessKeyCommand, CreateUserCommand, AttachUserPolicyCommand } from '@aws-sdk/client-iam';
+import { AttachUserPolicyCommand, CreateAccessKeyCommand, CreateUserCommand, IAMClient } from '@aws-sdk/client-iam';
 import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
-import { CreateQueueCommand, DeleteMessageBatchCommand, GetQueueAttributesCommand, ReceiveMessageCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SetQueueAttributesCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Alert } from '../../guard/alert.ts';
 import type { Emulator } from '../emulator/start.ts';
@@ -35,7 +42,11 @@ export async function assumeRole(as: Principal, RoleArn: string, RoleSessionName
   const { Credentials } = await new STSClient(as).send(new AssumeRoleCommand({ RoleArn, RoleSessionName }));
   return {
     ...as,
-    credentials: { accessKeyId: Credentials?.AccessKeyId ?? '', secretAccessKey: Credentials?.SecretAccessKey ?? '', sessionToken: Credentials?.SessionToken ?? '' },
+    credentials: {
+      accessKeyId: Credentials?.AccessKeyId ?? '',
+      secretAccessKey: Credentials?.SecretAccessKey ?? '',
+      sessionToken: Credentials?.SessionToken ?? '',
+    },
   };
 }
 
@@ -58,7 +69,11 @@ export function environmentOf({ endpoint, region, credentials }: Principal): Rec
 }
 
 /** Runs a command in the repository's folder. @throws with the end of its output where it fails */
-export async function run(command: string, args: readonly string[], env: Record<string, string>): Promise<{ readonly code: number; readonly output: string }> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<{ readonly code: number; readonly output: string }> {
   const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const keep = (data: Buffer) => {
@@ -83,9 +98,21 @@ export async function samBuild(as: Principal): Promise<void> {
 }
 
 /** `sam deploy` of what was built, as a user would; returns the stack's outputs. */
-export async function samDeploy(as: Principal, parameters: Readonly<Record<string, string>> = {}): Promise<Readonly<Record<string, string>>> {
+export async function samDeploy(
+  as: Principal,
+  parameters: Readonly<Record<string, string>> = {},
+): Promise<Readonly<Record<string, string>>> {
   const overrides = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
-  await sam(['deploy', '--no-confirm-changeset', '--no-fail-on-empty-changeset', '--no-progressbar', ...(overrides.length === 0 ? [] : ['--parameter-overrides', ...overrides])], as);
+  await sam(
+    [
+      'deploy',
+      '--no-confirm-changeset',
+      '--no-fail-on-empty-changeset',
+      '--no-progressbar',
+      ...(overrides.length === 0 ? [] : ['--parameter-overrides', ...overrides]),
+    ],
+    as,
+  );
   const { Stacks = [] } = await new CloudFormationClient(as).send(new DescribeStacksCommand({ StackName: stackName }));
   return Object.fromEntries((Stacks[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
 }
@@ -117,35 +144,56 @@ export class Inbox {
     const Endpoint = Attributes?.QueueArn ?? '';
     const Policy = JSON.stringify({
       Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Principal: { Service: 'sns.amazonaws.com' }, Action: 'sqs:SendMessage', Resource: Endpoint, Condition: { ArnEquals: { 'aws:SourceArn': topicArn } } }],
+      Statement: [
+        {
+          Effect: 'Allow',
+          Principal: { Service: 'sns.amazonaws.com' },
+          Action: 'sqs:SendMessage',
+          Resource: Endpoint,
+          Condition: { ArnEquals: { 'aws:SourceArn': topicArn } },
+        },
+      ],
     });
     await sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy } }));
-    await new SNSClient(as).send(new SubscribeCommand({ TopicArn: topicArn, Protocol: 'sqs', Endpoint, Attributes: { RawMessageDelivery: 'true' } }));
+    await new SNSClient(as).send(
+      new SubscribeCommand({ TopicArn: topicArn, Protocol: 'sqs', Endpoint, Attributes: { RawMessageDelivery: 'true' } }),
+    );
     return new Inbox(sqs, QueueUrl);
   }
 
   async #read(): Promise<void> {
     while (this.#open) {
-      const { Messages = [] } = await this.#sqs.send(new ReceiveMessageCommand({ QueueUrl: this.#url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }));
+      const { Messages = [] } = await this.#sqs.send(
+        new ReceiveMessageCommand({ QueueUrl: this.#url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+      );
       const at = Date.now();
       for (const { Body = '' } of Messages) this.received.push({ alert: JSON.parse(Body) as Alert, at });
       if (Messages.length > 0) {
         await this.#sqs.send(
-          new DeleteMessageBatchCommand({ QueueUrl: this.#url, Entries: Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle })) }),
+          new DeleteMessageBatchCommand({
+            QueueUrl: this.#url,
+            Entries: Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle })),
+          }),
         );
       }
     }
   }
 
   /** The first alert since `since` (an index into `received`) for which this holds. @throws where none comes in time */
-  async waitFor(what: string, holds: (alert: Alert) => boolean, { since = 0, seconds = 30 }: { since?: number; seconds?: number } = {}): Promise<Received> {
+  async waitFor(
+    what: string,
+    holds: (alert: Alert) => boolean,
+    { since = 0, seconds = 30 }: { since?: number; seconds?: number } = {},
+  ): Promise<Received> {
     const end = Date.now() + seconds * 1000;
     for (;;) {
       const found = this.received.slice(since).find(({ alert }) => holds(alert));
       if (found !== undefined) return found;
       if (Date.now() > end) {
         const came = this.received.slice(since).map(({ alert }) => `${alert.rule} ${alert.status} ${alert.resource.arn}: ${alert.summary}`);
-        throw new Error(`No alert within ${seconds} s: ${what}. Since then came: ${came.length === 0 ? 'nothing' : `\n  ${came.join('\n  ')}`}`);
+        throw new Error(
+          `No alert within ${seconds} s: ${what}. Since then came: ${came.length === 0 ? 'nothing' : `\n  ${came.join('\n  ')}`}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }

@@ -1,0 +1,157 @@
+/**
+ * The guard at work, on real input: an emulated account with IAM enforced, a real `sam deploy`, real API calls.
+ * Ends with a table, and with exit code 1 if any step did not happen.
+ *   --log FILE   what the emulator and the functions in it print
+ */
+import { parseArgs } from 'node:util';
+import { startEmulator } from '../test/emulator/start.ts';
+import { environmentOf, eventually, Inbox, rootUser, run, samBuild, samDeploy } from '../test/support/stack.ts';
+import { bareMedian } from './demo/bare-way.ts';
+import { buildEstate, type Estate } from './demo/estate.ts';
+import { Report } from './demo/report.ts';
+import { type Scene, scenes } from './demo/scenes.ts';
+
+const { values } = parseArgs({ options: { log: { type: 'string', default: '' } } });
+const report = new Report();
+const emulator = await report.step('an account of AWS, emulated, IAM enforced', () => startEmulator(values));
+
+try {
+  const estate = await report.step('administrator, pipeline role, six functions and a VPC', () => buildEstate(rootUser(emulator)));
+  await act(estate);
+} catch (error) {
+  report.failed(error);
+}
+await emulator.stop().catch(() => undefined);
+process.exit(report.print() ? 0 : 1);
+
+async function act(estate: Estate): Promise<void> {
+  const { administrator } = estate;
+  const parameters = { Deployers: estate.pipelineRole, RoleSharedSplitRoles: estate.sharedRole, RoleSharedSettle: '2' };
+  await report.step('sam build', () => samBuild(administrator));
+  const outputs = await report.step('sam deploy, every rule in alert', () => samDeploy(administrator, parameters));
+  const inbox = await Inbox.subscribe(administrator, outputs['AlertTopicArn'] ?? '', 'demo-alerts');
+  try {
+    await play(estate, inbox, outputs['ArchiveBucketName'] ?? '', parameters);
+  } finally {
+    await inbox.close();
+  }
+}
+
+async function play(estate: Estate, inbox: Inbox, archive: string, parameters: Readonly<Record<string, string>>): Promise<void> {
+  const { administrator } = estate;
+  await report.step('the pipeline deploys: its packages become the approved ones', () => estate.deployAll(archive));
+
+  report.heading('Five wrong things, one a practice: the guard alerts');
+  for (const scene of scenes) await report.row(scene.rule, 'alert', () => alerted(scene, estate, inbox));
+  for (const scene of scenes) await putRightByHand(scene, estate, inbox);
+  await latency(estate, inbox);
+
+  report.heading('The same again, with the five rules in remediate and no delay');
+  const remediate = Object.fromEntries(
+    scenes.flatMap(({ parameter }) => [
+      [`${parameter}Mode`, 'remediate'],
+      [`${parameter}Delay`, '0'],
+    ]),
+  );
+  await report.step('sam deploy, five rules in remediate', () => samDeploy(administrator, { ...parameters, ...remediate }));
+  const changes = new Map<string, string>();
+  // The role is split first and proven last: its new role settles while the others are put right.
+  const begun = [];
+  for (const scene of scenes) begun.push({ scene, state: await report.row(scene.rule, 'violate', () => violated(scene, estate, inbox)) });
+  for (const { scene, state } of [...begun.slice(1), ...begun.slice(0, 1)]) {
+    await report.row(scene.rule, 'remediated', async () => {
+      const { alert } = await inbox.waitFor(
+        `${scene.rule} remediated`,
+        ({ rule, status, resource }) => rule === scene.rule && status === 'remediated' && resource.arn.includes(scene.resource),
+        { since: state.since, seconds: 150 },
+      );
+      changes.set(scene.rule, alert.change?.id ?? '');
+      return `${alert.change?.calls.join(', ')}; ${await scene.prove(estate)}`;
+    });
+  }
+
+  report.heading('What must raise nothing, and what can be taken back');
+  await report.row('code-changed-by-hand', 'pipeline', () => pipelineRaisesNothing(estate, inbox, archive));
+  for (const scene of scenes.filter(({ undone }) => undone !== undefined)) {
+    await report.row(scene.rule, 'undo', async () => {
+      const id = changes.get(scene.rule) ?? '';
+      const { code, output } = await run(
+        'npm',
+        ['run', '--silent', 'guard', '--', 'undo', id, '--for', '7d', '--reason', 'the demo takes it back'],
+        environmentOf(administrator),
+      );
+      if (code !== 0) throw new Error(`npm run guard -- undo ${id} ended with ${code}: ${output}`);
+      return `npm run guard -- undo ${id}: ${await eventually('the state is what it was', () => scene.undone?.(estate) ?? Promise.resolve(undefined))}`;
+    });
+  }
+}
+
+async function alerted(scene: Scene, estate: Estate, inbox: Inbox): Promise<string> {
+  const since = inbox.received.length;
+  const started = Date.now();
+  await scene.violate(estate);
+  const { alert, at } = await inbox.waitFor(
+    `${scene.rule} open`,
+    ({ rule, status, resource }) => rule === scene.rule && status === 'open' && resource.arn.includes(scene.resource),
+    { since },
+  );
+  return `${((at - started) / 1000).toFixed(2)} s  ${alert.summary}`;
+}
+
+async function violated(scene: Scene, estate: Estate, inbox: Inbox): Promise<{ since: number; toString(): string }> {
+  const before = await scene.before?.(estate);
+  const since = inbox.received.length;
+  await scene.violate(estate);
+  const exposed = await scene.exposed?.(estate);
+  return { since, toString: () => [before, scene.what, exposed].filter((text) => text !== undefined).join('; ') };
+}
+
+async function putRightByHand(scene: Scene, estate: Estate, inbox: Inbox): Promise<void> {
+  const since = inbox.received.length;
+  await scene.putRight(estate);
+  await report.row(scene.rule, 'by hand', async () => {
+    await inbox.waitFor(
+      `${scene.rule} resolved`,
+      ({ rule, status, resource }) => rule === scene.rule && status === 'resolved' && resource.arn.includes(scene.resource),
+      { since },
+    );
+    return 'put right by the administrator: the finding ended by itself';
+  });
+}
+
+async function latency(estate: Estate, inbox: Inbox): Promise<void> {
+  await report.row('function-url-open', 'latency', async () => {
+    const [url] = scenes.filter(({ rule }) => rule === 'function-url-open') as [Scene];
+    const times: number[] = [];
+    for (let round = 0; round < 9; round += 1) {
+      const since = inbox.received.length;
+      const started = Date.now();
+      await estate.openUrl();
+      const { at } = await inbox.waitFor('the URL is open', ({ rule, status }) => rule === url.rule && status === 'open', { since });
+      times.push(at - started);
+      const before = inbox.received.length;
+      await url.putRight(estate);
+      await inbox.waitFor('the URL is closed', ({ rule, status }) => rule === url.rule && status === 'resolved', { since: before });
+    }
+    const guard = median(times);
+    const bare = await bareMedian(estate.administrator);
+    if (guard > 10 * bare)
+      throw new Error(`From call to alert took ${guard} ms, more than ten times the emulator's own bare way (${bare} ms).`);
+    return `median from API call to alert ${guard} ms; the emulator's bare way (EventBridge, queue, function, SNS, queue) ${bare} ms: ${(guard / bare).toFixed(1)} times`;
+  });
+}
+
+async function pipelineRaisesNothing(estate: Estate, inbox: Inbox, archive: string): Promise<string> {
+  const since = inbox.received.length;
+  await estate.deployAgain(archive);
+  // The new package lies in the archive: the checker has judged the deployment. An alert would be here within a second.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const raised = inbox.received.slice(since).filter(({ alert }) => alert.rule === 'code-changed-by-hand');
+  if (raised.length > 0) throw new Error(`The pipeline's deployment raised ${raised.map(({ alert }) => alert.summary).join('; ')}`);
+  return 'the pipeline deployed version 3: archived as approved, no alert';
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
