@@ -11,6 +11,8 @@ import { untouchable } from './scope.ts';
 
 /** How long a fix holds its resource: longer than a remediator runs, so that a killed one frees it. */
 const lockMilliseconds = 5 * 60_000;
+/** How long tick leaves a change alone that is under way, before it sends it on again: its remediator was killed. */
+const abandonedMilliseconds = 15 * 60_000;
 /** How soon tick looks again at a resource that was busy. */
 const busyMilliseconds = 15_000;
 /** How soon tick looks again at a change that a pause has stopped. */
@@ -110,6 +112,7 @@ async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports):
     done: 0,
     status: 'running',
     startedAt: new Date(now()).toISOString(),
+    dueAt: now() + abandonedMilliseconds,
   });
 }
 
@@ -168,7 +171,7 @@ async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports
         );
       }
     }
-    await ledger.progress(change.id, { done: index + 1, status: 'running' });
+    await ledger.progress(change.id, { done: index + 1, status: 'running', dueAt: now() + abandonedMilliseconds });
   }
   return await conclude(change, finding, rule, ports);
 }
@@ -220,11 +223,11 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
 
 /** A step failed for good. Where the rule's undo may run here it runs; otherwise the alert carries the command. */
 async function giveUp(change: Change, error: string, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
-  const { ledger, connect } = ports;
+  const { ledger, connect, now } = ports;
   const takeBack = rule.probation && change.done > 0;
   if (takeBack) {
     // Written first: should AWS be busy now, the next delivery goes on taking back instead of trying the fix again.
-    await ledger.progress(change.id, { done: change.done, status: 'reverting', error });
+    await ledger.progress(change.id, { done: change.done, status: 'reverting', error, dueAt: now() + abandonedMilliseconds });
     await undo(change, rule, connect(rule.undo as readonly AnyCall[]));
   }
   const state = takeBack

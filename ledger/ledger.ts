@@ -10,8 +10,6 @@ import type { Item, Key, Table } from './table.ts';
 const day = 24 * 3600;
 /** How long a function waits for a quota, in milliseconds, before its message goes back to the queue. */
 const longestWait = 20_000;
-/** How long tick leaves a running change alone before it sends it on again (its remediator was killed). */
-const abandonedAfter = 15 * 60_000;
 
 /** Where each kind of item lives. */
 const keys = {
@@ -123,15 +121,14 @@ export class DynamoLedger implements Ledger {
       ...change,
       kind: 'change',
       madeAt: Date.parse(change.startedAt),
-      ...defined(dueAttributes(Date.parse(change.startedAt) + abandonedAfter)),
+      ...defined(dueAttributes(change.dueAt)),
     };
     const answer = await this.#table.put(item, 'attribute_not_exists(#pk)');
     return answer.done ? change : toChange(answer.present);
   }
 
   async progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'error' | 'undoneBy'>>): Promise<void> {
-    const dueAt = to.dueAt ?? (to.status === 'running' ? Date.now() + abandonedAfter : undefined);
-    await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' });
+    await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(to.dueAt) }, when: 'attribute_exists(#pk)' });
   }
 
   async change(id: string): Promise<Change | undefined> {

@@ -1,0 +1,46 @@
+import { RetryLater } from './errors.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Calls that are leased at a time, so that the ledger is asked once for five calls. */
+const leasedAtOnce = 5;
+
+interface QuotaSettings {
+  readonly perSecond: number;
+  /** Milliseconds' worth of calls that may be taken at once before anybody waits; none for sweeps, so that events overtake them. */
+  readonly burst: number;
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+}
+
+/**
+ * The guard's share of a quota that is small and common to the whole account. Every caller takes its calls one by one
+ * and waits where the share is used up.
+ * @throws RetryLater where the wait would be too long for a function that is running
+ */
+export function quotaOf(ledger: Pick<Ledger, 'lease'>, { perSecond, burst, now, sleep }: QuotaSettings): (name: string) => Promise<void> {
+  const left = new Map<string, number>();
+  const turns = new Map<string, Promise<void>>();
+  const take = async (name: string) => {
+    const have = left.get(name) ?? 0;
+    if (have > 0) {
+      left.set(name, have - 1);
+      return;
+    }
+    const wait = await ledger.lease(name, leasedAtOnce, perSecond, now(), burst);
+    if (wait === undefined) throw new RetryLater(`the quota ${name} is used up for now`);
+    if (wait > 0) await sleep(wait);
+    left.set(name, leasedAtOnce - 1);
+  };
+  // A batch is handled side by side: whoever comes second waits for the lease of the first.
+  return (name) => {
+    const turn = (turns.get(name) ?? Promise.resolve()).catch(() => undefined).then(() => take(name));
+    turns.set(name, turn);
+    return turn;
+  };
+}
+
+/** Which of Lambda's control-plane quotas a call counts against; undefined for one that is not scarce (GetFunction: 100 per second). */
+export function lambdaQuota({ service, name }: { readonly service: string; readonly name: string }): string | undefined {
+  if (service !== 'lambda' || name === 'getFunction') return undefined;
+  return name === 'getPolicy' ? 'lambda-policy' : 'lambda';
+}
