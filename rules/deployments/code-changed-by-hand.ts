@@ -296,9 +296,11 @@ async function foreignPackage(
 }
 
 function sourceOf(source: CodePackage): Readonly<Record<string, unknown>> {
-  if (source.type === 'Image') return { ImageUri: source.imageUri };
+  const { sha256 } = source;
+  if (source.type === 'Image') return { sha256, ImageUri: source.imageUri };
   const object = source.type === 'Zip' ? source.archive : source.object;
   return {
+    sha256,
     S3Bucket: object?.bucket,
     S3Key: object?.key,
     S3ObjectVersion: object?.version,
@@ -355,6 +357,6 @@ function joined(aliases: Plan, code: Plan): Plan {
   const steps = [...aliases.steps, ...code.steps];
   const remains = aliases.remains ?? [];
   const refused =
-    code.refused ?? (steps.length === 0 && remains.length > 0 ? `No approved target is known for ${remains.join('; ')}.` : undefined);
+    code.refused ?? (steps.length === 0 && remains.length > 0 ? `Nothing can be put back: ${remains.join('; ')}.` : undefined);
   return { steps, ...(remains.length === 0 ? {} : { remains }), ...(refused === undefined ? {} : { refused }) };
 }
