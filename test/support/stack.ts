@@ -93,19 +93,25 @@ async function sam(args: readonly string[], as: Principal): Promise<void> {
   if (code !== 0) throw new Error(`sam ${args[0]} failed:\n${output.slice(-4000)}`);
 }
 
-export async function samBuild(as: Principal): Promise<void> {
-  await sam(['build'], as);
+/** @param directory where the artifacts go: builds into different ones do not disturb each other */
+export async function samBuild(as: Principal, directory = '.aws-sam/build'): Promise<void> {
+  await sam(['build', '--build-dir', directory], as);
 }
 
 /** `sam deploy` of what was built, as a user would; returns the stack's outputs. */
 export async function samDeploy(
   as: Principal,
   parameters: Readonly<Record<string, string>> = {},
+  directory = '.aws-sam/build',
 ): Promise<Readonly<Record<string, string>>> {
   const overrides = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
   await sam(
     [
       'deploy',
+      '--config-file',
+      join(root, 'samconfig.toml'),
+      '--template-file',
+      `${directory}/template.yaml`,
       '--no-confirm-changeset',
       '--no-fail-on-empty-changeset',
       '--no-progressbar',

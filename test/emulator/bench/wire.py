@@ -116,7 +116,17 @@ def _journal(call: Call, started: float) -> None:
         entry["functionName"] = call.function
     if call.error_code:
         entry["errorCode"] = call.error_code
+    if call.model == "dynamodb":
+        entry["keys"] = _partition_keys(call.params)
     journal.calls.add(entry)
+
+
+def _partition_keys(params: dict) -> list[str]:
+    """The values of `pk` that a call of DynamoDB is about, in tables whose partition key has this name."""
+    writes = [write for item in params.get("TransactItems") or [] for write in item.values()]
+    values = [place.get("pk") for write in (params, *writes) for place in (write.get("Key") or {}, write.get("Item") or {})]
+    values.append((params.get("ExpressionAttributeValues") or {}).get(":pk"))
+    return [value["S"] for value in values if isinstance(value, dict) and "S" in value]
 
 
 def _finish(call: Call, status: int, headers: dict, body: bytes, started: float) -> None:
