@@ -35,7 +35,8 @@ const list = z
       .map((part) => part.trim())
       .filter((part) => part !== ''),
   );
-const between = (low: number, high: number, fallback: number) => z.coerce.number().int().min(low).max(high).default(fallback);
+// No whole numbers asked: CloudFormation takes 1.5 for a Number, and a stack that is deployed has to run.
+const between = (low: number, high: number, fallback: number) => z.coerce.number().min(low).max(high).default(fallback);
 
 const environment = z.object({
   GUARD_ACCOUNT: z.string().regex(/^\d{12}$/),
