@@ -1,0 +1,458 @@
+import { type AnyRule, pascalCase } from '../../guard/rule.ts';
+import { rules } from '../../rules/index.ts';
+import { read } from './repository.ts';
+import {
+  deploy,
+  functions,
+  ofType,
+  type Properties,
+  pseudo,
+  roleStatements,
+  type Stack,
+  statements,
+  template,
+  type Value,
+} from './template.ts';
+
+const all: readonly AnyRule[] = rules;
+const fixable = all.filter(({ fix }) => fix.length > 0);
+const asShipped = deploy();
+const arn = (name: string) => `arn:aws:iam::111122223333:role/${name}`;
+/** Every rule in remediate, every condition met: all that the template can make. */
+const everything = deploy({
+  ...Object.fromEntries(fixable.map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])),
+  AlertEmail: 'ops@example.com',
+  Deployers: arn('pipeline'),
+  Operators: arn('operator'),
+  RoleSharedSplitRoles: arn('shared'),
+});
+
+describe('limits of CloudFormation', () => {
+  // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+  test('resources, parameters, outputs, size', () => {
+    expect(Object.keys(template.Resources).length).toBeLessThan(500);
+    expect(Object.keys(template.Parameters).length).toBeLessThan(200);
+    expect(Object.keys(template.Outputs).length).toBeLessThan(200);
+    expect(read('template.yaml').length).toBeLessThan(1_000_000);
+  });
+
+  test('names of roles and functions, with the name that samconfig.toml gives the stack', () => {
+    const [, name = ''] = /stack_name = "([^"]+)"/.exec(read('samconfig.toml')) ?? [];
+    const { resources } = deploy({ ...remediating(), 'AWS::StackName': name });
+    const longest = Object.values(resources).flatMap(({ Properties: { RoleName, FunctionName } }) => [RoleName ?? '', FunctionName ?? '']);
+    expect(longest.map(String).filter((text) => text.length > 64)).toEqual([]);
+  });
+
+  // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  test('environment variables of every function, with lists of a dozen ARNs', () => {
+    const dozen = Array.from({ length: 12 }, (_, index) => arn(`deployment/pipeline-of-team-${index}`)).join(',');
+    const lists = { Deployers: dozen, Operators: dozen, NeverTouch: dozen };
+    for (const { id, variables } of functions(deploy({ ...remediating(), ...lists }))) {
+      const size = Object.entries(variables).reduce((sum, [name, value]) => sum + name.length + String(value).length, 0);
+      expect([id, size < 4_096]).toEqual([id, true]);
+    }
+  });
+});
+
+describe('modes', () => {
+  test.each(all.map((rule) => [rule.id, rule] as const))('%s does not remediate unless somebody says so', (id, { fix }) => {
+    const mode = template.Parameters[`${pascalCase(id)}Mode`];
+    expect(['off', 'alert']).toContain(mode?.Default);
+    expect(mode?.AllowedValues).toEqual(fix.length > 0 ? ['off', 'alert', 'remediate'] : ['off', 'alert']);
+  });
+
+  test('as shipped, nothing of a remediator is deployed', () => {
+    expect(Object.keys(asShipped.resources).filter((id) => id.startsWith('Remediate'))).toEqual([]);
+  });
+
+  test.each(fixable.map(({ id }) => [id, pascalCase(id)] as const))('%s in remediate brings its own remediator and no other', (_, name) => {
+    const { resources } = deploy({ [`${name}Mode`]: 'remediate', Deployers: arn('pipeline') });
+    const added = Object.keys(resources).filter((id) => !(id in asShipped.resources));
+    expect(added.filter((id) => !id.startsWith(`Remediate${name}`))).toEqual([]);
+    expect(added.map((id) => resources[id]?.Type)).toEqual(
+      expect.arrayContaining([
+        'AWS::Serverless::Function',
+        'AWS::IAM::Role',
+        'AWS::Events::Rule',
+        'AWS::SQS::Queue',
+        'AWS::Lambda::EventSourceMapping',
+      ]),
+    );
+  });
+
+  test('as shipped, no role may write to anything but what the guard keeps for itself', () => {
+    expect(writes(asShipped)).toEqual([
+      'dynamodb:DeleteItem on ${Ledger.Arn}',
+      'dynamodb:DeleteItem on ${Ledger.Arn}/index/*',
+      'dynamodb:PutItem on ${Ledger.Arn}',
+      'dynamodb:PutItem on ${Ledger.Arn}/index/*',
+      'dynamodb:UpdateItem on ${Ledger.Arn}',
+      'dynamodb:UpdateItem on ${Ledger.Arn}/index/*',
+      'events:PutEvents on ${GuardBus.Arn}',
+      'kms:GenerateDataKey on ${Key.Arn}',
+      's3:PutObject on ${Archive.Arn}/*',
+      'sns:Publish on ${AlertTopic}',
+      'sqs: own queues',
+    ]);
+  });
+
+  test('as shipped, only the checker of deployments puts packages into the archive', () => {
+    const putters = ofType(asShipped, 'AWS::IAM::Role').filter(([, role]) =>
+      roleStatements(role).some(({ effect, actions }) => effect === 'Allow' && actions.includes('s3:PutObject')),
+    );
+    expect(putters.map(([id]) => id)).toEqual(['CheckDeploymentsRole']);
+  });
+
+  test('no remediator may write to the guard itself, or to a role outside the path of its clones', () => {
+    for (const { id } of fixable) {
+      const own = roleStatements(everything.resources[`Remediate${pascalCase(id)}Role`]?.Properties ?? {});
+      const written = own.flatMap(({ effect, actions, resources }) =>
+        effect === 'Allow' ? actions.flatMap((action) => resources.map((resource) => [action, resource] as const)) : [],
+      );
+      const denied = own
+        .filter(({ effect, resources }) => effect === 'Deny' && resources.includes('arn:aws:lambda:*:*:function:guard-*'))
+        .flatMap(({ actions }) => actions);
+      const lambdaWrites = written.flatMap(([action]) => (isWrite(action) && action.startsWith('lambda:') ? [action] : []));
+      expect([...new Set(lambdaWrites)].sort()).toEqual([...new Set(denied)].sort());
+      const iamWrites = written.filter(([action]) => isWrite(action) && action.startsWith('iam:') && action !== 'iam:PassRole');
+      for (const [, resource] of iamWrites) expect(resource).toBe('arn:aws:iam::111122223333:role/compliance-guard/*');
+    }
+  });
+
+  test('a role can be made, and given rights, only with the boundary on it', () => {
+    const granting = ['iam:AttachRolePolicy', 'iam:CreateRole', 'iam:PutRolePolicy'];
+    const found = ofType(everything, 'AWS::IAM::Role').flatMap(([, role]) =>
+      roleStatements(role).filter(({ actions }) => actions.some((action) => granting.includes(action))),
+    );
+    expect([...new Set(found.flatMap(({ actions }) => actions))]).toEqual(expect.arrayContaining(granting));
+    for (const { condition } of found) expect(condition).toEqual({ StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } });
+    const boundary = statements(everything.resources['RoleBoundary']?.Properties['PolicyDocument']);
+    const denied = boundary.filter(({ effect }) => effect === 'Deny').flatMap(({ actions }) => actions);
+    expect(denied).toEqual(expect.arrayContaining(['iam:*', 'organizations:*', 'sts:AssumeRole']));
+  });
+});
+
+function remediating(): Readonly<Record<string, string>> {
+  return Object.fromEntries(fixable.map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate']));
+}
+
+function isWrite(action: string): boolean {
+  return !/^\w+:(Get|List|Describe|Query|Simulate)/.test(action);
+}
+
+/** What the roles of a stack may do beyond reading; decrypting what one reads is reading, and a log is a function's voice. */
+function writes(stack: Stack): readonly string[] {
+  const queues = ofType(stack, 'AWS::SQS::Queue').map(([id]) => `\${${id}.Arn}`);
+  const logs = ofType(stack, 'AWS::Logs::LogGroup').map(([id]) => `\${${id}.Arn}`);
+  const granted = ofType(stack, 'AWS::IAM::Role').flatMap(([, role]) =>
+    roleStatements(role).flatMap(({ effect, actions, resources }) =>
+      effect === 'Deny' ? [] : actions.flatMap((action) => resources.map((resource) => ({ action, resource }))),
+    ),
+  );
+  const beyond = granted.flatMap(({ action, resource }) => {
+    if (!isWrite(action) || action === 'kms:Decrypt') return [];
+    if (/^logs:(CreateLogStream|PutLogEvents)$/.test(action) && logs.includes(resource)) return [];
+    if (/^sqs:(DeleteMessage|ReceiveMessage|SendMessage|ChangeMessageVisibility)$/.test(action) && queues.includes(resource))
+      return ['sqs: own queues'];
+    return [`${action} on ${resource}`];
+  });
+  return [...new Set(beyond)].sort();
+}
+
+describe('functions', () => {
+  const made = functions(everything);
+
+  test.each(made.map((lambda) => [lambda.id, lambda.properties] as const))(
+    '%s runs as Lambda should run it',
+    (id, { Runtime, Architectures, Role, LoggingConfig, Policies, Timeout }) => {
+      expect({ Runtime, Architectures, Policies }).toEqual({ Runtime: 'nodejs24.x', Architectures: ['arm64'], Policies: undefined });
+      expect(Role).toBe(`\${${id}Role.Arn}`);
+      expect(LoggingConfig).toEqual({ LogGroup: `\${${id}Logs}` });
+      expect(Timeout).toEqual(expect.any(Number));
+    },
+  );
+
+  test('each has a role and a log group that no other has', () => {
+    expect(
+      ofType(everything, 'AWS::IAM::Role')
+        .map(([id]) => id)
+        .sort(),
+    ).toEqual(made.map(({ id }) => `${id}Role`).sort());
+    expect(
+      ofType(everything, 'AWS::Logs::LogGroup')
+        .map(([id]) => id)
+        .sort(),
+    ).toEqual(made.map(({ id }) => `${id}Logs`).sort());
+  });
+
+  test.each(ofType(everything, 'AWS::Logs::LogGroup'))('%s ends, and is encrypted', (_, { RetentionInDays, KmsKeyId }) => {
+    expect(Number(RetentionInDays)).toBeGreaterThanOrEqual(30);
+    expect(KmsKeyId).toBe('${Key.Arn}');
+  });
+
+  test.each(made.map((lambda) => [lambda.id, lambda] as const))(
+    '%s has a handler that is bundled, and a source',
+    (_, { properties, id }) => {
+      const [module = ''] = String(properties['Handler']).split('.');
+      const metadata = everything.resources[id]?.['Metadata'] as
+        | { BuildMethod?: string; BuildProperties?: { EntryPoints?: readonly string[] } }
+        | undefined;
+      expect(metadata?.BuildMethod).toBe('esbuild');
+      expect(metadata?.BuildProperties?.EntryPoints).toEqual([`${module}.ts`]);
+      expect(read(`handlers/${module}.ts`)).toMatch(/export (const handler|async function handler)/);
+    },
+  );
+});
+
+describe('queues', () => {
+  const queues = ofType(everything, 'AWS::SQS::Queue');
+  const work = queues.filter(([, { RedrivePolicy }]) => RedrivePolicy !== undefined);
+  const policies = new Map(
+    ofType(everything, 'AWS::SQS::QueuePolicy').map(([, { Queues, PolicyDocument }]) => [String(Queues), statements(PolicyDocument)]),
+  );
+  const mappings = ofType(everything, 'AWS::Lambda::EventSourceMapping');
+
+  test.each(queues)('%s is encrypted with the key of the stack', (_, { KmsMasterKeyId }) => {
+    expect(KmsMasterKeyId).toMatch(/^\$\{Key(\.Arn)?\}$/);
+  });
+
+  test.each(work)('%s gives its function time, and up after a few times', (id, { VisibilityTimeout, RedrivePolicy }) => {
+    const { deadLetterTargetArn, maxReceiveCount } = RedrivePolicy as { deadLetterTargetArn: string; maxReceiveCount: number };
+    expect(maxReceiveCount).toBeGreaterThanOrEqual(5);
+    expect(queues.map(([name]) => `\${${name}.Arn}`)).toContain(deadLetterTargetArn);
+    const readers = mappings.filter(([, { EventSourceArn }]) => EventSourceArn === `\${${id}.Arn}`);
+    expect(readers).toHaveLength(1);
+    const reader = functions(everything).find((lambda) => `\${${lambda.id}}` === readers[0]?.[1]['FunctionName']);
+    // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    expect(Number(VisibilityTimeout)).toBeGreaterThanOrEqual(6 * Number(reader?.properties['Timeout']));
+  });
+
+  test.each(mappings)(
+    '%s returns only what failed, and keeps to a few at a time',
+    (_, { FunctionResponseTypes, ScalingConfig, EventSourceArn }) => {
+      expect(FunctionResponseTypes).toEqual(['ReportBatchItemFailures']);
+      expect((ScalingConfig as { MaximumConcurrency: number }).MaximumConcurrency).toBeLessThanOrEqual(10);
+      expect(work.map(([id]) => `\${${id}.Arn}`)).toContain(EventSourceArn);
+    },
+  );
+
+  test.each(queues)('%s takes messages from its own rules alone', (id) => {
+    const policy = policies.get(`\${${id}}`) ?? [];
+    const own = `\${${id}.Arn}`;
+    expect(policy.filter(({ resources }) => String(resources) !== own)).toEqual([]);
+    expect(
+      policy.filter(({ effect, condition }) => effect === 'Deny' && condition['Bool']?.['aws:SecureTransport'] === 'false'),
+    ).toHaveLength(1);
+    for (const { actions, principals, condition } of policy.filter(({ effect }) => effect === 'Allow')) {
+      expect({ actions, principals }).toEqual({ actions: ['sqs:SendMessage'], principals: ['events.amazonaws.com'] });
+      expect(condition['ArnEquals']?.['aws:SourceArn']).toEqual(senders(own));
+    }
+    expect(policy.filter(({ effect }) => effect === 'Allow')).toHaveLength(senders(own).length > 0 ? 1 : 0);
+  });
+
+  test.each(work)('%s refuses everybody else, whatever their own policies say', (id) => {
+    const denials = (policies.get(`\${${id}}`) ?? []).filter(({ sid }) => sid === 'NobodyElse');
+    expect(denials).toMatchObject([{ effect: 'Deny', actions: ['sqs:SendMessage'], principals: ['*'] }]);
+  });
+
+  /** The rules of EventBridge that deliver to a queue, or leave there what they could not deliver. */
+  function senders(queue: string): readonly string[] {
+    return ofType(everything, 'AWS::Events::Rule').flatMap(([id, { Targets }]) => {
+      const targets = Targets as readonly { Arn: string; DeadLetterConfig?: { Arn: string } }[];
+      return targets.some(({ Arn, DeadLetterConfig }) => Arn === queue || DeadLetterConfig?.Arn === queue) ? [`\${${id}.Arn}`] : [];
+    });
+  }
+
+  test.each(ofType(everything, 'AWS::Events::Rule'))('%s loses nothing that it cannot deliver', (_, { Targets, State }) => {
+    expect(State).toBe('ENABLED');
+    for (const { DeadLetterConfig } of Targets as readonly { DeadLetterConfig?: { Arn: string } }[]) {
+      expect(queues.map(([id]) => `\${${id}.Arn}`)).toContain(DeadLetterConfig?.Arn);
+    }
+  });
+
+  test('a rule that invokes a function may do so, and nothing else may but operators by its URL', () => {
+    const permissions = ofType(everything, 'AWS::Lambda::Permission').map(
+      ([, { FunctionName, Principal, SourceArn }]) => `${Principal} ${SourceArn} ${FunctionName}`,
+    );
+    const invoking = ofType(everything, 'AWS::Events::Rule').flatMap(([id, { Targets }]) =>
+      (Targets as readonly { Arn: string }[]).flatMap(({ Arn }) =>
+        work.some(([queue]) => Arn === `\${${queue}.Arn}`) ? [] : [`events.amazonaws.com \${${id}.Arn} ${Arn.replace('.Arn', '')}`],
+      ),
+    );
+    expect(permissions.sort()).toEqual(invoking.sort());
+    expect(ofType(everything, 'AWS::Lambda::Url')).toMatchObject([['OperateUrl', { AuthType: 'AWS_IAM' }]]);
+  });
+});
+
+describe('alarms', () => {
+  const alarms = ofType(everything, 'AWS::CloudWatch::Alarm');
+
+  test.each(alarms)('%s tells the alarm topic', (_, { AlarmActions, Namespace, TreatMissingData }) => {
+    expect(AlarmActions).toEqual(['${AlarmTopic}']);
+    expect(['AWS/SQS', 'AWS/Lambda', 'ComplianceGuard', 'AWS/Events']).toContain(Namespace);
+    expect(TreatMissingData).toBeDefined();
+  });
+
+  /** Alarms on a metric, by what they look at. */
+  function watched(metric: string): readonly string[] {
+    return alarms.flatMap(([, { MetricName, Dimensions }]) =>
+      MetricName === metric ? (Dimensions as readonly { Value: string }[]).map(({ Value: value }) => value) : [],
+    );
+  }
+
+  test('every function that fails is heard of', () => {
+    expect([...watched('Errors')].sort()).toEqual(
+      functions(everything)
+        .map(({ id }) => `\${${id}}`)
+        .sort(),
+    );
+  });
+
+  test('every dead letter is heard of', () => {
+    const dead = ofType(everything, 'AWS::SQS::Queue').filter(([, { RedrivePolicy }]) => RedrivePolicy === undefined);
+    expect(dead.length).toBeGreaterThan(0);
+    expect([...watched('ApproximateNumberOfMessagesVisible')].sort()).toEqual(dead.map(([id]) => `\${${id}.QueueName}`).sort());
+  });
+
+  test('every message that waits for long is heard of', () => {
+    const work = ofType(everything, 'AWS::SQS::Queue').filter(([, { RedrivePolicy }]) => RedrivePolicy !== undefined);
+    expect([...watched('ApproximateAgeOfOldestMessage')].sort()).toEqual(work.map(([id]) => `\${${id}.QueueName}`).sort());
+  });
+});
+
+describe('topics', () => {
+  test.each(ofType(everything, 'AWS::SNS::Topic'))(
+    '%s is encrypted with the key of the stack, and has a policy',
+    (id, { KmsMasterKeyId }) => {
+      expect(KmsMasterKeyId).toMatch(/^\$\{Key(\.Arn)?\}$/);
+      expect(everything.resources[`${id}Policy`]?.Properties['Topics']).toEqual([`\${${id}}`]);
+    },
+  );
+
+  test('only the notifier publishes alerts, and only CloudWatch alarms', () => {
+    const publishers = (id: string) =>
+      statements(everything.resources[id]?.Properties['PolicyDocument'])
+        .filter(({ actions }) => actions.includes('sns:Publish'))
+        .map(({ effect, principals, condition }) => ({ effect, principals, condition }));
+    expect(publishers('AlertTopicPolicy')).toEqual([
+      { effect: 'Allow', principals: ['${NotifyRole.Arn}'], condition: {} },
+      { effect: 'Deny', principals: ['*'], condition: { ArnNotEquals: { 'aws:PrincipalArn': '${NotifyRole.Arn}' } } },
+    ]);
+    expect(publishers('AlarmTopicPolicy')).toEqual([
+      { effect: 'Allow', principals: ['cloudwatch.amazonaws.com'], condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } } },
+    ]);
+  });
+
+  test('an email address is subscribed to both, and none where none is given', () => {
+    expect(ofType(everything, 'AWS::SNS::Subscription').map(([, { TopicArn, Endpoint }]) => [TopicArn, Endpoint])).toEqual([
+      ['${AlertTopic}', 'ops@example.com'],
+      ['${AlarmTopic}', 'ops@example.com'],
+    ]);
+    expect(ofType(asShipped, 'AWS::SNS::Subscription')).toEqual([]);
+  });
+});
+
+describe('what is kept', () => {
+  test('the ledger is encrypted, can be restored, and forgets what has expired', () => {
+    expect(everything.resources['Ledger']?.Properties).toMatchObject({
+      SSESpecification: { SSEEnabled: true, SSEType: 'KMS', KMSMasterKeyId: '${Key}' },
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
+      BillingMode: 'PAY_PER_REQUEST',
+    });
+  });
+
+  test('the archive is encrypted, versioned and closed', () => {
+    expect(everything.resources['Archive']?.Properties).toMatchObject({
+      VersioningConfiguration: { Status: 'Enabled' },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: '${Key.Arn}' } }],
+      },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] },
+    });
+    const policy = statements(everything.resources['ArchivePolicy']?.Properties['PolicyDocument']);
+    expect(policy).toMatchObject([
+      { effect: 'Deny', principals: ['*'], actions: ['s3:*'], condition: { Bool: { 'aws:SecureTransport': 'false' } } },
+      {
+        effect: 'Deny',
+        principals: ['*'],
+        actions: ['s3:PutObject'],
+        condition: { ArnNotEquals: { 'aws:PrincipalArn': '${CheckDeploymentsRole.Arn}' } },
+      },
+    ]);
+  });
+
+  test('the bus is encrypted, and takes events from the guard alone', () => {
+    expect(everything.resources['GuardBus']?.Properties['KmsKeyIdentifier']).toBe('${Key.Arn}');
+    const [[, { Statement }] = ['', {} as Properties]] = ofType(everything, 'AWS::Events::EventBusPolicy');
+    const [denial] = statements({ Statement: Statement as Value });
+    expect(denial).toMatchObject({ effect: 'Deny', principals: ['*'], actions: ['events:PutEvents'], resources: ['${GuardBus.Arn}'] });
+    const putters = ofType(everything, 'AWS::IAM::Role').filter(([, role]) =>
+      roleStatements(role).some(({ actions }) => actions.includes('events:PutEvents')),
+    );
+    expect([denial?.condition['ArnNotEquals']?.['aws:PrincipalArn']].flat().sort()).toEqual(
+      putters.map(([, { RoleName }]) => arn(String(RoleName))).sort(),
+    );
+  });
+
+  test('the key turns every year, and lets in the services that need it, for this account', () => {
+    const { EnableKeyRotation, KeyPolicy } = everything.resources['Key']?.Properties ?? {};
+    expect(EnableKeyRotation).toBe(true);
+    const letIn = statements(KeyPolicy);
+    const services = letIn.filter(({ principals }) => principals.some((principal) => principal.endsWith('amazonaws.com')));
+    expect(services.flatMap(({ principals }) => principals).sort()).toEqual([
+      'cloudwatch.amazonaws.com',
+      'events.amazonaws.com',
+      'logs.us-east-1.amazonaws.com',
+      'sns.amazonaws.com',
+    ]);
+    for (const { condition } of services) expect(JSON.stringify(condition)).toContain(pseudo['AWS::AccountId']);
+    for (const { principals, condition } of letIn.filter((statement) => !services.includes(statement))) {
+      if (principals.includes('*')) expect(condition['StringEquals']?.['kms:CallerAccount']).toBe('111122223333');
+      else expect(principals).toEqual(['arn:aws:iam::111122223333:root']);
+    }
+  });
+
+  test('the roles that the guard makes have a boundary to carry', () => {
+    expect(everything.resources['RoleBoundary']?.Type).toBe('AWS::IAM::ManagedPolicy');
+    for (const { variables } of functions(everything)) expect(variables['BoundaryArn']).toBe('${RoleBoundary}');
+  });
+});
+
+describe('what the outside sees', () => {
+  test('outputs', () => {
+    const { AlertTopicArn, AlarmTopicArn, GuardBusName, LedgerTableName, OperateUrl } = template.Outputs;
+    expect({ AlertTopicArn, AlarmTopicArn, GuardBusName, LedgerTableName, OperateUrl }).toMatchObject({
+      AlertTopicArn: { Value: { Ref: 'AlertTopic' } },
+      AlarmTopicArn: { Value: { Ref: 'AlarmTopic' } },
+      GuardBusName: { Value: { Ref: 'GuardBus' } },
+      LedgerTableName: { Value: { Ref: 'Ledger' } },
+      OperateUrl: { Value: { 'Fn::GetAtt': ['OperateUrl', 'FunctionUrl'] } },
+    });
+    expect(Object.keys(template.Outputs)).toContain('DashboardUrl');
+  });
+
+  test('parameters', () => {
+    const names = Object.keys(template.Parameters);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'AlertEmail',
+        'Deployers',
+        'Operators',
+        'NeverTouch',
+        'RemediateScope',
+        'SweepSchedule',
+        'HomeRegion',
+        'DigestOver',
+        'LambdaCallsPerSecond',
+      ]),
+    );
+    for (const { id } of fixable) for (const suffix of ['Mode', 'Delay', 'Scope']) expect(names).toContain(`${pascalCase(id)}${suffix}`);
+  });
+});
