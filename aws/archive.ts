@@ -31,6 +31,7 @@ export const archivePackage: Call<
 > = {
   name: 'archivePackage',
   service: 's3',
+  operation: 'PutObject',
   permissions: [
     ...getFunction.permissions,
     ...keysThroughLambda('kms:Decrypt'),
@@ -76,6 +77,7 @@ async function put(connection: Connection, place: PackageKey, Body: Uint8Array):
 export const findPackage: Call<'findPackage', PackageKey & { readonly version?: string | undefined }, ArchivedObject | undefined> = {
   name: 'findPackage',
   service: 's3',
+  operation: 'GetObject',
   permissions: [
     { action: 's3:GetObject', resource: archive },
     { action: 's3:GetObjectVersion', resource: archive },
@@ -106,7 +108,7 @@ async function head(
 async function download(location: string, functionName: string): Promise<Uint8Array<ArrayBuffer>> {
   let answer: Response;
   try {
-    answer = await fetch(location, { signal: AbortSignal.timeout(60_000) });
+    answer = await fetch(location, { signal: AbortSignal.timeout(30_000) });
     if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
   } catch {
     throw new RetryLater(`the download of ${functionName} broke off`);

@@ -58,6 +58,7 @@ export const createSecretFromVariable: Call<
 > = {
   name: 'createSecretFromVariable',
   service: 'secretsmanager',
+  operation: 'CreateSecret',
   permissions: [
     { action: 'secretsmanager:CreateSecret', resource: secrets },
     { action: 'secretsmanager:TagResource', resource: secrets },
@@ -86,6 +87,7 @@ export const createSecretFromVariable: Call<
 export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', VariableMoves, void> = {
   name: 'pointVariablesAtSecrets',
   service: 'lambda',
+  operation: 'UpdateFunctionConfiguration',
   permissions: [
     { action: 'secretsmanager:DescribeSecret', resource: secrets },
     { action: 'secretsmanager:GetSecretValue', resource: secrets },
@@ -114,6 +116,7 @@ export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', VariableMo
 export const restoreVariablesFromSecrets: Call<'restoreVariablesFromSecrets', VariableMoves, void> = {
   name: 'restoreVariablesFromSecrets',
   service: 'lambda',
+  operation: 'UpdateFunctionConfiguration',
   permissions: [
     { action: 'secretsmanager:DescribeSecret', resource: secrets },
     { action: 'secretsmanager:GetSecretValue', resource: secrets },
