@@ -1,4 +1,5 @@
 import { rules } from '@secretlint/secretlint-rule-preset-recommend';
+import type { SecretLintRuleContext, SecretLintSourceCode } from '@secretlint/types';
 
 /** A variable that holds a credential, and what kind of one. Never its value. */
 export interface FoundSecret {
@@ -29,8 +30,6 @@ class SecretDetectionFailed extends Error {
 }
 
 type Scanner = (typeof rules)[number];
-type Context = Parameters<Scanner['create']>[0];
-type Source = Parameters<NonNullable<ReturnType<Scanner['create']>['file']>>[0];
 
 /** Kinds in the words of this house, where the library's own read less well. */
 const kinds: Readonly<Record<string, string>> = {
@@ -67,10 +66,10 @@ function formatScanner(): (variable: string, value: string) => string | undefine
       found ??= message.message;
     },
     ignore: () => undefined,
-  } as unknown as Context;
+  } as unknown as SecretLintRuleContext;
   const scanners = rules.filter(({ meta }) => meta.id !== commentFilter).map((rule) => rule.create(context, {}));
   const scan = (content: string, ext: string) => {
-    const source = { content, ext, filePath: undefined, contentType: 'text', hasBOM: false } as unknown as Source;
+    const source = { content, ext, filePath: undefined, contentType: 'text', hasBOM: false } as unknown as SecretLintSourceCode;
     for (const { file } of scanners) {
       if (file?.(source) !== undefined) throw new SecretDetectionFailed('a rule of secretlint is no longer synchronous');
     }
