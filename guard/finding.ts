@@ -5,6 +5,11 @@ import type { Subject } from './subject.ts';
 
 export type Severity = 'critical' | 'high' | 'medium' | 'low';
 
+/** How grave: 0 is the mildest. */
+export function rankOf(severity: Severity): number {
+  return ['low', 'medium', 'high', 'critical'].indexOf(severity);
+}
+
 /**
  * The life of a finding: open → remediated | partial | resolved | exempt | failed, and open again when it comes back.
  * `unknown`: the subject could not be read, so nothing is known of it (which is not compliant).

@@ -10,7 +10,8 @@ export type Written = 'changed' | 'again' | 'unchanged';
 /** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
 export interface Ledger extends Estate {
   /**
-   * Opens a finding, or opens it again where it had ended. An open one stays as it is, and an exempt one exempt.
+   * Opens a finding, or opens it again where it had ended or has become graver. Otherwise an open one stays as it is, and
+   * an exempt one exempt.
    * `finding.status` is `open`, or `unknown` where the subject could not be read.
    * One call. `finding` in the answer is what the ledger now holds.
    */
@@ -69,10 +70,10 @@ export interface Ledger extends Estate {
   recordSweep(id: string, startedAt: number): Promise<boolean>;
 
   /**
-   * Leases calls of a quota. `burst` milliseconds' worth may be taken at once before anybody waits.
-   * @returns milliseconds to wait before making the calls; undefined where nothing was leased, because it would be more than twenty seconds
+   * Leases calls of a quota, unless more than `burst` milliseconds' worth of it is promised away already.
+   * @returns whether the calls may be made now
    */
-  lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined>;
+  lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean>;
 }
 
 /** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out. */

@@ -4,9 +4,13 @@ import type { Ledger } from './ledger.ts';
 /** Calls that are leased at a time, so that the ledger is asked once for five calls. */
 const leasedAtOnce = 5;
 
+/** How long a running function waits for a lease before its message goes back to the queue, and how often it asks: milliseconds. */
+const patience = 20_000;
+const pause = 500;
+
 interface QuotaSettings {
   readonly perSecond: number;
-  /** Milliseconds' worth of calls that may be taken at once before anybody waits; none for sweeps, so that events overtake them. */
+  /** Milliseconds' worth of calls that may be taken at once; none for sweeps, so that events overtake them. */
   readonly burst: number;
   readonly now: () => number;
   readonly sleep: (milliseconds: number) => Promise<void>;
@@ -26,9 +30,11 @@ export function quotaOf(ledger: Pick<Ledger, 'lease'>, { perSecond, burst, now, 
       left.set(name, have - 1);
       return;
     }
-    const wait = await ledger.lease(name, leasedAtOnce, perSecond, now(), burst);
-    if (wait === undefined) throw new RetryLater(`the quota ${name} is used up for now`);
-    if (wait > 0) await sleep(wait);
+    const end = now() + patience;
+    while (!(await ledger.lease(name, leasedAtOnce, perSecond, now(), burst))) {
+      if (now() > end) throw new RetryLater(`the quota ${name} is used up for now`);
+      await sleep(pause);
+    }
     left.set(name, leasedAtOnce - 1);
   };
   // A batch is handled side by side: whoever comes second waits for the lease of the first.

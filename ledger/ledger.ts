@@ -2,14 +2,12 @@ import { matchesGlob } from '../guard/arn.ts';
 import type { Change } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
-import type { Finding, Status } from '../guard/finding.ts';
+import { type Finding, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Item, Key, Table } from './table.ts';
 
 const day = 24 * 3600;
-/** How long a function waits for a quota, in milliseconds, before its message goes back to the queue. */
-const longestWait = 20_000;
 
 /** Where each kind of item lives. */
 const keys = {
@@ -45,22 +43,34 @@ export class DynamoLedger implements Ledger {
     const { id, opened: _opened, firstSeen, attempts: _attempts, status, ...rest } = finding;
     // What had ended may open again; what is exempt opens when its exemption ends, and not before.
     const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :unknown)';
+    const graver = ' OR (#status = :open AND #rank < :rank AND attribute_not_exists(#fixing))';
     const answer = await this.#table.update(
       keys.finding(id),
       {
-        set: { ...absent, ...rest, id, status, kind: 'finding', madeAt: Date.parse(finding.openedAt), ...dueAttributes(finding.dueAt) },
+        set: {
+          ...absent,
+          ...rest,
+          id,
+          status,
+          rank: rankOf(finding.severity),
+          kind: 'finding',
+          madeAt: Date.parse(finding.openedAt),
+          ...dueAttributes(finding.dueAt),
+        },
         also: [
           '#opened = if_not_exists(#opened, :zero) + :one',
           '#attempts = if_not_exists(#attempts, :zero)',
           '#firstSeen = if_not_exists(#firstSeen, :firstSeen)',
         ],
-        when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND #status <> :now AND ${from})`,
+        when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND ((#status <> :now AND ${from}) ${status === 'open' ? graver : ''}))`,
         values: {
           zero: 0,
           one: 1,
           firstSeen,
           asOf: finding.asOf,
           now: status,
+          open: 'open',
+          rank: rankOf(finding.severity),
           remediated: 'remediated',
           resolved: 'resolved',
           reverted: 'reverted',
@@ -424,22 +434,21 @@ export class DynamoLedger implements Ledger {
   }
 
   /** A leaky bucket: `until` is the moment up to which the quota is promised away. */
-  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined> {
+  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean> {
     const cost = Math.ceil((calls / perSecond) * 1000);
-    const latest = now + burst + longestWait;
-    const queued = await this.#table.update(
-      keys.quota(quota),
-      { also: ['#until = #until + :cost'], when: '#until > :now AND #until <= :latest', values: { cost, now, latest } },
-      'new',
-    );
-    if (queued.done) return Math.max(0, Number(queued.before?.['until']) - cost - now - burst);
-    if (Number(queued.present?.['until'] ?? 0) > latest) return undefined;
+    const queued = await this.#table.update(keys.quota(quota), {
+      also: ['#until = #until + :cost'],
+      when: '#until > :now AND #until <= :latest',
+      values: { cost, now, latest: now + burst },
+    });
+    if (queued.done) return true;
+    if (Number(queued.present?.['until'] ?? 0) > now) return false;
     const idle = await this.#table.update(keys.quota(quota), {
       set: { until: now + cost },
       when: 'attribute_not_exists(#pk) OR #until <= :now',
       values: { now },
     });
-    return idle.done ? 0 : await this.lease(quota, calls, perSecond, now, burst);
+    return idle.done;
   }
 }
 
@@ -467,7 +476,7 @@ function roleItem(name: string, role: string, since: number) {
 
 /** An item without the attributes that only the table needs. */
 function bare<T>(item: Item | undefined): T {
-  const { pk: _pk, sk: _sk, kind: _kind, madeAt: _madeAt, dueKey: _dueKey, ...rest } = item ?? {};
+  const { pk: _pk, sk: _sk, rank: _rank, kind: _kind, madeAt: _madeAt, dueKey: _dueKey, ...rest } = item ?? {};
   return rest as T;
 }
 

@@ -4,6 +4,8 @@
  *   --log FILE   what the emulator and the functions in it print
  */
 import { parseArgs } from 'node:util';
+import { DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
+import { ListFunctionsCommand } from '@aws-sdk/client-lambda';
 import { startEmulator } from '../test/emulator/start.ts';
 import { environmentOf, eventually, Inbox, rootUser, run, samBuild, samDeploy } from '../test/support/stack.ts';
 import { bareMedian } from './demo/bare-way.ts';
@@ -31,15 +33,21 @@ async function act(estate: Estate): Promise<void> {
   const outputs = await report.step('sam deploy, every rule in alert', () => samDeploy(administrator, parameters));
   const inbox = await Inbox.subscribe(administrator, outputs['AlertTopicArn'] ?? '', 'demo-alerts');
   try {
-    await play(estate, inbox, outputs['ArchiveBucketName'] ?? '', parameters);
+    await play(estate, inbox, outputs, parameters);
   } finally {
     await inbox.close();
   }
 }
 
-async function play(estate: Estate, inbox: Inbox, archive: string, parameters: Readonly<Record<string, string>>): Promise<void> {
+async function play(
+  estate: Estate,
+  inbox: Inbox,
+  { ArchiveBucketName: archive = '', LedgerTableName: table = '' }: Readonly<Record<string, string>>,
+  parameters: Readonly<Record<string, string>>,
+): Promise<void> {
   const { administrator } = estate;
   await report.step('the pipeline deploys: its packages become the approved ones', () => estate.deployAll(archive));
+  await report.step('the first sweep, a minute after the deployment, has seen every function', () => swept(estate, table));
 
   report.heading('Five wrong things, one a practice: the guard alerts');
   for (const scene of scenes) await report.row(scene.rule, 'alert', () => alerted(scene, estate, inbox));
@@ -84,6 +92,27 @@ async function play(estate: Estate, inbox: Inbox, archive: string, parameters: R
       return `npm run guard -- undo ${id}: ${await eventually('the state is what it was', () => scene.undone?.(estate) ?? Promise.resolve(undefined))}`;
     });
   }
+}
+
+/** The role index names every function: from now on an event is judged against the whole estate. */
+async function swept({ administrator, lambda }: Estate, TableName: string): Promise<void> {
+  const client = new DynamoDBClient(administrator);
+  const { Functions = [] } = await lambda.send(new ListFunctionsCommand({}));
+  await eventually(
+    'the first sweep',
+    async () => {
+      const { Count = 0 } = await client.send(
+        new QueryCommand({
+          TableName,
+          Select: 'COUNT',
+          KeyConditionExpression: 'pk = :roles',
+          ExpressionAttributeValues: { ':roles': { S: 'ROLES' } },
+        }),
+      );
+      return Count >= Functions.length;
+    },
+    180,
+  );
 }
 
 async function alerted(scene: Scene, estate: Estate, inbox: Inbox): Promise<string> {

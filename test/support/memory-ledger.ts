@@ -1,7 +1,7 @@
 import { matchesGlob } from '../../guard/arn.ts';
 import type { Change } from '../../guard/change.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
-import type { Finding, Status } from '../../guard/finding.ts';
+import { type Finding, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
 
@@ -31,9 +31,14 @@ export class MemoryLedger implements Ledger {
     this.calls.push('open');
     const present = this.#findings.get(finding.id);
     if (present === undefined) return { written: 'changed', finding: this.#keep({ ...finding, opened: 1, attempts: 0 }) };
-    const ended: readonly Status[] = ['remediated', 'resolved', 'reverted', 'exempt', 'unknown'];
-    const opens = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
-    if (present.asOf <= finding.asOf && present.status !== finding.status && opens) {
+    const ended: readonly Status[] = ['remediated', 'resolved', 'reverted', 'unknown'];
+    const from = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
+    const graver =
+      finding.status === 'open' &&
+      present.status === 'open' &&
+      rankOf(present.severity) < rankOf(finding.severity) &&
+      present.fixing === undefined;
+    if (present.asOf <= finding.asOf && ((present.status !== finding.status && from) || graver)) {
       const { opened, attempts, firstSeen, change } = present;
       const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...(change === undefined ? {} : { change }) };
       return { written: 'changed', finding: this.#keep(again) };
@@ -307,13 +312,12 @@ export class MemoryLedger implements Ledger {
     return true;
   }
 
-  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<number | undefined> {
+  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean> {
     this.calls.push('lease');
     const until = Math.max(this.#quotas.get(quota) ?? 0, now);
-    const wait = Math.max(0, until - now - burst);
-    if (wait > 20_000) return undefined;
+    if (until > now + burst) return false;
     this.#quotas.set(quota, until + Math.ceil((calls / perSecond) * 1000));
-    return wait;
+    return true;
   }
 
   #keep(finding: Finding): Finding {
