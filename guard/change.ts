@@ -2,7 +2,7 @@ import type { Step } from './rule.ts';
 
 /**
  * A fix as the ledger journals it: written whole, with every undo, before the first step runs.
- * `waiting` goes on at dueAt; `failed` stopped between steps and says where.
+ * `waiting` goes on after resumeAt; `failed` stopped between steps and says where.
  */
 export interface Change {
   readonly id: string;
@@ -17,7 +17,9 @@ export interface Change {
   readonly done: number;
   readonly status: 'running' | 'waiting' | 'reverting' | 'done' | 'failed' | 'reverted' | 'undone';
   readonly startedAt: string;
+  /** When tick looks at it (again), in milliseconds. */
   readonly dueAt?: number;
+  readonly resumeAt?: number;
   readonly error?: string;
   readonly undoneBy?: string;
 }

@@ -71,7 +71,7 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
   const alerts: Alert[] = [];
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
-    const dueAt = mode === 'remediate' && delay > 0 && rule.fix.length > 0 ? { dueAt: asOf + delay } : {};
+    const dueAt = mode === 'remediate' && delay > 0 && rule.fix.length > 0 ? { dueAt: asOf + delay, fixAfter: asOf + delay } : {};
     alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...dueAt }, ports)));
   }
   for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));

@@ -47,8 +47,10 @@ export interface Finding {
   readonly change?: string;
   /** The change under way, if any. */
   readonly fixing?: string;
-  /** When the fix is due, in milliseconds; a remediator leaves an earlier message alone. */
+  /** When tick sends it to its remediator (again), in milliseconds. */
   readonly dueAt?: number;
+  /** The end of the rule's delay, in milliseconds: a remediator leaves an earlier message alone. */
+  readonly fixAfter?: number;
 }
 
 /** The id of the finding of a rule on a subject: 20 hexadecimal digits. */

@@ -28,7 +28,7 @@ export interface Ledger extends Estate {
 
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
   begin(change: Change): Promise<Change>;
-  progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'error' | 'undoneBy'>>): Promise<void>;
+  progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'resumeAt' | 'error' | 'undoneBy'>>): Promise<void>;
   change(id: string): Promise<Change | undefined>;
   changes(): AsyncIterable<Change>;
 

@@ -28,7 +28,7 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
   const { ledger, config, now } = ports;
   const finding = await ledger.finding(id);
   if (finding === undefined || finding.rule !== rule.id || finding.status !== 'open') return [];
-  if (finding.fixing === undefined && (finding.dueAt ?? 0) > now()) return [];
+  if (finding.fixing === undefined && (finding.fixAfter ?? 0) > now()) return [];
   if ((await allowed(rule, ports)) !== 'yes' || untouchable(finding, config) !== undefined) return [];
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
@@ -134,7 +134,7 @@ async function violationOf(finding: Finding, rule: AnyRule, ports: Ports): Promi
 
 async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
   const { ledger, connect, now } = ports;
-  if (change.status === 'waiting' && (change.dueAt ?? 0) > now()) return [];
+  if (change.status === 'waiting' && (change.resumeAt ?? 0) > now()) return [];
   if (change.status === 'reverting') return await giveUp(change, change.error ?? 'a step failed', finding, rule, ports);
   if (change.status !== 'running' && change.status !== 'waiting') return await conclude(change, finding, rule, ports);
   if (finding.fixing === undefined) {
@@ -177,7 +177,7 @@ async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports
 }
 
 async function wait(change: Change, done: number, dueAt: number, { ledger, now }: Ports): Promise<void> {
-  await ledger.progress(change.id, { done, status: 'waiting', dueAt });
+  await ledger.progress(change.id, { done, status: 'waiting', dueAt, resumeAt: dueAt });
   await ledger.lock(change.resource, change.id, now(), dueAt - now() + lockMilliseconds);
 }
 

@@ -137,7 +137,7 @@ export class DynamoLedger implements Ledger {
     return answer.done ? change : toChange(answer.present);
   }
 
-  async progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'error' | 'undoneBy'>>): Promise<void> {
+  async progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'resumeAt' | 'error' | 'undoneBy'>>): Promise<void> {
     await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(to.dueAt) }, when: 'attribute_exists(#pk)' });
   }
 
@@ -460,7 +460,7 @@ const dueKinds: readonly (readonly [string, Due['kind']])[] = [
 ];
 
 /** What an earlier life of a finding may have left, and a new one has only if it says so. */
-const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined };
+const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined, fixAfter: undefined };
 
 function dueAttributes(dueAt: number | undefined): { dueAt: number | undefined; dueKey: string | undefined } {
   return { dueAt, dueKey: dueAt === undefined ? undefined : 'due' };
