@@ -100,7 +100,7 @@ export async function evaluate(
 }
 
 /** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
-function isAnswer(error: unknown): boolean {
+export function isAnswer(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
   return (
     typeof error === 'object' &&

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Alert, alertAbout } from './alert.ts';
 import { type AnyCall, iamName, type RecordedCall } from './call.ts';
 import type { Change } from './change.ts';
-import { evaluate, type Ports } from './check.ts';
+import { evaluate, isAnswer, type Ports } from './check.ts';
 import { errorKind, errorName, errorSummary, RetryLater } from './errors.ts';
 import type { Finding, Status } from './finding.ts';
 import { lower } from './mode.ts';
@@ -29,7 +29,8 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
   const finding = await ledger.finding(id);
   if (finding === undefined || finding.rule !== rule.id || finding.status !== 'open') return [];
   if (finding.fixing === undefined && (finding.fixAfter ?? 0) > now()) return [];
-  if ((await allowed(rule, ports)) !== 'yes' || untouchable(finding, config) !== undefined) return [];
+  if ((await allowed(rule, ports)) !== 'yes') return [];
+  if (untouchable(finding, config) !== undefined) return await rest(finding, ports);
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
   try {
@@ -41,12 +42,31 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
     if ((await ledger.change(changeId))?.status !== 'waiting') await ledger.unlock(finding.subject.arn, changeId);
     return alerts;
   } catch (error) {
+    if (isAnswer(error) && errorKind(error) !== 'passing' && (await ledger.change(changeId)) === undefined) {
+      return await cannotBegin(finding, changeId, error, ports);
+    }
     if (!isBusy(error)) throw error;
     // Lambda is still at work on the function, or another fix is: tick sends the finding again, sooner than the queue would.
     const { status, cause, fixing } = finding;
     await ledger.setStatus(id, { status, cause, dueAt: now() + busyMilliseconds, ...(fixing === undefined ? {} : { fixing }) });
     return [];
   }
+}
+
+/** What is not put right now stays open, and tick need not send it again. */
+async function rest({ id, status, cause, dueAt, fixing }: Finding, { ledger }: Ports): Promise<readonly Alert[]> {
+  if (dueAt !== undefined) await ledger.setStatus(id, { status, cause, ...(fixing === undefined ? {} : { fixing }) });
+  return [];
+}
+
+/** AWS will not let it be read again, or planned: said once, because trying again would not help. */
+async function cannotBegin(finding: Finding, changeId: string, error: unknown, { ledger, publish, now }: Ports): Promise<readonly Alert[]> {
+  const summary = `${finding.summary} Not put right: it could not be read again (${errorSummary(error)}); nothing was changed.`;
+  const alert = alertAbout(finding, { status: 'failed', summary });
+  await publish([alert]);
+  await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${changeId}`, asOf: now() });
+  await ledger.unlock(finding.subject.arn, changeId);
+  return [alert];
 }
 
 /** The resource is busy with another change: nothing is wrong, it is just too early. */
@@ -91,12 +111,11 @@ async function begin(finding: Finding, id: string, rule: AnyRule, ports: Ports):
   const plan = await planFor({ ...finding, evidence: violation.evidence }, id, rule, ports);
   if (plan.refused !== undefined || plan.steps.length === 0) {
     const reason = plan.refused ?? 'There is no fix for it.';
-    const alert = alertAbout(finding, {
-      status: 'open',
-      summary: `${finding.summary} Not put right: ${reason}`,
-      plan: describe(plan.steps, rule),
-    });
+    const parts = { status: 'open', summary: `${finding.summary} Not put right: ${reason}`, plan: describe(plan.steps, rule) } as const;
+    // Not as a finding: remediators listen to open findings, and would refuse this one again for ever.
+    const alert: Alert = { ...alertAbout(finding, parts), kind: 'failure' };
     await publish([alert]);
+    await rest(finding, ports);
     return { alerts: [alert] };
   }
   const { subject } = finding;
@@ -132,6 +151,16 @@ async function violationOf(finding: Finding, rule: AnyRule, ports: Ports): Promi
   return violations.find(({ subject }) => subject.arn === finding.subject.arn);
 }
 
+/** What cannot be read counts as broken still. */
+async function stillBreaks(finding: Finding, rule: AnyRule, ports: Ports): Promise<boolean> {
+  try {
+    return (await violationOf(finding, rule, ports)) !== undefined;
+  } catch (error) {
+    if (isAnswer(error) && errorKind(error) !== 'passing') return true;
+    throw error;
+  }
+}
+
 async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
   const { ledger, connect, now } = ports;
   if (change.status === 'waiting' && (change.resumeAt ?? 0) > now()) return [];
@@ -161,7 +190,7 @@ async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports
       }
       if (errorKind(error) === 'passing') throw error;
       // A step whose RevisionId is used up may have been made before this process was killed: then all is well.
-      if ((await violationOf(finding, rule, ports)) !== undefined) {
+      if (await stillBreaks(finding, rule, ports)) {
         return await giveUp(
           { ...change, done: index },
           `${nameOf(step.call, rule.fix)} failed with ${errorSummary(error)}`,
@@ -195,9 +224,16 @@ async function make(step: RecordedCall, calls: readonly AnyCall[], handle: objec
 
 /** All steps are made: looks again, and says what came of it. */
 async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
-  const left = await violationOf(finding, rule, ports);
   const { arn } = finding.subject;
   const whole = { ...change, done: change.steps.length };
+  let left: Violation | undefined;
+  try {
+    left = await violationOf(finding, rule, ports);
+  } catch (error) {
+    if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
+    const summary = `The fix was made; whether ${arn} still breaks this rule could not be read (${errorSummary(error)}): somebody has to look.`;
+    return await end(whole, finding, { status: 'unknown', summary, change: { status: 'done' } }, rule, ports);
+  }
   if (change.remains.length > 0) {
     const summary = `Put right in part: ${change.remains.join('; ')} still ${change.remains.length === 1 ? 'breaks' : 'break'} this rule.`;
     return await end(whole, finding, { status: 'partial', summary, change: { status: 'done' } }, rule, ports);
