@@ -67,6 +67,12 @@ describe.each(fixable.map((rule) => [rule.id, rule] as const))('%s', (id, rule) 
     expect(heard(alertAbout(about, { status }))).toEqual(['NotifyOnAlert']);
   });
 
+  test('an open finding whose fix is refused is told, and does not come back to its remediator', () => {
+    expect(heard({ ...alertAbout(about, { status: 'open', plan: ['lambda:UpdateFunctionUrlConfig {}'] }), kind: 'failure' })).toEqual([
+      'NotifyOnAlert',
+    ]);
+  });
+
   test.each(['remediated', 'partial', 'failed', 'reverted'] as const)('a change that is %s is told, and not fixed again', (status) => {
     expect(heard(alertAbout(about, { status, change }))).toEqual(['NotifyOnAlert']);
   });
