@@ -511,6 +511,22 @@ def public_urls_need_both_statements() -> None:
         return await original(url_id, method, path, headers, body, query_params, resolved=resolved, source_ip=source_ip)
 
 
+def signed_urls_tell_who_called() -> None:
+    """The event of a URL with AuthType AWS_IAM says whose signature it was.
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads"""
+    @wrap(lambda_svc, "_build_function_url_event")
+    def build(original, *args, anonymous=False, **kwargs):
+        event = original(*args, anonymous=anonymous, **kwargs)
+        call = current.get()
+        if call is not None and call.principal and not anonymous:
+            who = call.identity
+            event["requestContext"]["authorizer"] = {"iam": {
+                "accessKey": call.access_key, "accountId": who.get("accountId"), "callerId": who.get("principalId"), "cognitoIdentity": None,
+                "principalOrgId": None, "userArn": who.get("arn"), "userId": who.get("principalId"),
+            }}
+        return event
+
+
 def urls_of_aliases() -> None:
     """A URL on an alias says so in its FunctionArn. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunctionUrlConfig.html"""
     @wrap(lambda_svc, "_create_function_url_config")
@@ -712,6 +728,7 @@ def apply() -> None:
     policies_have_revisions()
     policies_as_documents()
     public_urls_need_both_statements()
+    signed_urls_tell_who_called()
     urls_of_aliases()
     deleted_functions_leave_no_url()
     event_sources_need_the_role()

@@ -203,6 +203,17 @@ class Urls(Case):
         self.assertEqual(200, status(aws.user(allow("lambda:InvokeFunctionUrl", arn), allow(
             "lambda:InvokeFunction", arn, condition={"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}))))
 
+    def test_a_signed_call_of_a_url_tells_the_function_who_called(self):
+        aws = self.aws
+        name = aws.function("exports.handler = async (event) => JSON.stringify(event.requestContext.authorizer.iam)")
+        url = aws.client("lambda").create_function_url_config(FunctionName=name, AuthType="AWS_IAM")["FunctionUrl"]
+        key, secret = aws.user(allow("*"))[:2]
+        request = AWSRequest("GET", f"{aws.endpoint}/", headers={"Host": url.split("/")[2]})
+        SigV4Auth(Credentials(key, secret), "lambda", "us-east-1").add_auth(request)
+        caller = json.loads(urllib.request.urlopen(urllib.request.Request(request.url, headers=dict(request.headers))).read())
+        self.assertEqual((key, aws.id), (caller["accessKey"], caller["accountId"]))
+        self.assertRegex(caller["userArn"], f"^arn:aws:iam::{aws.id}:user/")
+
     def test_a_url_on_an_alias(self):
         aws, name = self.aws, self.aws.function()
         api = aws.client("lambda")
