@@ -111,6 +111,8 @@ export interface Rule<
   readonly delay: number;
   /** After the change the function is watched; only then do undo's calls enter the remediator's role. */
   readonly probation: boolean;
+  /** Megabytes that its checker and remediator need; 512 where it says nothing. */
+  readonly memory?: number;
   /** Further stack parameters, `<RuleIdInPascalCase><Param>`: every one a text with a default. */
   readonly params: Params;
   /** In a sweep: the subjects of one function. By default the function itself. */

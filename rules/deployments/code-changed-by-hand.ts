@@ -54,6 +54,8 @@ export const rule = defineRule({
   undo: [updateFunctionCode, updateAlias],
   delay: 15,
   probation: false,
+  // A package is held in memory whole: at most 250 MB, and once more while it is hashed and sent.
+  memory: 1536,
   params: z.object({}),
 
   async evaluate(subject, { aws, estate, settings, event, now }) {

@@ -48,6 +48,7 @@ export interface Estate {
   readonly invoke: (name: string) => Promise<string>;
   readonly settled: (name: string) => Promise<void>;
   readonly openUrl: () => Promise<void>;
+  readonly closeUrl: () => Promise<void>;
   /** The pipeline's first deployment under the guard, of every function; ends when the packages are archived. */
   readonly deployAll: (archive: string) => Promise<void>;
   readonly deployAgain: (archive: string) => Promise<void>;
@@ -194,6 +195,9 @@ export async function buildEstate(root: Principal): Promise<Estate> {
     },
     openUrl: async () => {
       await lambda.send(new UpdateFunctionUrlConfigCommand({ FunctionName: names.storefront, AuthType: 'NONE' }));
+    },
+    closeUrl: async () => {
+      await lambda.send(new UpdateFunctionUrlConfigCommand({ FunctionName: names.storefront, AuthType: 'AWS_IAM' }));
     },
     deployAll: (archive) => deploy(archive, Object.values(names), 2),
     deployAgain: (archive) => deploy(archive, [names.checkout], 3),

@@ -167,6 +167,7 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
       handler: `check-${practice}`,
       description: `Judges changes by the rules of the practice ${practice}`,
       timeout: checkerTimeout,
+      memory: Math.max(...rules.map(({ memory = 512 }) => memory)),
       variables,
       statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],
     }),
@@ -235,6 +236,7 @@ function remediatorResources(rule: AnyRule): Block {
       handler: 'remediate',
       description: `Puts right what ${rule.id} finds`,
       timeout: remediatorTimeout,
+      memory: rule.memory ?? 512,
       variables: { Rule: rule.id, ...(ruleVariables(rule) as Record<string, Value>) },
       statements: [...receives([`${id}Findings`]), ...ledgerStatements, publishes, ...statementsOf(calls), ...neverItself(calls)],
     }),
@@ -381,11 +383,12 @@ interface LambdaParts {
   readonly handler: string;
   readonly description: string;
   readonly timeout: number;
+  readonly memory?: number;
   readonly variables: Block;
   readonly statements: readonly Block[];
 }
 
-function lambda(id: string, { handler, description, timeout, variables, statements }: LambdaParts): Record<string, Value> {
+function lambda(id: string, { handler, description, timeout, memory = 512, variables, statements }: LambdaParts): Record<string, Value> {
   const name = sub(`\${AWS::StackName}-${kebabCase(id)}`);
   const policy = { Version: '2012-10-17', Statement: [logs(id), ...statements] };
   const { length } = JSON.stringify(policy);
@@ -420,6 +423,7 @@ function lambda(id: string, { handler, description, timeout, variables, statemen
         Handler: `${handler}.handler`,
         Role: arnOf(`${id}Role`),
         Timeout: timeout,
+        ...(memory === 512 ? {} : { MemorySize: memory }),
         Environment: { Variables: variables },
         LoggingConfig: { LogGroup: ref(`${id}Logs`) },
       },
