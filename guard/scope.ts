@@ -1,4 +1,4 @@
-import { functionName, matchesGlob } from './arn.ts';
+import { functionName, matchesGlob, qualifierOf } from './arn.ts';
 import type { Config } from './config.ts';
 import type { Finding } from './finding.ts';
 
@@ -10,7 +10,7 @@ export function untouchable({ subject, tags, rule }: Pick<Finding, 'subject' | '
   if (tags['aws:cloudformation:stack-name'] === config.stack || functionName(subject.arn).startsWith(`${config.stack}-`)) {
     return 'It belongs to the guard itself, which never changes itself.';
   }
-  const never = config.neverTouch.find((glob) => matchesGlob(subject.arn, glob));
+  const never = config.neverTouch.find((glob) => names(glob, subject.arn));
   if (never !== undefined) return `NeverTouch names it (${never}).`;
   const { scope } = config.rule(rule);
   return scope.some((part) => inScope(part, subject.arn, tags)) ? undefined : 'It lies outside the scope in which this rule may remediate.';
@@ -19,7 +19,13 @@ export function untouchable({ subject, tags, rule }: Pick<Finding, 'subject' | '
 /** `tag:key=value`, or an ARN glob; `*` is everything. */
 function inScope(part: string, arn: string, tags: Readonly<Record<string, string>>): boolean {
   const tag = /^tag:([^=]+)=(.*)$/s.exec(part);
-  if (tag === null) return matchesGlob(arn, part);
+  if (tag === null) return names(part, arn);
   const [, key = '', value = ''] = tag;
   return tags[key] === value;
+}
+
+/** Whoever names a function means its aliases and versions too. */
+function names(glob: string, arn: string): boolean {
+  const qualifier = qualifierOf(arn);
+  return matchesGlob(arn, glob) || (qualifier !== undefined && matchesGlob(arn.slice(0, -qualifier.length - 1), glob));
 }
