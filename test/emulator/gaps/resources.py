@@ -207,6 +207,11 @@ def _secretsmanager(call: Call, region: str, account: str):
     return None
 
 
+def _dynamodb(call: Call, region: str, account: str):
+    # The emulator knows the operations that name a table; resource policies and tags name its ARN.
+    return call.params.get("ResourceArn")
+
+
 def _scheduler(call: Call, region: str, account: str):
     params = call.params
     if "ResourceArn" in params:
@@ -229,7 +234,7 @@ def _sns(call: Call, region: str, account: str):
 
 _DERIVE = {
     "lambda": _lambda, "iam": _iam, "events": _events, "ec2": _ec2, "logs": _logs, "cloudwatch": _cloudwatch, "ssm": _ssm,
-    "kms": _kms, "secretsmanager": _secretsmanager, "scheduler": _scheduler, "sns": _sns,
+    "kms": _kms, "secretsmanager": _secretsmanager, "scheduler": _scheduler, "sns": _sns, "dynamodb": _dynamodb,
 }
 
 

@@ -130,6 +130,15 @@ class Resources(Case):
         self.may("secretsmanager", allow("secretsmanager:CreateSecret", f"arn:aws:secretsmanager:us-east-1:{self.aws.id}:secret:{name}-??????"),
                  lambda api: api.create_secret(Name=name, SecretString="x"))
 
+    def test_the_policy_of_a_table_is_read_on_the_table(self):
+        aws, name = self.aws, unique("table")
+        arn = aws.client("dynamodb").create_table(
+            TableName=name, BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}])["TableDescription"]["TableArn"]
+        api = aws.client("dynamodb", aws.user(allow("dynamodb:GetResourcePolicy", arn)))
+        self.refused("PolicyNotFoundException", api.get_resource_policy, ResourceArn=arn)
+        self.refused("AccessDeniedException", api.get_resource_policy, ResourceArn=f"{arn}-other")
+
     def test_code_from_s3_needs_its_object(self):
         aws, name, bucket = self.aws, self.aws.function(), unique("bucket")
         aws.client("s3").create_bucket(Bucket=bucket)
