@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Actor } from './cloudtrail.ts';
-import type { Practice } from './rule.ts';
 import type { Subject } from './subject.ts';
 
+export type Practice = 'roles' | 'secrets' | 'apis' | 'vpc' | 'deployments' | 'guard';
 export type Severity = 'critical' | 'high' | 'medium' | 'low';
 
 /** How grave: 0 is the mildest. */

@@ -2,10 +2,8 @@ import type * as z from 'zod';
 import type { AnyCall, Handle, RecordedCall } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Estate } from './estate.ts';
-import type { Finding, Severity } from './finding.ts';
+import type { Finding, Practice, Severity } from './finding.ts';
 import type { Subject } from './subject.ts';
-
-export type Practice = 'roles' | 'secrets' | 'apis' | 'vpc' | 'deployments' | 'guard';
 
 /** Events that make a rule look, and where each names its subjects. */
 export interface Trigger {

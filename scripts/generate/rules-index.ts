@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Practice } from '../../guard/rule.ts';
+import type { Practice } from '../../guard/finding.ts';
 
 export const practices: readonly Practice[] = ['roles', 'secrets', 'apis', 'vpc', 'deployments', 'guard'];
 

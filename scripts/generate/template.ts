@@ -1,7 +1,8 @@
 import { Document, isCollection, Scalar, visit } from 'yaml';
 import * as z from 'zod';
 import type { AnyCall, Permission } from '../../guard/call.ts';
-import { type AnyRule, type Practice, pascalCase } from '../../guard/rule.ts';
+import type { Practice } from '../../guard/finding.ts';
+import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { practices } from './rules-index.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };

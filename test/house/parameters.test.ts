@@ -34,7 +34,6 @@ test.each([
   ['Deployers', 'pipeline', ''],
   ['Operators', '*', 'arn:aws:iam::111122223333:user/ana'],
   ['SweepSchedule', 'daily', 'cron(0 3 * * ? *)'],
-  ['HomeRegion', 'Virginia', 'eu-central-1'],
   ['DigestOver', '0', '1'],
   ['LambdaCallsPerSecond', '16', '15'],
   ['LogRetentionDays', '1', '365'],

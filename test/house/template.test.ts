@@ -448,7 +448,6 @@ describe('what the outside sees', () => {
         'NeverTouch',
         'RemediateScope',
         'SweepSchedule',
-        'HomeRegion',
         'DigestOver',
         'LambdaCallsPerSecond',
       ]),
