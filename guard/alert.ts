@@ -61,6 +61,7 @@ export function alertAbout(finding: Finding, { status, summary, plan = [], chang
   const { subject, actor, event } = finding;
   const kind = change !== undefined ? 'change' : status === 'failed' || status === 'unknown' ? 'failure' : 'finding';
   const managedBy = managerOf(finding.tags);
+  const happened = Date.parse(event?.time ?? '');
   return {
     version: '1',
     kind,
@@ -83,7 +84,7 @@ export function alertAbout(finding: Finding, { status, summary, plan = [], chang
     findingId: finding.id,
     opened: finding.opened,
     ...(finding.sweep === undefined ? {} : { sweep: finding.sweep }),
-    ...(event === undefined ? {} : { detectedAfterMs: Math.max(0, finding.asOf - Date.parse(event.time)) }),
+    ...(Number.isNaN(happened) ? {} : { detectedAfterMs: Math.max(0, finding.asOf - happened) }),
   };
 }
 
@@ -122,7 +123,8 @@ export function emailText(alert: Alert): string {
   if (alert.change !== undefined) lines.push('', `Done      ${alert.change.calls.join(', ')}`, `Undo      ${alert.change.undo}`);
   if (alert.plan.length > 0) lines.push('', 'Planned', ...alert.plan.map((call) => `  ${call}`));
   lines.push('', `Evidence  ${JSON.stringify(alert.evidence)}`, `Finding   ${alert.findingId}`, `About     ${alert.docs}`);
-  return lines.join('\n');
+  // A tag or a name may hold line breaks: none of them makes a line of its own.
+  return lines.map((line) => line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')).join('\n');
 }
 
 /** `MessageAttributes` for filter policies of subscriptions. */
@@ -131,9 +133,14 @@ export function filterAttributes(alert: Alert): Readonly<Record<string, string>>
   return { kind, status, rule, practice, severity, account: resource.account, region: resource.region };
 }
 
+/** What a digest names one by one. */
+export function isGrave({ severity }: Alert): boolean {
+  return severity === 'critical' || severity === 'high';
+}
+
 /** One message for many alerts: every critical and high one named, the others counted. */
 export function digestOf(alerts: readonly Alert[], why: string, place: { readonly account: string; readonly region: string }): Alert {
-  const grave = alerts.filter(({ severity }) => severity === 'critical' || severity === 'high');
+  const grave = alerts.filter(isGrave);
   const counts: Record<string, number> = {};
   for (const { rule, severity } of alerts) counts[`${rule} (${severity})`] = (counts[`${rule} (${severity})`] ?? 0) + 1;
   return {

@@ -60,8 +60,8 @@ export interface Ledger extends Estate {
   /** Keeps an alert back for the bucket's digest, which is due at `dueAt` (put off by every further one). */
   hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void>;
   held(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown }>;
-  /** Forgets what was held in a bucket, once its digest is sent. */
-  release(bucket: string): Promise<void>;
+  /** Forgets what was held in a bucket, once it is sent; what came in the meantime stays, and stays due. */
+  release(bucket: string, keys: readonly string[]): Promise<void>;
 
   /** Functions that an index holds and that were last seen before `asOf`: what a sweep looks at once more. */
   functionsRecorded(): AsyncIterable<string>;

@@ -1,4 +1,5 @@
-import { type Alert, digestOf } from './alert.ts';
+import { createHash } from 'node:crypto';
+import { type Alert, digestOf, isGrave } from './alert.ts';
 import type { Ports } from './check.ts';
 
 /** How long a sweep has to be quiet before what it found is told. */
@@ -26,6 +27,8 @@ export async function notify(
   if (sent) return 'known';
   if (swept || count > config.digestOver) {
     await ledger.hold(bucket, key, alert, swept ? now() + quietMilliseconds : (minute + 1) * 60_000);
+    // The ledger has it now; a further delivery would hold it back in another minute's bucket, too.
+    await ledger.markSent(key);
     return 'held';
   }
   await send(alert);
@@ -33,25 +36,46 @@ export async function notify(
   return 'sent';
 }
 
-/** Sends what a bucket held: each by itself while they are few, otherwise one digest. */
+/** Sends what a bucket held: each by itself while they are few, otherwise one digest, or a few where SNS takes no longer one. */
 export async function flush(bucket: string, send: Send, { ledger, config }: Pick<Ports, 'ledger' | 'config'>): Promise<void> {
-  const held: { key: string; alert: Alert }[] = [];
+  const held: Held[] = [];
   for await (const { key, alert } of ledger.held(bucket)) held.push({ key, alert: alert as Alert });
   const swept = bucket.startsWith('sweep-');
-  if (swept && held.length <= config.digestOver) for (const { alert } of held) await send(alert);
-  else if (held.length > 0)
-    await send(
-      digestOf(
-        held.map(({ alert }) => alert),
-        swept ? 'A sweep of the whole estate' : 'More than the limit within a minute',
-        config.home,
-      ),
+  const alone = swept && held.length <= config.digestOver;
+  const parts = alone ? held.map((one) => [one]) : partsOf(held);
+  for (const [index, part] of parts.entries()) {
+    const alerts = part.map(({ alert }) => alert);
+    const why = swept ? 'A sweep of the whole estate' : 'More than the limit within a minute';
+    const which = parts.length === 1 ? '' : `, part ${index + 1} of ${parts.length}`;
+    for (const message of alone ? alerts : [digestOf(alerts, `${why}${which}`, config.home)]) await send(message);
+    // One by one: whoever goes on after a failure does not send again what was sent.
+    await ledger.release(
+      bucket,
+      part.map(({ key }) => key),
     );
-  for (const { key } of held) await ledger.markSent(key);
-  await ledger.release(bucket);
+  }
+  if (held.length === 0) await ledger.release(bucket, []);
 }
 
-/** Tells one alert from another: a finding in a life of it, its status, and whether the plan came with it. */
-function alertKey({ findingId, opened, status, change, plan }: Alert): string {
-  return [findingId, opened, status, change?.id ?? '', plan.length > 0 ? 'plan' : ''].join('#');
+interface Held {
+  readonly key: string;
+  readonly alert: Alert;
+}
+
+/** A message of SNS holds 256 KB, and the digest stands in it twice (JSON and text): so many critical and high ones at most. */
+const namedAtMost = 250;
+
+function partsOf(held: readonly Held[]): readonly (readonly Held[])[] {
+  const parts: Held[][] = [];
+  const grave = held.filter(({ alert }) => isGrave(alert));
+  for (let start = 0; start < grave.length; start += namedAtMost) parts.push(grave.slice(start, start + namedAtMost));
+  const counted = held.filter(({ alert }) => !isGrave(alert));
+  if (counted.length > 0) parts[0] = [...(parts[0] ?? []), ...counted];
+  return parts;
+}
+
+/** Tells one alert from another: a finding in a life of it, its status, and what is said about it. */
+function alertKey({ findingId, opened, status, change, summary }: Alert): string {
+  const said = createHash('sha256').update(summary).digest('hex').slice(0, 8);
+  return [findingId, opened, status, change?.id ?? '', said].join('#');
 }

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { matchesGlob } from './arn.ts';
 import type { Ports } from './check.ts';
+import type { Status } from './finding.ts';
+import type { Exemption } from './ledger.ts';
 
 const day = 24 * 3600_000;
 const reason = z.string().trim().min(3, 'say why, in a few words').max(500);
@@ -56,7 +58,7 @@ export async function operate(
       const findings = [];
       for await (const finding of ledger.findings({ rule: request.rule }))
         if (matchesGlob(finding.subject.arn, request.resource)) findings.push(finding);
-      const own = findings.find(({ actor, status }) => status === 'open' && actor?.arn === by);
+      const own = findings.find(({ actor, status }) => isWrong(status) && actor?.arn === by);
       if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to exempt it.`);
       const { action: _action, ...exemption } = request;
       const id = createHash('sha256')
@@ -65,14 +67,18 @@ export async function operate(
         .slice(0, 12);
       await ledger.addExemption({ id, by, ...exemption });
       for (const { id: finding, status } of findings) {
-        if (status === 'open' || status === 'partial' || status === 'failed')
-          await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
+        if (isWrong(status)) await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
       }
       return { exemption: id };
     }
-    case 'unexempt':
-      await ledger.removeExemption(request.id);
+    case 'unexempt': {
+      let ended: Exemption | undefined;
+      for await (const exemption of ledger.exemptions()) if (exemption.id === request.id) ended = exemption;
+      if (ended === undefined) throw new Refused(`There is no exemption ${request.id}.`);
+      // It ends as every exemption does, when tick comes by: what it covered is open again, and told.
+      await ledger.addExemption({ ...ended, expires: now() });
       return { removed: request.id };
+    }
     case 'pause':
       await ledger.setSwitch('paused', request.reason, by);
       return { paused: true };
@@ -104,6 +110,11 @@ export async function operate(
       await ledger.progress(request.change, { status: 'undone', undoneBy: by });
       return { change: request.change, undoneBy: by };
   }
+}
+
+/** What somebody has to look at, and may be exempted from. */
+function isWrong(status: Status): boolean {
+  return status === 'open' || status === 'partial' || status === 'failed';
 }
 
 function limited(expires: number, now: number): void {

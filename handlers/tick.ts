@@ -13,6 +13,5 @@ export async function handler(): Promise<void> {
     variable('GuardBus'),
     tasks.map((detail) => ({ source: busSource, detailType: dueDetailType, detail })),
   );
-  await ports.publish(alerts);
   if (tasks.length + alerts.length > 0) logger.info('due', { tasks: tasks.length, alerts: alerts.length });
 }

@@ -43,7 +43,10 @@ export class DynamoLedger implements Ledger {
     const { id, opened: _opened, firstSeen, attempts: _attempts, status, ...rest } = finding;
     // What had ended may open again; what is exempt opens when its exemption ends, and not before.
     const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :unknown)';
-    const graver = ' OR (#status = :open AND #rank < :rank AND attribute_not_exists(#fixing))';
+    const reopens = `#status <> :now AND ${from}`;
+    // DynamoDB refuses redundant parentheses.
+    const changes =
+      status === 'open' ? `((${reopens}) OR (#status = :open AND #rank < :rank AND attribute_not_exists(#fixing)))` : reopens;
     const answer = await this.#table.update(
       keys.finding(id),
       {
@@ -62,7 +65,7 @@ export class DynamoLedger implements Ledger {
           '#attempts = if_not_exists(#attempts, :zero)',
           '#firstSeen = if_not_exists(#firstSeen, :firstSeen)',
         ],
-        when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND ((#status <> :now AND ${from}) ${status === 'open' ? graver : ''}))`,
+        when: `attribute_not_exists(#pk) OR (#asOf <= :asOf AND ${changes})`,
         values: {
           zero: 0,
           one: 1,
@@ -251,9 +254,12 @@ export class DynamoLedger implements Ledger {
       yield { key: String(item['key']), alert: item['alert'] };
   }
 
-  async release(bucket: string): Promise<void> {
-    for await (const { key } of this.held(bucket)) await this.#table.delete(keys.held(bucket, key));
-    await this.#table.update(keys.bucket(bucket), { set: dueAttributes(undefined) });
+  async release(bucket: string, sent: readonly string[]): Promise<void> {
+    for (const key of sent) await this.#table.delete(keys.held(bucket, key));
+    // Read in this order: whoever holds an alert back in between either is seen, or has given the bucket another time.
+    const due = (await this.#table.get(keys.bucket(bucket)))?.['dueAt'];
+    for await (const _ of this.held(bucket)) return;
+    await this.#table.update(keys.bucket(bucket), { set: dueAttributes(undefined), when: '#dueAt = :was', values: { was: due ?? 0 } });
   }
 
   // --- the index of roles

@@ -310,7 +310,10 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         { key: 'a', alert: { title: 'one' } },
         { key: 'b', alert: { title: 'two' } },
       ]);
-      await ledger.release('minute');
+      await ledger.release('minute', ['a']);
+      expect(await all(ledger.held('minute'))).toEqual([{ key: 'b', alert: { title: 'two' } }]);
+      expect(await ledger.due(base + 2 * minute)).toMatchObject([{ kind: 'digest', id: 'minute' }]);
+      await ledger.release('minute', ['b']);
       expect(await all(ledger.held('minute'))).toEqual([]);
       expect(await ledger.due(base + 9 * minute)).toEqual([]);
     });

@@ -211,11 +211,11 @@ export class MemoryLedger implements Ledger {
     for (const [key, alert] of [...this.#bucket(bucket).held]) yield { key, alert: copy(alert) };
   }
 
-  async release(bucket: string): Promise<void> {
+  async release(bucket: string, keys: readonly string[]): Promise<void> {
     this.calls.push('release');
     const item = this.#bucket(bucket);
-    item.held.clear();
-    item.dueAt = undefined;
+    for (const key of keys) item.held.delete(key);
+    if (item.held.size === 0) item.dueAt = undefined;
   }
 
   async recordRoles(
