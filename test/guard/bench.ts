@@ -17,6 +17,7 @@ import { type ApiEvent, readEvent, text } from '../../guard/cloudtrail.ts';
 import { type Config, readConfig } from '../../guard/config.ts';
 import { type AnyRule, cloudTrail, defineRule, type Plan } from '../../guard/rule.ts';
 import { functionSubject } from '../../guard/subject.ts';
+import { expectValid } from '../support/alert-schema.ts';
 import { sample } from '../support/events.ts';
 import { MemoryLedger } from '../support/memory-ledger.ts';
 import { createWorld, type World } from '../support/world/index.ts';
@@ -119,6 +120,7 @@ export function bench(rule: AnyRule = timeoutLong, variables: Readonly<Record<st
     config,
     connect: (calls) => connect(calls, place),
     publish: async (alerts) => {
+      for (const alert of alerts) expectValid(alert);
       published.push(...structuredClone(alerts));
     },
     now: () => world.now,

@@ -65,7 +65,9 @@ function plain(node: Node | null | unknown): Value {
     return tagged(node.tag, Object.fromEntries(entries));
   }
   if (isSeq(node)) return tagged(node.tag, node.items.map(plain));
-  return isScalar(node) ? tagged(node.tag, node.value as Value) : null;
+  if (!isScalar(node)) return null;
+  // To CloudFormation a bare y or n is a letter: `AttributeType: N`.
+  return tagged(node.tag, typeof node.value === 'boolean' && /^[yn]$/i.test(node.source ?? '') ? (node.source ?? '') : (node.value as Value));
 }
 
 function tagged(tag: string | undefined, value: Value): Value {

@@ -1,0 +1,316 @@
+import { check, triggered } from '../../guard/check.ts';
+import { findingId, isOpen } from '../../guard/finding.ts';
+import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
+import { functionSubject, type Subject } from '../../guard/subject.ts';
+import { admin, type Bench, bench, event, Killed, killedAfter, minute, orders, place, timeoutLong } from './bench.ts';
+
+const rules = [timeoutLong];
+const id = findingId('timeout-long', orders);
+
+/** The statuses that were told since the last look. */
+function told({ published }: Bench): readonly string[] {
+  return published.splice(0).map(({ kind, status }) => `${kind} ${status}`);
+}
+
+function setTimeoutTo({ world }: Bench, Timeout: number): void {
+  world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout });
+}
+
+describe('a violation', () => {
+  test('opens a finding, and one alert says who did what when', async () => {
+    const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });
+    await check({ event: event('e1') }, rules, on.ports);
+    expect(on.published).toMatchObject([
+      {
+        kind: 'finding',
+        status: 'open',
+        findingId: id,
+        opened: 1,
+        summary: `${orders} may run for 300 s.`,
+        evidence: { timeout: 300 },
+        actor: { arn: expect.stringContaining('assumed-role') },
+        event: { id: 'e1', name: 'UpdateFunctionConfiguration' },
+        detectedAfterMs: expect.any(Number),
+      },
+    ]);
+    const finding = await on.ledger.finding(id);
+    expect(finding).toMatchObject({ status: 'open', tags: { team: 'shop' }, cause: 'event e1', attempts: 0 });
+    expect(finding?.dueAt).toBeUndefined();
+    expect(isOpen(finding as never)).toBe(true);
+  });
+
+  test('is told once, whatever events follow', async () => {
+    const on = bench();
+    for (const name of ['e1', 'e2', 'e3']) {
+      await check({ event: event(name) }, rules, on.ports);
+      on.advance(minute);
+    }
+    await check({ sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } }, rules, on.ports);
+    expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('is told again when the same message is delivered again: the first may not have got that far', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    await check({ event: event('e1') }, rules, on.ports);
+    expect(told(on)).toEqual(['finding open', 'finding open']);
+    expect(await on.ledger.finding(id)).toMatchObject({ opened: 1 });
+  });
+
+  test('is told whenever the process is killed', async () => {
+    for (let k = 1; ; k += 1) {
+      const on = bench();
+      const finished = await check({ event: event('e1') }, rules, killedAfter(k, on.ports).ports).then(
+        () => true,
+        (error: unknown) => expect(error).toBeInstanceOf(Killed),
+      );
+      await check({ event: event('e1') }, rules, on.ports);
+      expect({ k, told: new Set(told(on)) }).toEqual({ k, told: new Set(['finding open']) });
+      expect(await on.ledger.finding(id)).toMatchObject({ opened: 1 });
+      if (finished === true) break;
+      expect(k).toBeLessThan(20);
+    }
+  });
+
+  test('that ends and comes back is told each time, and counted', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    setTimeoutTo(on, 30);
+    on.advance(minute);
+    await check({ event: event('e2') }, rules, on.ports);
+    setTimeoutTo(on, 301);
+    on.advance(minute);
+    await check({ event: event('e3') }, rules, on.ports);
+    expect(told(on)).toEqual(['finding open', 'finding resolved', 'finding open']);
+    expect(await on.ledger.finding(id)).toMatchObject({ opened: 2, cause: 'event e3' });
+  });
+
+  test('of a rule in remediate is due after its delay; in alert, or without a fix, it never is', async () => {
+    const due = async (rule: AnyRule, variables: Record<string, string>) => {
+      const on = bench(rule, variables);
+      await check({ event: event() }, [rule], on.ports);
+      const { dueAt, asOf } = (await on.ledger.finding(id)) ?? {};
+      return dueAt === undefined ? undefined : dueAt - (asOf ?? 0);
+    };
+    expect(await due(timeoutLong, { TimeoutLongDelay: '15' })).toBe(15 * minute);
+    expect(await due(timeoutLong, { TimeoutLongDelay: '0' })).toBeUndefined();
+    expect(await due(timeoutLong, { TimeoutLongDelay: '15', TimeoutLongMode: 'alert' })).toBeUndefined();
+    expect(await due({ ...timeoutLong, fix: [] }, { TimeoutLongDelay: '15' })).toBeUndefined();
+  });
+});
+
+describe('nothing wrong', () => {
+  test('says nothing, and costs a read and a call to the ledger', async () => {
+    const on = bench();
+    setTimeoutTo(on, 30);
+    await check({ event: event() }, rules, on.ports);
+    expect(on.published).toEqual([]);
+    expect(on.world.calls).toHaveLength(1);
+    expect(on.ledger.calls).toEqual(['resolve']);
+  });
+
+  test('ends what was unknown, partial or failed', async () => {
+    for (const status of ['unknown', 'partial', 'failed'] as const) {
+      const on = bench();
+      await check({ event: event('e1') }, rules, on.ports);
+      await on.ledger.setStatus(id, { status, cause: 'test' });
+      setTimeoutTo(on, 30);
+      on.advance(minute);
+      await check({ event: event('e2') }, rules, on.ports);
+      expect(told(on).at(-1)).toBe('finding resolved');
+    }
+  });
+});
+
+describe('what cannot be read', () => {
+  test.each(['AccessDeniedException', 'KMSAccessDeniedException', 'InvalidParameterValueException'])(
+    '%s: unknown, told once as a failure, and not tried for ever',
+    async (error) => {
+      const on = bench();
+      on.world.fail('GetFunctionConfiguration', error);
+      await check({ event: event('e1') }, rules, on.ports);
+      await check({ event: event('e2') }, rules, on.ports);
+      expect(on.published).toMatchObject([
+        {
+          kind: 'failure',
+          status: 'unknown',
+          evidence: { error },
+          summary: `Whether ${orders} keeps this rule is unknown: it could not be read (${error}).`,
+        },
+      ]);
+      const finding = await on.ledger.finding(id);
+      expect(finding).toMatchObject({ status: 'unknown' });
+      expect(finding?.dueAt).toBeUndefined();
+    },
+  );
+
+  test('is never taken for compliant: an open finding stays open', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
+    on.advance(minute);
+    await check({ event: event('e2') }, rules, on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
+  });
+
+  test('and can be read later is open, or over', async () => {
+    const on = bench();
+    on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
+    await check({ event: event('e1') }, rules, on.ports);
+    on.world.fail('GetFunctionConfiguration', 'none', { after: 99 });
+    on.advance(minute);
+    await check({ event: event('e2') }, rules, on.ports);
+    expect(told(on)).toEqual(['failure unknown', 'finding open']);
+  });
+
+  test.each(['TooManyRequestsException', 'ServiceException', 'ThrottlingException'])(
+    '%s may pass: it is thrown, nothing is written, and the next delivery finds it',
+    async (error) => {
+      const on = bench();
+      on.world.fail('GetFunctionConfiguration', error);
+      await expect(check({ event: event('e1') }, rules, on.ports)).rejects.toMatchObject({ name: error });
+      expect(await on.ledger.finding(id)).toBeUndefined();
+      expect(on.published).toEqual([]);
+      on.world.fail('GetFunctionConfiguration', 'none', { after: 99 });
+      await check({ event: event('e1') }, rules, on.ports);
+      expect(told(on)).toEqual(['finding open']);
+    },
+  );
+
+  test.each(['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'])('%s is an answer as well', async (name) => {
+    const rule: AnyRule = { ...timeoutLong, evaluate: async () => Promise.reject(Object.assign(new Error('x'), { name })) };
+    const on = bench(rule);
+    await check({ event: event() }, [rule], on.ports);
+    expect(on.published).toMatchObject([{ status: 'unknown' }]);
+  });
+
+  test('a defect is no answer: it goes to the dead letters', async () => {
+    const rule: AnyRule = { ...timeoutLong, evaluate: async () => Promise.reject(new TypeError('undefined is not a function')) };
+    const on = bench(rule);
+    await expect(check({ event: event() }, [rule], on.ports)).rejects.toThrow(TypeError);
+    expect(await on.ledger.finding(id)).toBeUndefined();
+  });
+
+  test('says nothing of what the error quoted', async () => {
+    const rule: AnyRule = {
+      ...timeoutLong,
+      evaluate: async () => Promise.reject(Object.assign(new Error('password=hunter2'), { name: 'ValidationException', $metadata: {} })),
+    };
+    const on = bench(rule);
+    await check({ event: event() }, [rule], on.ports);
+    expect(JSON.stringify([on.published, await on.ledger.finding(id)])).not.toContain('hunter2');
+  });
+});
+
+describe('an exemption', () => {
+  test('keeps quiet about what it covers, and only about that', async () => {
+    const on = bench();
+    await on.ledger.addExemption({
+      id: 'x1',
+      rule: 'timeout-long',
+      resource: orders,
+      reason: 'migration',
+      owner: 'shop',
+      expires: on.world.now + minute,
+      by: admin,
+    });
+    await check({ event: event('e1') }, rules, on.ports);
+    expect(on.published).toEqual([]);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+    const other = bench();
+    await other.ledger.addExemption({
+      id: 'x1',
+      rule: 'timeout-long',
+      resource: `${orders}2`,
+      reason: 'migration',
+      owner: 'shop',
+      expires: other.world.now + minute,
+      by: admin,
+    });
+    await check({ event: event('e1') }, rules, other.ports);
+    expect(told(other)).toEqual(['finding open']);
+  });
+});
+
+describe('what a rule is asked for', () => {
+  test('nothing where it is off', async () => {
+    const on = bench(timeoutLong, { TimeoutLongMode: 'off' });
+    await check({ event: event() }, rules, on.ports);
+    expect(on.world.calls).toEqual([]);
+    expect(on.ledger.calls).toEqual([]);
+  });
+
+  test('nothing where the event is of another operation or service, or names nothing', async () => {
+    const on = bench();
+    for (const other of [
+      { ...event(), operation: 'DeleteFunction' },
+      { ...event(), service: 's3' },
+      { ...event(), request: {} },
+      { ...event(), request: { functionName: 'a b' } },
+    ]) {
+      await check({ event: other }, rules, on.ports);
+    }
+    expect(on.world.calls).toEqual([]);
+  });
+
+  test('each subject once, however many triggers name it', () => {
+    const subjects = () => [functionSubject('orders', place), functionSubject('orders', place)].filter((subject) => subject !== undefined);
+    const rule: AnyRule = {
+      ...timeoutLong,
+      on: [
+        cloudTrail('lambda', ['UpdateFunctionConfiguration'], subjects),
+        cloudTrail('lambda', ['UpdateFunctionConfiguration'], subjects),
+      ],
+    };
+    expect(triggered(rule, event())).toHaveLength(1);
+  });
+
+  test('its own subjects in a sweep, where it has some', async () => {
+    const seen: string[] = [];
+    const rule: AnyRule = {
+      ...timeoutLong,
+      sweep: async (subject: Subject) => [subject, { ...subject, arn: `${subject.arn}:live` }],
+      evaluate: async (subject: Subject) => {
+        seen.push(subject.arn);
+        return { violations: [], compliant: [] };
+      },
+    };
+    const on = bench(rule);
+    await check({ sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } }, [rule], on.ports);
+    expect(seen).toEqual([orders, `${orders}:live`]);
+  });
+
+  test('every rule of the practice, and a message that fails for one is delivered again for all', async () => {
+    const failing: AnyRule = {
+      ...timeoutLong,
+      id: 'failing',
+      evaluate: async () => Promise.reject(Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} })),
+    };
+    const on = bench();
+    const ports = { ...on.ports, config: { ...on.config, rule: () => on.config.rule('timeout-long') } };
+    await expect(check({ event: event('e1') }, [timeoutLong, failing], ports)).rejects.toMatchObject({ name: 'TooManyRequestsException' });
+    expect(on.published).toEqual([]);
+    await check({ event: event('e1') }, [timeoutLong], ports);
+    expect(told(on)).toEqual(['finding open']);
+  });
+});
+
+test('a late event does not overwrite what a newer reading said', async () => {
+  const on = bench();
+  setTimeoutTo(on, 30);
+  const early = { ...on.ports, now: () => on.world.now - minute };
+  await check({ event: event('e2') }, rules, on.ports);
+  setTimeoutTo(on, 300);
+  await check({ event: event('e3') }, rules, on.ports);
+  setTimeoutTo(on, 30);
+  on.published.length = 0;
+  await check({ event: event('e1') }, rules, early);
+  expect(told(on)).toEqual([]);
+  expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
+});
+
+test('a finding has the same id wherever it is found, and another for another rule or subject', () => {
+  expect(findingId('a', 'b')).toMatch(/^[0-9a-f]{20}$/);
+  expect(findingId('a', 'b')).toBe(findingId('a', 'b'));
+  expect(new Set([findingId('a', 'b'), findingId('b', 'a'), findingId('a\nb', ''), findingId('a', 'c')]).size).toBe(4);
+});
