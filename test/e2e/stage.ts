@@ -112,6 +112,34 @@ export async function guardLogs(): Promise<Readonly<Record<string, readonly stri
   return logs;
 }
 
+/** All that the guard wrote down or sent anywhere, as text. */
+export async function everythingKept(): Promise<Readonly<Record<'alerts' | 'ledger' | 'logs' | 'queues' | 'records' | 'undelivered', string>>> {
+  const { botoRoot, bench, inbox, outputs } = stage;
+  const items: unknown[] = [];
+  let ExclusiveStartKey: unknown;
+  do {
+    const page = await botoRoot.call('dynamodb', 'scan', {
+      TableName: outputs['LedgerTableName'],
+      ...(ExclusiveStartKey === undefined ? {} : { ExclusiveStartKey }),
+    });
+    items.push(...page.Items);
+    ExclusiveStartKey = page.LastEvaluatedKey;
+  } while (ExclusiveStartKey !== undefined);
+  const { QueueUrls = [] } = await botoRoot.call('sqs', 'list_queues', {});
+  const queues = await Promise.all(
+    QueueUrls.map((QueueUrl: string) => botoRoot.call('sqs', 'receive_message', { QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 })),
+  );
+  const kept = {
+    alerts: inbox.received.map(({ alert }) => alert),
+    ledger: items,
+    logs: await guardLogs(),
+    queues,
+    records: await bench.records(),
+    undelivered: await bench.undelivered(),
+  };
+  return Object.fromEntries(Object.entries(kept).map(([where, what]) => [where, JSON.stringify(what)])) as Record<keyof typeof kept, string>;
+}
+
 /** For whoever looks into a failed run: the account is gone by then. */
 async function keepLogs(): Promise<void> {
   const text = Object.entries(await guardLogs()).flatMap(([name, messages]) => [
@@ -120,6 +148,8 @@ async function keepLogs(): Promise<void> {
   ]);
   await mkdir('.work/e2e', { recursive: true });
   await writeFile('.work/e2e/guard.log', text.join('\n'));
+  await writeFile('.work/e2e/denied.json', JSON.stringify(await stage.bench.denied(), null, 1));
+  await writeFile('.work/e2e/calls.json', JSON.stringify((await stage.bench.calls()).calls));
 }
 
 /** Makes an execution role for functions. */
@@ -168,15 +198,21 @@ interface Expected {
   readonly status: Alert['status'];
   /** What the ARN of the resource ends with. */
   readonly resource: string;
+  /** Only an alert with the plan of a fix that is not made. */
+  readonly planned?: boolean;
 }
 
 /** The alert that a step causes. While it is not there the minutes pass quickly, so that nobody waits for the clock. */
-export async function alerted({ rule, status, resource }: Expected, since: number, seconds = 40): Promise<Alert> {
+export async function alerted({ rule, status, resource, planned = false }: Expected, since: number, seconds = 40): Promise<Alert> {
   const clock = setInterval(() => void due('TickEveryMinute').catch(() => undefined), 1_000);
   try {
     const { alert } = await stage.inbox.waitFor(
-      `${rule} ${status} ${resource}`,
-      (candidate) => candidate.rule === rule && candidate.status === status && candidate.resource.arn.endsWith(resource),
+      `${rule} ${status} ${resource}${planned ? ' with the plan' : ''}`,
+      (candidate) =>
+        candidate.rule === rule &&
+        candidate.status === status &&
+        candidate.resource.arn.endsWith(resource) &&
+        (!planned || candidate.plan.length > 0),
       { since, seconds },
     );
     return alert;

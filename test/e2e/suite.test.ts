@@ -1,4 +1,8 @@
 import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
+import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { roleShared } from './parts/role-shared.ts';
+import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
+import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts';
 
@@ -32,4 +36,9 @@ describe('every rule in remediate', () => {
     await quiet();
   });
   functionUrlOpen();
+  roleShared();
+  secretInEnvironment();
+  securityGroupOpenIngress();
+  codeChangedByHand();
+  valuesAreNowhere();
 });
