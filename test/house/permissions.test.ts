@@ -122,7 +122,7 @@ function infrastructure(id: string): readonly string[] {
   const ledger = ['DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem'].map((operation) => `dynamodb:${operation}`);
   return [
     ...['logs:CreateLogStream', 'logs:PutLogEvents'].map((action) => granted(action, `\${${id}Logs.Arn}`)),
-    ...['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'].flatMap((action) =>
+    ...['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'].flatMap((action) =>
       queues.map((queue) => granted(action, `\${${queue}.Arn}`)),
     ),
     ...ledger.flatMap((action) => ['${Ledger.Arn}', '${Ledger.Arn}/index/*'].map((resource) => granted(action, resource))),

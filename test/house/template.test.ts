@@ -383,7 +383,11 @@ describe('what is kept', () => {
         effect: 'Deny',
         principals: ['*'],
         actions: ['s3:PutObject'],
-        condition: { ArnNotEquals: { 'aws:PrincipalArn': '${CheckDeploymentsRole.Arn}' } },
+        condition: {
+          ArnNotEquals: {
+            'aws:PrincipalArn': ['${CheckDeploymentsRole.Arn}', 'arn:aws:iam::111122223333:role/guard-remediate-code-changed-by-hand'],
+          },
+        },
       },
     ]);
   });
