@@ -1,0 +1,133 @@
+import { PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { ChangeMessageVisibilityCommand } from '@aws-sdk/client-sqs';
+import { sample } from '../support/events.ts';
+import { batch, context, counted, failures, type HandlerBench, load, mocked, onBus, orders, place, type QueueHandler } from './bench.ts';
+
+jest.mock('../../ledger/ledger.ts', () => jest.requireActual<typeof import('./bench.ts')>('./bench.ts').ledgerModule());
+
+const url = (functionName: string, more: object = {}) =>
+  sample('CreateFunctionUrlConfig/none.json', { detail: { eventID: functionName, requestParameters: { functionName } }, ...more });
+
+let on: HandlerBench<QueueHandler>;
+beforeEach(async () => {
+  on = await load<QueueHandler>('check-apis');
+  for (const FunctionName of ['fine', 'poison', 'open']) on.world.lambda.createFunction({ FunctionName });
+  on.world.lambda.createFunctionUrlConfig({ FunctionName: 'open', AuthType: 'NONE' });
+  const read = on.world.lambda.getFunctionUrlConfig.bind(on.world.lambda);
+  on.world.lambda.getFunctionUrlConfig = (input) => {
+    if (String(input.FunctionName).endsWith('poison')) throw new TypeError('cannot read hunter2 of undefined');
+    return read(input);
+  };
+});
+
+test('of a batch only the poison comes back; what is malformed is counted, what is fine is done', async () => {
+  const answer = await on.handler(
+    batch({
+      text: 'this is no JSON, and password=hunter2',
+      empty: '',
+      list: [],
+      foreign: { Type: 'Notification', Message: 'hunter2' },
+      poison: url('poison'),
+      open: url('open'),
+      fine: url('fine'),
+      elsewhere: url('fine', { account: '444455556666' }),
+      failed: url('fine', { detail: { errorCode: 'AccessDenied' } }),
+    }),
+    context,
+  );
+  expect(failures(answer)).toEqual(['poison']);
+  expect(onBus(on)).toMatchObject([
+    {
+      type: 'Compliance Finding',
+      detail: { status: 'open', rule: 'function-url-open', resource: { arn: orders.replace('orders', 'open') } },
+    },
+  ]);
+  const logged = on.logged();
+  expect(counted(logged, 'Ignored-malformed')).toBe(4);
+  expect(counted(logged, 'Ignored-elsewhere')).toBe(1);
+  expect(counted(logged, 'Ignored-failed-call')).toBe(1);
+  expect(counted(logged, 'MessagesFailed')).toBe(1);
+  expect(logged).not.toContain('hunter2');
+  expect(logged).toContain('TypeError');
+  // A defect does not pass by waiting: the queue's own visibility, then the dead letters.
+  expect(mocked(on.queue).commandCalls(ChangeMessageVisibilityCommand)).toEqual([]);
+});
+
+test('a batch of nothing but poison comes back whole, and nothing is thrown', async () => {
+  expect(failures(await on.handler(batch({ a: url('poison'), b: url('poison') }), context))).toEqual(['a', 'b']);
+});
+
+test('a batch of nothing but rubbish is done', async () => {
+  expect(failures(await on.handler(batch({ a: '', b: '{', c: 'null', d: '7', e: '"x"' }), context))).toEqual([]);
+});
+
+test('an event of 256 KB is judged like any other', async () => {
+  const big = url('open', { detail: { requestParameters: { functionName: 'open', cors: 'x'.repeat(256 * 1024) } } });
+  expect(failures(await on.handler(batch({ big, fine: url('fine') }), context))).toEqual([]);
+  expect(onBus(on)).toHaveLength(1);
+  expect(on.logged().length).toBeLessThan(10_000);
+});
+
+test('an event of a function that is gone says nothing, and is done', async () => {
+  expect(failures(await on.handler(batch({ gone: url('gone') }), context))).toEqual([]);
+  expect(onBus(on)).toEqual([]);
+});
+
+test.each([
+  [1, 15],
+  [2, 30],
+  [4, 120],
+  [12, 900],
+])('what AWS throttles comes back soon: after delivery %i in %i s', async (received, seconds) => {
+  on.world.fail('GetPolicy', 'TooManyRequestsException');
+  expect(failures(await on.handler(batch({ open: url('open') }, { received }), context))).toEqual(['open']);
+  const [call] = mocked(on.queue).commandCalls(ChangeMessageVisibilityCommand);
+  expect(call.args[0].input).toMatchObject({
+    QueueUrl: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue',
+    ReceiptHandle: 'receipt of open',
+    VisibilityTimeout: seconds,
+  });
+});
+
+test('where even that is refused, the message comes back in its own time', async () => {
+  on.world.fail('GetPolicy', 'TooManyRequestsException');
+  mocked(on.queue)
+    .on(ChangeMessageVisibilityCommand)
+    .rejects(Object.assign(new Error('x'), { name: 'AccessDenied' }));
+  expect(failures(await on.handler(batch({ open: url('open') }), context))).toEqual(['open']);
+});
+
+test('an alert that the bus does not take is sent again with the next delivery', async () => {
+  mocked(on.bus)
+    .on(PutEventsCommand)
+    .resolvesOnce({ FailedEntryCount: 1, Entries: [{ ErrorCode: 'ThrottlingException' }] })
+    .resolves({ FailedEntryCount: 0, Entries: [] });
+  const fresh = { open: url('again') };
+  on.world.lambda.createFunction({ FunctionName: 'again' });
+  on.world.lambda.createFunctionUrlConfig({ FunctionName: 'again', AuthType: 'NONE' });
+  expect(failures(await on.handler(batch(fresh), context))).toEqual(['open']);
+  expect(failures(await on.handler(batch(fresh), context))).toEqual([]);
+  expect(onBus(on)).toHaveLength(2);
+});
+
+describe('a message of a sweep', () => {
+  const subject = (name: string) => ({ arn: orders.replace('orders', name), type: 'AWS::Lambda::Function', ...place });
+
+  test('is judged without an event', async () => {
+    on.world.lambda.createFunction({ FunctionName: 'swept' });
+    on.world.lambda.createFunctionUrlConfig({ FunctionName: 'swept', AuthType: 'NONE' });
+    expect(failures(await on.handler(batch({ s: { sweep: 's1', subject: subject('swept') } }), context))).toEqual([]);
+    expect(onBus(on)).toMatchObject([{ detail: { sweep: 's1', status: 'open' } }]);
+  });
+
+  test.each([
+    ['of another kind', { sweep: 's1', subject: { ...subject('x'), type: 'AWS::S3::Bucket' } }],
+    ['without a sweep', { subject: subject('x') }],
+    ['without a subject', { sweep: 's1' }],
+    ['whose subject is a text', { sweep: 's1', subject: orders }],
+  ])('%s is no message', async (_, body) => {
+    on.world.calls.length = 0;
+    expect(failures(await on.handler(batch({ body }), context))).toEqual([]);
+    expect(on.world.calls).toEqual([]);
+  });
+});
