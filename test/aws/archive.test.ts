@@ -32,6 +32,23 @@ test('writes over nothing that lies there with other content', async () => {
   expect(Buffer.from(world.s3.object('archive', place.key) ?? []).toString()).toBe('something else');
 });
 
+test('writes nothing where the code was replaced before it was read', async () => {
+  world.lambda.updateFunctionCode({ FunctionName: 'orders', ZipFile: Buffer.from('foreign') });
+  expect(await archive({ functionName: 'orders', ...place })).toBeUndefined();
+  expect(world.calls.map(({ operation }) => operation)).toEqual(['GetFunction']);
+});
+
+test('writes nothing where the bytes do not have the hash that Lambda named', async () => {
+  globalThis.fetch = async () => new Response('foreign');
+  expect(await archive({ functionName: 'orders', ...place })).toBeUndefined();
+  expect(world.calls.map(({ operation }) => operation)).toEqual(['GetFunction']);
+});
+
+test('lets S3 hold the bytes against the hash once more, and writes over nothing', async () => {
+  await archive({ functionName: 'orders', ...place });
+  expect(world.calls.find(({ operation }) => operation === 'PutObject')?.input).toMatchObject({ ChecksumSHA256: sha256, IfNoneMatch: '*' });
+});
+
 test('tries again later when two archive the same at once', async () => {
   world.fail('PutObject', 'ConditionalRequestConflict');
   await expect(archive({ functionName: 'orders', ...place })).rejects.toMatchObject({ name: 'RetryLater' });

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AnyCall, Permission } from '../../guard/call.ts';
+import { type AnyCall, iamName, type Permission } from '../../guard/call.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { root } from './repository.ts';
@@ -78,6 +78,12 @@ test('AWS knows operations by the names that these tests look for', () => {
 test.each(declared)('%s asks for an action that AWS has', (_, { action }) => {
   expect(exists(action)).toBe(true);
 });
+
+test.each(
+  all.flatMap((rule) =>
+    [...rule.check, ...rule.fix, ...rule.undo].map((call: AnyCall) => [`${rule.id}: ${call.name}`, iamName(call)] as const),
+  ),
+)('%s is told by the name of an operation that AWS has', (_, name) => expect(exists(name)).toBe(true));
 
 test.each(declared)('%s names what it acts on', (_, { action, resource }) => {
   for (const one of [resource].flat()) {

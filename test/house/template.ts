@@ -67,7 +67,10 @@ function plain(node: Node | null | unknown): Value {
   if (isSeq(node)) return tagged(node.tag, node.items.map(plain));
   if (!isScalar(node)) return null;
   // To CloudFormation a bare y or n is a letter: `AttributeType: N`.
-  return tagged(node.tag, typeof node.value === 'boolean' && /^[yn]$/i.test(node.source ?? '') ? (node.source ?? '') : (node.value as Value));
+  return tagged(
+    node.tag,
+    typeof node.value === 'boolean' && /^[yn]$/i.test(node.source ?? '') ? (node.source ?? '') : (node.value as Value),
+  );
 }
 
 function tagged(tag: string | undefined, value: Value): Value {
