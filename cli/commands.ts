@@ -50,8 +50,9 @@ export async function undoChange(options: Options, [id = '']: Arguments): Promis
     console.log(`Change ${id} was undone before, by ${change.undoneBy}.`);
     return 'fine';
   }
-  if (change.status === 'running' || change.status === 'waiting')
-    throw new WrongUse(`Change ${id} is still under way (${change.status}): \`npm run guard -- pause\` stops it before its next write.`);
+  // Whoever ran it may be gone: from dueAt on nobody is at work on it.
+  if ((change.status === 'running' || change.status === 'reverting') && (change.dueAt ?? 0) > Date.now())
+    throw new WrongUse(`Change ${id} is being made at this moment (${change.status}): run the command again in a minute.`);
   await operate({ action: 'undo', change: id, reason: String(options['reason']), expires });
   const { steps } = change;
   console.log(`Taking back ${steps.filter((step) => !isWait(step)).length} steps on ${change.resource}:`);

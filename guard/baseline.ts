@@ -93,7 +93,8 @@ export function marksOfRunning({ hashes, aliases }: RunningCode): readonly strin
   return [...new Set([...Object.values(hashes), ...routes])];
 }
 
-function mark(alias: string, routing: AliasRouting): string {
+/** A routing, in the words of `byHand`. */
+export function mark(alias: string, routing: AliasRouting): string {
   return `${alias}→${versionsOf(routing).join('+')}`;
 }
 

@@ -4,7 +4,7 @@ import type { AnyCall, Handle } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Config } from './config.ts';
 import { errorKind, errorSummary, RetryLater } from './errors.ts';
-import { type Finding, findingId } from './finding.ts';
+import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ledger } from './ledger.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
@@ -53,7 +53,8 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
 async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports): Promise<readonly Alert[]> {
   const asOf = ports.now();
   const event = 'event' in occasion ? occasion.event : undefined;
-  const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep}`;
+  // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
+  const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
   let evaluation: Evaluation;
   try {
     evaluation = await patiently(() => evaluate(rule, subject, event, ports));
@@ -151,6 +152,7 @@ function finding(rule: AnyRule, violation: Evaluation['violations'][number], { a
     asOf,
     cause,
     attempts: 0,
+    ...(rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(evidence)) }),
     ...origin,
   };
 }

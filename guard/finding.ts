@@ -45,6 +45,8 @@ export interface Finding {
   readonly attempts: number;
   /** The latest change made for it. */
   readonly change?: string;
+  /** What tells this violation of the subject from another one. */
+  readonly fingerprint?: string;
   /** The change under way, if any. */
   readonly fixing?: string;
   /** When tick sends it to its remediator (again), in milliseconds. */
@@ -56,6 +58,11 @@ export interface Finding {
 /** The id of the finding of a rule on a subject: 20 hexadecimal digits. */
 export function findingId(rule: string, subjectArn: string): string {
   return createHash('sha256').update(`${rule}\n${subjectArn}`).digest('hex').slice(0, 20);
+}
+
+/** 16 hexadecimal digits of whatever distinguishes a violation. */
+export function fingerprintOf(distinction: unknown): string {
+  return createHash('sha256').update(JSON.stringify(distinction)).digest('hex').slice(0, 16);
 }
 
 /** A finding that is being, or still has to be, put right. */

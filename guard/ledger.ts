@@ -10,7 +10,7 @@ export type Written = 'changed' | 'again' | 'unchanged';
 /** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
 export interface Ledger extends Estate {
   /**
-   * Opens a finding, or opens it again where it had ended or has become graver. Otherwise an open one stays as it is, and
+   * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise an open one stays as it is, and
    * an exempt one exempt.
    * `finding.status` is `open`, or `unknown` where the subject could not be read.
    * One call. `finding` in the answer is what the ledger now holds.

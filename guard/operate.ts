@@ -66,8 +66,10 @@ export async function operate(
         .digest('hex')
         .slice(0, 12);
       await ledger.addExemption({ id, by, ...exemption });
-      for (const { id: finding, status } of findings) {
-        if (isWrong(status)) await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
+      for (const { id: finding, status, change } of findings) {
+        if (!isWrong(status)) continue;
+        await stop(change, by, ledger);
+        await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
       }
       return { exemption: id };
     }
@@ -103,6 +105,7 @@ export async function operate(
         expires: request.expires,
         by,
       });
+      await stop(change.id, by, ledger);
       await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${id}`, change: change.id });
       return { change: change.id, exemption: id };
     }
@@ -110,6 +113,14 @@ export async function operate(
       await ledger.progress(request.change, { status: 'undone', undoneBy: by });
       return { change: request.change, undoneBy: by };
   }
+}
+
+/** A change that waits goes no further once its finding is exempt: what is done of it stays, and undo takes it back. */
+async function stop(id: string | undefined, by: string, ledger: Ports['ledger']): Promise<void> {
+  const change = id === undefined ? undefined : await ledger.change(id);
+  if (change?.status !== 'waiting') return;
+  await ledger.progress(change.id, { status: 'failed', error: `stopped by ${by}` });
+  await ledger.unlock(change.resource, change.id);
 }
 
 /** What somebody has to look at, and may be exempted from. */

@@ -15,6 +15,8 @@ const lockMilliseconds = 5 * 60_000;
 const abandonedMilliseconds = 15 * 60_000;
 /** How soon tick looks again at a resource that was busy. */
 const busyMilliseconds = 15_000;
+/** How long a resource may be busy before its change is given up. */
+const patienceMilliseconds = 60 * 60_000;
 /** How soon tick looks again at a change that a pause has stopped. */
 const pausedMilliseconds = 5 * 60_000;
 
@@ -29,7 +31,9 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
   const finding = await ledger.finding(id);
   if (finding === undefined || finding.rule !== rule.id || finding.status !== 'open') return [];
   if (finding.fixing === undefined && (finding.fixAfter ?? 0) > now()) return [];
-  if ((await allowed(rule, ports)) !== 'yes') return [];
+  const permission = await allowed(rule, ports);
+  if (permission === 'paused') return await later(finding, now() + pausedMilliseconds, ports);
+  if (permission !== 'yes') return [];
   if (untouchable(finding, config) !== undefined) return await rest(finding, ports);
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
@@ -47,10 +51,14 @@ export async function remediate(id: string, rule: AnyRule, ports: Ports): Promis
     }
     if (!isBusy(error)) throw error;
     // Lambda is still at work on the function, or another fix is: tick sends the finding again, sooner than the queue would.
-    const { status, cause, fixing } = finding;
-    await ledger.setStatus(id, { status, cause, dueAt: now() + busyMilliseconds, ...(fixing === undefined ? {} : { fixing }) });
-    return [];
+    return await later(finding, now() + busyMilliseconds, ports);
   }
+}
+
+/** Tick sends the finding once more. */
+async function later({ id, status, cause, fixing }: Finding, dueAt: number, { ledger }: Ports): Promise<readonly Alert[]> {
+  await ledger.setStatus(id, { status, cause, dueAt, ...(fixing === undefined ? {} : { fixing }) });
+  return [];
 }
 
 /** What is not put right now stays open, and tick need not send it again. */
@@ -184,11 +192,11 @@ async function run(change: Change, finding: Finding, rule: AnyRule, ports: Ports
     try {
       await make(step, rule.fix, fix);
     } catch (error) {
-      if (isBusy(error)) {
+      if (isBusy(error) && now() - Date.parse(change.startedAt) < patienceMilliseconds) {
         await wait(change, index, now() + busyMilliseconds, ports);
         return [];
       }
-      if (errorKind(error) === 'passing') throw error;
+      if (errorKind(error) === 'passing' && !isBusy(error)) throw error;
       // A step whose RevisionId is used up may have been made before this process was killed: then all is well.
       if (await stillBreaks(finding, rule, ports)) {
         return await giveUp(

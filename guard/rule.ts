@@ -115,6 +115,11 @@ export interface Rule<
   readonly params: Params;
   /** In a sweep: the subjects of one function. By default the function itself. */
   readonly sweep?: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<readonly Subject[]>;
+  /**
+   * What of the evidence tells one violation of a subject from another: where it changes while the finding is open,
+   * the finding opens once more and is told. Without it a finding is the same until it ends.
+   */
+  readonly distinguishes?: (evidence: Readonly<Record<string, unknown>>) => unknown;
   readonly evaluate: (subject: Subject, context: EvaluateContext<Check, z.output<Params>>) => Promise<Evaluation>;
   readonly plan: (finding: Finding, context: PlanContext<Check, z.output<Params>>) => Promise<Plan>;
 }

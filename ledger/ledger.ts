@@ -46,7 +46,9 @@ export class DynamoLedger implements Ledger {
     const reopens = `#status <> :now AND ${from}`;
     // DynamoDB refuses redundant parentheses.
     const changes =
-      status === 'open' ? `((${reopens}) OR (#status = :open AND #rank < :rank AND attribute_not_exists(#fixing)))` : reopens;
+      status === 'open'
+        ? `((${reopens}) OR (#status IN (:open, :partial, :failed) AND attribute_not_exists(#fixing) AND (#rank < :rank OR #fingerprint <> :fingerprint)))`
+        : reopens;
     const answer = await this.#table.update(
       keys.finding(id),
       {
@@ -56,6 +58,7 @@ export class DynamoLedger implements Ledger {
           id,
           status,
           rank: rankOf(finding.severity),
+          fingerprint: finding.fingerprint ?? '',
           kind: 'finding',
           madeAt: Date.parse(finding.openedAt),
           ...dueAttributes(finding.dueAt),
@@ -73,7 +76,10 @@ export class DynamoLedger implements Ledger {
           asOf: finding.asOf,
           now: status,
           open: 'open',
+          partial: 'partial',
+          failed: 'failed',
           rank: rankOf(finding.severity),
+          fingerprint: finding.fingerprint ?? '',
           remediated: 'remediated',
           resolved: 'resolved',
           reverted: 'reverted',
@@ -487,7 +493,8 @@ function bare<T>(item: Item | undefined): T {
 }
 
 function toFinding(item: Item | undefined): Finding {
-  return bare<Finding>(item);
+  const { fingerprint, ...finding } = bare<Finding>(item);
+  return fingerprint === undefined || fingerprint === '' ? finding : { ...finding, fingerprint };
 }
 
 function toChange(item: Item | undefined): Change {

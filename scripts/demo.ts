@@ -100,7 +100,9 @@ async function swept({ administrator, lambda, securityGroup }: Estate, TableName
   const { Functions = [] } = await lambda.send(new ListFunctionsCommand({}));
   const items = async (pk: string) => {
     const values = { ':pk': { S: pk } };
-    const { Count = 0 } = await client.send(new QueryCommand({ TableName, Select: 'COUNT', KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: values }));
+    const { Count = 0 } = await client.send(
+      new QueryCommand({ TableName, Select: 'COUNT', KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: values }),
+    );
     return Count;
   };
   await eventually(

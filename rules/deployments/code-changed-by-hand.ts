@@ -11,6 +11,7 @@ import {
   deployed,
   differencesFrom,
   isDifferent,
+  mark,
   markedByHand,
   marksOf,
   marksOfRunning,
@@ -57,6 +58,7 @@ export const rule = defineRule({
   // A package is held in memory whole: at most 250 MB, and once more while it is hashed and sent.
   memory: 1536,
   params: z.object({}),
+  distinguishes: ({ sha256, aliases }) => ({ sha256, aliases }),
 
   async evaluate(subject, { aws, estate, settings, event, now }) {
     const running = await runningFunction(aws, subject.arn);
@@ -81,11 +83,26 @@ export const rule = defineRule({
       return { steps: [], refused };
     }
     const differences = differencesFrom(baseline, running);
+    if (!isMadeByHand(differences, baseline, running)) {
+      const refused = `What ${functionName(subject.arn)} runs now is not known to be somebody's own work: a deployment whose event is still on its way looks the same.`;
+      return { steps: [], refused };
+    }
     const aliases = await aliasesBack(differences.aliases, { subject, running, baseline, aws });
     const put = differences.latest ? await codeBack({ subject, running, baseline, aws, settings }) : { steps: [] };
     return joined(aliases, put);
   },
 });
+
+/** Whether an event told of everything that differs, and that a deployer did not do it: only that is ever put back. */
+function isMadeByHand(differences: Differences, baseline: Baseline, running: RunningFunction): boolean {
+  const marked = byHandIn(baseline, running);
+  const isMarked = (version: string) => marked.includes(running.hashes[version] ?? '');
+  const isRoutedByHand = ({ alias, foreign }: Differences['aliases'][number]) => {
+    const routing = running.aliases[alias];
+    return foreign.some(isMarked) || (routing !== undefined && marked.includes(mark(alias, routing)));
+  };
+  return (!differences.latest || isMarked(latest)) && differences.aliases.every(isRoutedByHand);
+}
 
 interface Look {
   readonly subject: Subject;

@@ -53,6 +53,9 @@ export const rule = defineRule({
       ),
   }),
 
+  distinguishes: ({ variables }) =>
+    (variables as readonly { variable: string; kind: string }[]).map(({ variable, kind }) => [variable, kind]),
+
   // CloudTrail redacts variables: only the configuration tells what they hold.
   // https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
   async evaluate(subject, { aws }) {

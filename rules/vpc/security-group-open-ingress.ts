@@ -84,6 +84,8 @@ export const rule = defineRule({
     return await judge([id], await describe([id], aws), subject, aws, async () => functions);
   },
 
+  distinguishes: ({ rules }) => rules,
+
   async plan({ subject }, { aws }) {
     const GroupId = groupOf(subject);
     const rules = await aws.describeSecurityGroupRules({ groups: [GroupId] });

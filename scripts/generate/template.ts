@@ -393,9 +393,19 @@ interface LambdaParts {
   readonly statements: readonly Block[];
 }
 
-function lambda(id: string, { handler, description, timeout, memory = 512, dead, variables, statements }: LambdaParts): Record<string, Value> {
+function lambda(
+  id: string,
+  { handler, description, timeout, memory = 512, dead, variables, statements }: LambdaParts,
+): Record<string, Value> {
   const name = sub(`\${AWS::StackName}-${kebabCase(id)}`);
-  const policy = { Version: '2012-10-17', Statement: [logs(id), ...(dead === undefined ? [] : [{ Effect: 'Allow', Action: 'sqs:SendMessage', Resource: arnOf(dead) }]), ...statements] };
+  const policy = {
+    Version: '2012-10-17',
+    Statement: [
+      logs(id),
+      ...(dead === undefined ? [] : [{ Effect: 'Allow', Action: 'sqs:SendMessage', Resource: arnOf(dead) }]),
+      ...statements,
+    ],
+  };
   const { length } = JSON.stringify(policy);
   if (length > policyLimit) throw new Error(`The role of ${id} has ${length} characters of policy, IAM takes ${policyLimit}.`);
   return {
@@ -531,6 +541,8 @@ function queue(
   eventRules: readonly string[],
   functions: readonly string[] = [],
 ): Record<string, Value> {
+  // A sweep of thousands of functions takes its time: it has what the quota leaves over.
+  const longest = functions.includes('Sweep') ? 14_400 : 900;
   return {
     [id]: {
       Type: 'AWS::SQS::Queue',
@@ -543,11 +555,11 @@ function queue(
     },
     [`${id}Policy`]: queuePolicy(id, eventRules, functions),
     [`${id}Age`]: alarm(
-      `${id}: the oldest message waits for more than 15 minutes`,
+      `${id}: the oldest message waits for more than ${longest / 60} minutes`,
       'AWS/SQS',
       'ApproximateAgeOfOldestMessage',
       { QueueName: { 'Fn::GetAtt': [id, 'QueueName'] } },
-      900,
+      longest,
     ),
   };
 }

@@ -33,11 +33,9 @@ export class MemoryLedger implements Ledger {
     if (present === undefined) return { written: 'changed', finding: this.#keep({ ...finding, opened: 1, attempts: 0 }) };
     const ended: readonly Status[] = ['remediated', 'resolved', 'reverted', 'unknown'];
     const from = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
+    const another = rankOf(present.severity) < rankOf(finding.severity) || present.fingerprint !== finding.fingerprint;
     const graver =
-      finding.status === 'open' &&
-      present.status === 'open' &&
-      rankOf(present.severity) < rankOf(finding.severity) &&
-      present.fixing === undefined;
+      finding.status === 'open' && ['open', 'partial', 'failed'].includes(present.status) && present.fixing === undefined && another;
     if (present.asOf <= finding.asOf && ((present.status !== finding.status && from) || graver)) {
       const { opened, attempts, firstSeen, change } = present;
       const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...(change === undefined ? {} : { change }) };

@@ -59,6 +59,8 @@ const deploys = (code: string, time: string) =>
   sample('UpdateFunctionCode20150331v2/code-by-pipeline.json', at(time, { responseElements: { codeSha256: sha256(code) } }));
 const byHand = (code: string, time: string) =>
   sample('UpdateFunctionCode20150331v2/code-by-hand.json', at(time, { responseElements: { codeSha256: sha256(code) } }));
+const byHandRoutes = (version: string, time: string) =>
+  sample('UpdateAlias20150331/code-by-hand.json', at(time, { responseElements: { functionVersion: version } }));
 const routes = (version: string, time: string) =>
   sample('UpdateAlias20150331/code-by-pipeline.json', at(time, { responseElements: { functionVersion: version } }));
 
@@ -336,7 +338,18 @@ describe('a plan', () => {
 
   test('is refused where what runs now was not kept, so that there would be no undo', async () => {
     put('foreign package');
+    world.fail('PutObject', 'AccessDenied');
+    await look(byHand('foreign package', '2026-11-22T12:05:00Z'));
     expect(await plan()).toMatchObject({ refused: 'What runs as orders now could not be kept, so this fix could not be taken back.' });
+  });
+
+  test('is refused where no event told who put there what runs: a deployment whose event is late looks the same', async () => {
+    await look(deploys('approved package', '2026-11-22T12:00:00Z'));
+    put('hotfix');
+    await look(byHand('hotfix', '2026-11-22T12:05:00Z'));
+    expect(await plan()).toMatchObject({ steps: [{ call: 'updateFunctionCode' }] });
+    put('next release');
+    expect(await plan()).toMatchObject({ steps: [], refused: expect.stringContaining('still on its way') });
   });
 
   test('is empty where the function is gone', async () => {
@@ -351,7 +364,8 @@ describe('a plan', () => {
     put('another foreign package');
     world.lambda.publishVersion({ FunctionName: 'orders' });
     world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '2' });
-    await look();
+    await look(byHand('another foreign package', '2026-11-22T12:05:00Z'));
+    await look(byHandRoutes('2', '2026-11-22T12:06:00Z'));
     expect(await plan()).toMatchObject({
       steps: [{ call: 'updateFunctionCode' }],
       remains: ['alias live, which routes to 2 and has no approved target'],

@@ -747,16 +747,6 @@ ruleTest(rule, {
       fixed: ({ lambda }) => expect(lambda.getFunctionConfiguration({ FunctionName: 'orders' }).CodeSha256).toBe(approvedHash),
     },
     {
-      name: 'found by a sweep',
-      arrange: async (world, ledger) => {
-        withForeignCode(world);
-        await approve(world, ledger);
-      },
-      settings,
-      sweep: orders,
-      steps: ['updateFunctionCode'],
-    },
-    {
       name: 'code and alias come back',
       arrange: async (world, ledger) => {
         withTwoVersions(world);
