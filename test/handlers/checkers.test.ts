@@ -11,6 +11,7 @@ const bodies = {
   rubbish: '{"detail":',
   foreign: { detail: { task: 'fix' } },
   role: sample('UpdateFunctionConfiguration20150331v2/role-changed.json'),
+  secret: sample('UpdateFunctionConfiguration20150331v2/secret-variables.json'),
   code: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
   url: sample('CreateFunctionUrlConfig/none.json'),
   group: sample('AuthorizeSecurityGroupIngress/nested.json'),
