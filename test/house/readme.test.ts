@@ -26,6 +26,12 @@ test.each(all.filter(({ fix }) => fix.length > 0).map(({ id }) => id))('%s in re
   expect(readme).toContain(`(${alarms(stack) - alarms(shipped)} alarms and ${polled(stack) - polled(shipped)} queue that is asked)`);
 });
 
+test('whoever removes the stack is told what outlives it', () => {
+  const told = /contains\(`(\[.*?\])`, LogicalResourceId\)/.exec(readme)?.[1] ?? '[]';
+  const retained = Object.entries(template.Resources).flatMap(([id, resource]) => (resource['DeletionPolicy'] === 'Retain' ? [id] : []));
+  expect((JSON.parse(told) as string[]).sort()).toEqual(retained.sort());
+});
+
 test("a stack's name may be as long as they say", () => {
   const everything = deploy({
     ...Object.fromEntries(all.filter(({ fix }) => fix.length > 0).map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])),
