@@ -6,7 +6,7 @@ import { committed, root } from './repository.ts';
 
 // What `npm run new-rule` writes has to compile, to pass the linter and to be generated from, and proves nothing until somebody writes rows.
 
-const copied = /^(aws|events|guard|handlers|ledger|rules|schemas|scripts|test\/(support|e2e)|docs\/rules)\/|^[^/]+\.(json|js|md|yaml)$/;
+const copied = /^(aws|events|guard|handlers|ledger|rules|schemas|scripts|test\/support|docs\/rules)\/|^[^/]+\.(json|js|md|yaml)$/;
 const bin = (name: string) => join(root, 'node_modules/.bin', name);
 const rule = 'rules/apis/made-up-rule.ts';
 const table = 'test/rules/apis/made-up-rule.test.ts';
@@ -76,13 +76,13 @@ describe('a new rule', () => {
 
   test('is generated from', () => {
     expect(run(bin('node'), 'scripts/generate.ts')).toEqual({ status: 0, output: '' });
-    expect(run(bin('node'), 'scripts/generate.ts', '--check')).toEqual({ status: 0, output: '' });
     expect(readFileSync(join(copy, page), 'utf8')).toContain('# made-up-rule');
     expect(readFileSync(join(copy, 'template.yaml'), 'utf8')).toContain('MadeUpRuleMode');
   });
 
   test('has a table that fails until rows are written', () => {
-    const { status, output } = run(bin('jest'), '--selectProjects', 'unit', '--ci', '--colors=false', table);
+    // The table is refused as soon as it is read, before jest would run a row.
+    const { status, output } = run(bin('node'), table);
     expect(status).not.toBe(0);
     expect(output).toContain('the table of made-up-rule is refused');
     expect(output).toContain('no violating row');
