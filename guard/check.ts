@@ -73,7 +73,8 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
     const dueAt = mode === 'remediate' && delay > 0 && rule.fix.length > 0 ? { dueAt: asOf + delay, fixAfter: asOf + delay } : {};
-    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...dueAt }, ports)));
+    const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
+    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...dueAt, ...fingerprint }, ports)));
   }
   for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));
   return alerts;
@@ -152,7 +153,6 @@ function finding(rule: AnyRule, violation: Evaluation['violations'][number], { a
     asOf,
     cause,
     attempts: 0,
-    ...(rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(evidence)) }),
     ...origin,
   };
 }
