@@ -99,6 +99,53 @@ describe('a violation', () => {
   });
 });
 
+describe('a violation that becomes another one while its finding is open', () => {
+  const rule: AnyRule = { ...timeoutLong, distinguishes: ({ timeout }) => timeout };
+
+  test('is told again, as the same finding', async () => {
+    const on = bench(rule);
+    await check({ event: event('e1') }, [rule], on.ports);
+    setTimeoutTo(on, 600);
+    on.advance(minute);
+    await check({ event: event('e2') }, [rule], on.ports);
+    on.advance(minute);
+    await check({ event: event('e3') }, [rule], on.ports);
+    expect(on.published.map(({ status, evidence, opened }) => [status, evidence['timeout'], opened])).toEqual([
+      ['open', 300, 1],
+      ['open', 600, 2],
+    ]);
+  });
+
+  test('is not, where the rule does not tell them apart', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    setTimeoutTo(on, 600);
+    on.advance(minute);
+    await check({ event: event('e2') }, rules, on.ports);
+    expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('is told again where it becomes graver', async () => {
+    let severity: 'low' | 'high' = 'low';
+    const graver: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) => {
+        const { violations, compliant } = await timeoutLong.evaluate(...given);
+        return { violations: violations.map((violation) => ({ ...violation, severity })), compliant };
+      },
+    };
+    const on = bench(graver);
+    await check({ event: event('e1') }, [graver], on.ports);
+    severity = 'high';
+    on.advance(minute);
+    await check({ event: event('e2') }, [graver], on.ports);
+    severity = 'low';
+    on.advance(minute);
+    await check({ event: event('e3') }, [graver], on.ports);
+    expect(on.published.map((alert) => alert.severity)).toEqual(['low', 'high']);
+  });
+});
+
 describe('nothing wrong', () => {
   test('says nothing, and costs a read and a call to the ledger', async () => {
     const on = bench();
@@ -182,6 +229,14 @@ describe('what cannot be read', () => {
     const on = bench(rule);
     await check({ event: event() }, [rule], on.ports);
     expect(on.published).toMatchObject([{ status: 'unknown' }]);
+  });
+
+  test('is unknown also in a rule that tells violations apart: there is no evidence to tell them by', async () => {
+    const rule: AnyRule = { ...timeoutLong, distinguishes: ({ timeout }) => (timeout as number).toFixed() };
+    const on = bench(rule);
+    on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
+    await check({ event: event('e1') }, [rule], on.ports);
+    expect(told(on)).toEqual(['failure unknown']);
   });
 
   test('a defect is no answer: it goes to the dead letters', async () => {
