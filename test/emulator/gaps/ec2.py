@@ -258,6 +258,25 @@ def interfaces_of_functions() -> None:
     ec2._ACTION_MAP["DescribeNetworkInterfaces"] = describe
 
 
+def groups_by_id() -> None:
+    """Groups are filtered by their ids too; who filters by one that is gone gets none.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html"""
+    original = ec2._ACTION_MAP["DescribeSecurityGroups"]
+
+    def describe(params):
+        wanted = ec2._parse_filters(params).get("group-id")
+        if not wanted:
+            return original(params)
+        named = ec2._parse_member_list(params, "GroupId")
+        there = [group for group in wanted if group in ec2._security_groups and (not named or group in named)]
+        if not there:
+            return ec2._xml(200, "DescribeSecurityGroupsResponse", "<securityGroupInfo/>")
+        others = {key: value for key, value in params.items() if not key.startswith("GroupId.")}
+        return original({**others, **{f"GroupId.{index}": [group] for index, group in enumerate(there, 1)}})
+
+    ec2._ACTION_MAP["DescribeSecurityGroups"] = describe
+
+
 def groups_in_use() -> None:
     """A security group that an interface uses, or that another group's rule names, cannot be deleted.
     https://docs.aws.amazon.com/vpc/latest/userguide/deleting-security-groups.html"""
@@ -279,6 +298,7 @@ def apply() -> None:
     duplicates_and_strangers_are_refused()
     descriptions_of_rules()
     interfaces_of_functions()
+    groups_by_id()
     groups_in_use()
     # Last, because it takes hold of every handler that is there.
     dry_runs_change_nothing()

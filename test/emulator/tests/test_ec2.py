@@ -17,6 +17,18 @@ class Rules(Case):
         left = api.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [sg]}])["SecurityGroupRules"]
         self.assertEqual(["10.0.0.0/8"], [rule["CidrIpv4"] for rule in left if not rule["IsEgress"]])
 
+    def test_groups_are_found_by_their_ids(self):
+        api, one, other = self.aws.client("ec2"), group(self.aws), group(self.aws)
+        found = lambda *ids: [g["GroupId"] for g in api.describe_security_groups(Filters=[{"Name": "group-id", "Values": list(ids)}])["SecurityGroups"]]
+        self.assertEqual([one], found(one))
+        self.assertEqual({one, other}, set(found(one, other)))
+        self.assertEqual([], found("sg-00000000000000000"))
+
+    def test_the_emulator_alone_finds_all_of_them(self):
+        api, one = plain().client("ec2"), group(plain())
+        group(plain())
+        self.assertLess(1, len(api.describe_security_groups(Filters=[{"Name": "group-id", "Values": [one]}])["SecurityGroups"]))
+
     def test_the_emulator_alone_revokes_both(self):
         api, sg = plain().client("ec2"), group(plain())
         rules = api.authorize_security_group_ingress(GroupId=sg, IpPermissions=[OPEN])["SecurityGroupRules"]
