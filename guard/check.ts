@@ -3,7 +3,7 @@ import { alertAbout } from './alert.ts';
 import type { AnyCall, Handle } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Config } from './config.ts';
-import { errorKind, errorSummary, RetryLater } from './errors.ts';
+import { errorKind, errorSummary, QuotaUsedUp, RetryLater } from './errors.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ledger } from './ledger.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
@@ -85,7 +85,7 @@ async function patiently<T>(look: () => Promise<T>, tries = 3): Promise<T> {
   try {
     return await look();
   } catch (error) {
-    if (!(error instanceof RetryLater) || tries <= 1) throw error;
+    if (!(error instanceof RetryLater) || error instanceof QuotaUsedUp || tries <= 1) throw error;
     return await patiently(look, tries - 1);
   }
 }

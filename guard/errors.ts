@@ -50,6 +50,9 @@ export class PackageUnreadable extends Error {
   override readonly name = 'PackageUnreadable';
 }
 
+/** The same, after a wait that was long already: whoever catches it gives the message back at once. */
+export class QuotaUsedUp extends RetryLater {}
+
 /** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
 export function errorSummary(error: unknown): string {
   return errorName(error);

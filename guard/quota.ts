@@ -1,4 +1,4 @@
-import { RetryLater } from './errors.ts';
+import { QuotaUsedUp } from './errors.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Calls that are leased at a time, so that the ledger is asked once for five calls. */
@@ -32,7 +32,7 @@ export function quotaOf(ledger: Pick<Ledger, 'lease'>, { perSecond, burst, now, 
     }
     const end = now() + patience;
     while (!(await ledger.lease(name, leasedAtOnce, perSecond, now(), burst))) {
-      if (now() > end) throw new RetryLater(`the quota ${name} is used up for now`);
+      if (now() > end) throw new QuotaUsedUp(`the quota ${name} is used up for now`);
       await sleep(pause);
     }
     left.set(name, leasedAtOnce - 1);

@@ -47,12 +47,12 @@ async function play(
 ): Promise<void> {
   const { administrator } = estate;
   await report.step('the pipeline deploys: its packages become the approved ones', () => estate.deployAll(archive));
+  await latency(estate, inbox);
   await report.step('the first sweep, a minute after the deployment, has seen every function', () => swept(estate, table));
 
   report.heading('Five wrong things, one a practice: the guard alerts');
   for (const scene of scenes) await report.row(scene.rule, 'alert', () => alerted(scene, estate, inbox));
   for (const scene of scenes) await putRightByHand(scene, estate, inbox);
-  await latency(estate, inbox);
 
   report.heading('The same again, with the five rules in remediate and no delay');
   const remediate = Object.fromEntries(
@@ -62,6 +62,7 @@ async function play(
     ]),
   );
   await report.step('sam deploy, five rules in remediate', () => samDeploy(administrator, { ...parameters, ...remediate }));
+  await calm(inbox);
   const changes = new Map<string, string>();
   // The role is split first and proven last: its new role settles while the others are put right.
   const begun = [];
@@ -149,8 +150,8 @@ async function latency(estate: Estate, inbox: Inbox): Promise<void> {
   await report.row('function-url-open', 'latency', async () => {
     const rule = 'function-url-open';
     const times: number[] = [];
-    // Four rounds of two alerts: more within a minute would come as one digest.
-    for (let round = 0; round < 4; round += 1) {
+    // The first round starts the functions and does not count.
+    for (let round = 0; round <= 4; round += 1) {
       for (const [change, status] of [
         [estate.openUrl, 'open'],
         [estate.closeUrl, 'resolved'],
@@ -159,7 +160,7 @@ async function latency(estate: Estate, inbox: Inbox): Promise<void> {
         const started = Date.now();
         await change();
         const { at } = await inbox.waitFor(`the URL is ${status}`, (alert) => alert.rule === rule && alert.status === status, { since });
-        times.push(at - started);
+        if (round > 0) times.push(at - started);
       }
     }
     const guard = median(times);
@@ -168,6 +169,13 @@ async function latency(estate: Estate, inbox: Inbox): Promise<void> {
       throw new Error(`From call to alert took ${guard} ms, more than ten times the emulator's own bare way (${bare} ms).`);
     return `median from API call to alert ${guard} ms; the emulator's bare way (EventBridge, queue, function, SNS, queue) ${bare} ms: ${(guard / bare).toFixed(1)} times`;
   });
+}
+
+/** More than twenty alerts within a minute would come as one digest: what comes next wants room for a dozen. */
+async function calm({ received }: Inbox): Promise<void> {
+  const minute = 60_000;
+  const sameMinute = received.filter(({ at }) => Math.floor(at / minute) === Math.floor(Date.now() / minute));
+  if (sameMinute.length > 8) await new Promise((resolve) => setTimeout(resolve, minute - (Date.now() % minute) + 500));
 }
 
 async function pipelineRaisesNothing(estate: Estate, inbox: Inbox, archive: string): Promise<string> {

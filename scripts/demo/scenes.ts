@@ -128,9 +128,11 @@ export const scenes: readonly Scene[] = [
     what: `the administrator opens the URL of ${names.storefront}`,
     before: async (estate) => `the URL answers ${await urlStatus(estate)}`,
     async violate(estate) {
-      for (const statement of statements)
-        await estate.lambda.send(new AddPermissionCommand({ FunctionName: names.storefront, ...statement }));
-      await estate.openUrl();
+      // At once: the guard would take back the grants before there is a URL to open.
+      const grants = statements.map((statement) =>
+        estate.lambda.send(new AddPermissionCommand({ FunctionName: names.storefront, ...statement })),
+      );
+      await Promise.all([...grants, estate.openUrl()]);
     },
     async exposed(estate) {
       return `the URL answers ${await urlStatus(estate)}`;
