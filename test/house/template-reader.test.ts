@@ -43,7 +43,7 @@ test('conditions decide what is there, and intrinsic functions what it says', ()
       },
     },
     outputs: {},
-    environment: { STACK: 'guard' },
+    globals: { Environment: { Variables: { STACK: 'guard' } } },
   });
   const { resources } = deploy({ Mode: 'remediate', List: 'a,b', 'AWS::StackName': 'mine' }, template);
   expect(resources['Sometimes']).toEqual({ Type: 'B', Properties: {} });

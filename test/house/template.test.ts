@@ -1,3 +1,4 @@
+import { matchesGlob } from '../../guard/arn.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { read } from './repository.ts';
@@ -171,6 +172,18 @@ describe('functions', () => {
       expect(Timeout).toEqual(expect.any(Number));
     },
   );
+
+  test('what is started without a queue leaves its dead letters in one', () => {
+    const started = ofType(everything, 'AWS::Lambda::Permission').map(([, { FunctionName }]) => String(FunctionName));
+    expect([...new Set(started)].sort()).toEqual(['${Sweep}', '${Tick}']);
+    for (const { id, properties } of made.filter((lambda) => started.includes(`\${${lambda.id}}`))) {
+      expect(properties['DeadLetterQueue']).toEqual({ Type: 'SQS', TargetArn: `\${${id}DeadLetters.Arn}` });
+    }
+  });
+
+  test('their environments are encrypted with the key of the stack', () => {
+    for (const { id, properties } of made) expect([id, properties['KmsKeyArn']]).toEqual([id, '${Key.Arn}']);
+  });
 
   test('each has a role and a log group that no other has', () => {
     expect(
@@ -360,6 +373,28 @@ describe('what is kept', () => {
       TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
       BillingMode: 'PAY_PER_REQUEST',
     });
+  });
+
+  test('nobody writes to the ledger but the roles of the guard, whatever their own policies say', () => {
+    const { PolicyDocument } = (everything.resources['Ledger']?.Properties['ResourcePolicy'] ?? {}) as { PolicyDocument?: Value };
+    const [denial, ...others] = statements(PolicyDocument);
+    expect(others).toEqual([]);
+    expect(denial).toMatchObject({ effect: 'Deny', principals: ['*'] });
+    expect(denial?.actions).toEqual(
+      expect.arrayContaining(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem']),
+    );
+    const globs = [denial?.condition['ArnNotLike']?.['aws:PrincipalArn']].flat().map(String);
+    const writers = ofType(everything, 'AWS::IAM::Role').filter(([, role]) =>
+      roleStatements(role).some(({ actions }) => actions.includes('dynamodb:PutItem')),
+    );
+    expect(writers.length).toBeGreaterThan(5);
+    for (const [, { RoleName }] of writers) expect(globs.filter((glob) => matchesGlob(arn(String(RoleName)), glob))).toHaveLength(1);
+    for (const foreign of ['Admin', 'guard', 'guard-other', 'check-roles'])
+      expect(globs.filter((glob) => matchesGlob(arn(foreign), glob))).toEqual([]);
+  });
+
+  test.each(['Ledger', 'Archive', 'Key'])('%s outlives the stack: what takes changes back needs it', (id) => {
+    expect(everything.resources[id]).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
   test('the archive is encrypted, versioned and closed', () => {

@@ -29,7 +29,8 @@ export interface Parameter {
 export interface Stack {
   readonly resources: Readonly<Record<string, Resource>>;
   readonly outputs: Properties;
-  readonly environment: Properties;
+  /** What every function has, unless it says otherwise. */
+  readonly globals: Properties & { readonly Environment: { readonly Variables: Properties } };
 }
 
 interface Template {
@@ -155,7 +156,7 @@ export function deploy(given: Readonly<Record<string, string>> = {}, from: Templ
       resources.map(([id, { Condition: _, ...resource }]) => [id, { Properties: {}, ...(resolve(resource) as object) }]),
     ),
     outputs: resolve(from.Outputs),
-    environment: resolve(from.Globals.Function.Environment.Variables),
+    globals: resolve(from.Globals.Function),
   } as unknown as Stack;
   refuseDangling(stack);
   return stack;
@@ -187,9 +188,9 @@ export interface Lambda {
 
 export function functions(stack: Stack): readonly Lambda[] {
   return ofType(stack, 'AWS::Serverless::Function').map(([id, own]) => {
-    const { Environment, ...globals } = template.Globals.Function;
+    const { Environment, ...globals } = stack.globals;
     const variables = (own['Environment'] as { Variables?: Properties } | undefined)?.Variables ?? {};
-    return { id, properties: { ...globals, ...own }, variables: { ...stack.environment, ...variables } };
+    return { id, properties: { ...globals, ...own }, variables: { ...Environment.Variables, ...variables } };
   });
 }
 
