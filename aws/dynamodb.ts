@@ -4,7 +4,6 @@ import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { clientPerRegion } from './clients.ts';
 
 export {
-  BatchWriteCommand,
   DeleteCommand,
   GetCommand,
   PutCommand,
