@@ -16,7 +16,7 @@ export interface SeenCall {
 }
 
 export interface Denial {
-  readonly principal: string;
+  readonly principalArn: string;
   readonly action: string;
   readonly resource: string;
 }
@@ -57,6 +57,17 @@ export class Bench {
     return (await this.#get<{ records: readonly TrailRecord[] }>('records')).records;
   }
 
+  /** The next call of this kind fails. */
+  async fail(fault: {
+    readonly service: string;
+    readonly operation: string;
+    readonly errorCode: string;
+    readonly status: number;
+    readonly principalMatches: string;
+  }): Promise<void> {
+    await fetch(`${this.#endpoint}/_bench/faults`, { method: 'POST', body: JSON.stringify({ times: 1, ...fault }) });
+  }
+
   /** A scheduled rule is due now. */
   async fire(name: string): Promise<void> {
     const answer = await fetch(`${this.#endpoint}/_bench/fire`, { method: 'POST', body: JSON.stringify({ name }) });
@@ -65,7 +76,7 @@ export class Bench {
   }
 
   /** Waits until nothing of the guard has called anything for a while: every message is then handled. */
-  async quiet(prefix: string, { milliseconds = 700, seconds = 60 } = {}): Promise<void> {
+  async quiet(prefix: string, { milliseconds = 700, seconds = 120 } = {}): Promise<void> {
     const end = Date.now() + seconds * 1000;
     let mark = await this.now();
     let since = Date.now();

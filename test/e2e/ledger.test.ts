@@ -107,7 +107,10 @@ describe('two workers at once', () => {
 
   it('count every alert of a minute', async () => {
     const counts = await Promise.all(
-      Array.from({ length: 20 }, async (_, index) => (await (index % 2 === 0 ? one : other).announce(`key ${index}`, 'minute-1', now)).count),
+      Array.from(
+        { length: 20 },
+        async (_, index) => (await (index % 2 === 0 ? one : other).announce(`key ${index}`, 'minute-1', now)).count,
+      ),
     );
     expect(counts.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
   });

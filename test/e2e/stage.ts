@@ -54,7 +54,7 @@ const trust = (principal: Record<string, string>) =>
 
 /** Starts the account and makes its principals. */
 export async function openStage(): Promise<void> {
-  const emulator = await startEmulator();
+  const emulator = await startEmulator({ log: '.work/e2e/emulator.log' });
   const root = rootUser(emulator);
   const administrator = await createAdministrator(root, 'administrator');
   const iam = new IAMClient(root);
@@ -113,7 +113,9 @@ export async function guardLogs(): Promise<Readonly<Record<string, readonly stri
 }
 
 /** All that the guard wrote down or sent anywhere, as text. */
-export async function everythingKept(): Promise<Readonly<Record<'alerts' | 'ledger' | 'logs' | 'queues' | 'records' | 'undelivered', string>>> {
+export async function everythingKept(): Promise<
+  Readonly<Record<'alerts' | 'ledger' | 'logs' | 'queues' | 'records' | 'undelivered', string>>
+> {
   const { botoRoot, bench, inbox, outputs } = stage;
   const items: unknown[] = [];
   let ExclusiveStartKey: unknown;
@@ -127,7 +129,9 @@ export async function everythingKept(): Promise<Readonly<Record<'alerts' | 'ledg
   } while (ExclusiveStartKey !== undefined);
   const { QueueUrls = [] } = await botoRoot.call('sqs', 'list_queues', {});
   const queues = await Promise.all(
-    QueueUrls.map((QueueUrl: string) => botoRoot.call('sqs', 'receive_message', { QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 })),
+    QueueUrls.map((QueueUrl: string) =>
+      botoRoot.call('sqs', 'receive_message', { QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 }),
+    ),
   );
   const kept = {
     alerts: inbox.received.map(({ alert }) => alert),
@@ -137,7 +141,10 @@ export async function everythingKept(): Promise<Readonly<Record<'alerts' | 'ledg
     records: await bench.records(),
     undelivered: await bench.undelivered(),
   };
-  return Object.fromEntries(Object.entries(kept).map(([where, what]) => [where, JSON.stringify(what)])) as Record<keyof typeof kept, string>;
+  return Object.fromEntries(Object.entries(kept).map(([where, what]) => [where, JSON.stringify(what)])) as Record<
+    keyof typeof kept,
+    string
+  >;
 }
 
 /** For whoever looks into a failed run: the account is gone by then. */
@@ -155,7 +162,7 @@ async function keepLogs(): Promise<void> {
 /** Makes an execution role for functions. */
 export async function functionRole(
   RoleName: string,
-  { attached = [], allow }: { attached?: readonly string[]; allow?: object } = {},
+  { attached = [], allow = [] }: { attached?: readonly string[]; allow?: readonly object[] } = {},
 ): Promise<string> {
   const iam = new IAMClient(stage.administrator);
   const { Role } = await iam.send(
@@ -163,8 +170,9 @@ export async function functionRole(
   );
   for (const name of ['AWSLambdaBasicExecutionRole', ...attached])
     await iam.send(new AttachRolePolicyCommand({ RoleName, PolicyArn: `arn:aws:iam::aws:policy/service-role/${name}` }));
-  if (allow !== undefined) {
-    const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...allow }] });
+  if (allow.length > 0) {
+    const Statement = allow.map((statement) => ({ Effect: 'Allow', ...statement }));
+    const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
     await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'own', PolicyDocument }));
   }
   return Role?.Arn ?? '';
@@ -254,6 +262,25 @@ export async function held<T>(checker: string, happens: () => Promise<T>): Promi
     return await happens();
   } finally {
     await set(true);
+  }
+}
+
+let trail = false;
+
+/** What happens in here is never told to anybody: no trail is logging. */
+export async function unheard<T>(happens: () => Promise<T>): Promise<T> {
+  const { botoRoot } = stage;
+  const named = { Name: 'all-management-events' };
+  if (!trail) {
+    await botoRoot.call('s3', 'create_bucket', { Bucket: 'trail-of-the-suite' });
+    await botoRoot.call('cloudtrail', 'create_trail', { ...named, S3BucketName: 'trail-of-the-suite' });
+    trail = true;
+  }
+  await botoRoot.call('cloudtrail', 'stop_logging', named);
+  try {
+    return await happens();
+  } finally {
+    await botoRoot.call('cloudtrail', 'start_logging', named);
   }
 }
 

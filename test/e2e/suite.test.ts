@@ -1,22 +1,21 @@
 import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
+import { alertMode, seedEstate } from './parts/alert-mode.ts';
+import { alertsAreValid } from './parts/alerts-are-valid.ts';
+import { badInput } from './parts/bad-input.ts';
+import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { functionUrlOpen } from './parts/function-url-open.ts';
+import { leastPrivilege } from './parts/least-privilege.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
-import { functionUrlOpen } from './parts/function-url-open.ts';
+import { sweeps } from './parts/sweep.ts';
 import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts';
 
-beforeAll(async () => {
-  await openStage();
-  await samBuild(stage.pipeline, buildDirectory);
-});
-afterAll(closeStage);
+// The guard, built and deployed as a user deploys it, in one emulated account: each part goes on where the last one ended.
 
-const common = () => ({
-  Deployers: stage.pipelineRole,
-  Operators: stage.operatorRole,
-  LambdaCallsPerSecond: '15',
-});
+const common = () => ({ Deployers: stage.pipelineRole, Operators: stage.operatorRole, LambdaCallsPerSecond: '15' });
+
 const remediate = {
   ...Object.fromEntries(
     ['RoleShared', 'SecretInEnvironment', 'FunctionUrlOpen', 'SecurityGroupOpenIngress', 'CodeChangedByHand'].flatMap((rule) => [
@@ -29,16 +28,34 @@ const remediate = {
   DigestOver: '1000',
 };
 
-describe('every rule in remediate', () => {
+beforeAll(async () => {
+  await openStage();
+  await Promise.all([samBuild(stage.pipeline, buildDirectory), seedEstate()]);
+  stage.outputs = await samDeploy(stage.pipeline, common(), buildDirectory);
+  stage.inbox = await Inbox.subscribe(stage.administrator, stage.outputs['AlertTopicArn'] ?? '', 'suite-alerts');
+});
+afterAll(closeStage);
+
+alertMode(common);
+
+describe('with every rule in remediate', () => {
   beforeAll(async () => {
-    stage.outputs = await samDeploy(stage.pipeline, { ...common(), ...remediate }, buildDirectory);
-    stage.inbox = await Inbox.subscribe(stage.administrator, stage.outputs['AlertTopicArn'] ?? '', 'suite-alerts');
+    await samDeploy(stage.pipeline, { ...common(), ...remediate }, buildDirectory);
     await quiet();
   });
+
+  sweeps();
   functionUrlOpen();
   roleShared();
   secretInEnvironment();
   securityGroupOpenIngress();
   codeChangedByHand();
+  badInput();
+  calls();
+});
+
+describe('in the end', () => {
   valuesAreNowhere();
+  alertsAreValid();
+  leastPrivilege();
 });

@@ -5,7 +5,11 @@ import { alerted, alertsAbout, functionRole, mark, quiet, stage, undo } from '..
 
 const rule = 'code-changed-by-hand';
 
-async function upload(FunctionName: string, text: string, { as = stage.boto, console = false, ...more }: { as?: typeof stage.boto; console?: boolean; [more: string]: unknown } = {}) {
+async function upload(
+  FunctionName: string,
+  text: string,
+  { as = stage.boto, console = false, ...more }: { as?: typeof stage.boto; console?: boolean; [more: string]: unknown } = {},
+) {
   const answer = await as.call('lambda', 'update_function_code', { FunctionName, ZipFile: bytes(packageOf(text)), ...more }, { console });
   await settled(FunctionName);
   return answer;
@@ -76,7 +80,9 @@ export function codeChangedByHand(): void {
       await stage.boto.call('lambda', 'update_alias', { FunctionName: 'billing', Name: 'live', FunctionVersion: Version });
       expect(await answerOf('billing', 'live')).toBe('not from the pipeline');
       await alerted({ rule, status: 'remediated', resource: 'function:billing' }, again);
-      expect(await stage.boto.call('lambda', 'get_alias', { FunctionName: 'billing', Name: 'live' })).toMatchObject({ FunctionVersion: '1' });
+      expect(await stage.boto.call('lambda', 'get_alias', { FunctionName: 'billing', Name: 'live' })).toMatchObject({
+        FunctionVersion: '1',
+      });
       expect(await answerOf('billing', 'live')).toBe('billing 1');
     });
 

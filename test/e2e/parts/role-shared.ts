@@ -30,7 +30,25 @@ export function roleShared(): void {
         AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
         KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
       });
-      shared = await functionRole('shared-orders', { allow: { Action: 'dynamodb:GetItem', Resource: table } });
+      const { boto } = stage;
+      const { QueueUrl } = await boto.call('sqs', 'create_queue', { QueueName: 'orders' });
+      const { TopicArn } = await boto.call('sns', 'create_topic', { Name: 'orders' });
+      const { ARN } = await boto.call('secretsmanager', 'create_secret', { Name: 'orders', SecretString: 'not of this test' });
+      const { KeyMetadata } = await boto.call('kms', 'create_key');
+      await boto.call('s3', 'create_bucket', { Bucket: 'orders-of-the-suite' });
+      await createFunction('order-printer', await functionRole('order-printer'));
+      // Whatever has a policy of its own is looked at before the role is split.
+      shared = await functionRole('shared-orders', {
+        allow: [
+          { Action: 'dynamodb:GetItem', Resource: table },
+          { Action: 'sqs:SendMessage', Resource: `arn:aws:sqs:us-east-1:111122223333:${QueueUrl.split('/').at(-1)}` },
+          { Action: 'sns:Publish', Resource: TopicArn },
+          { Action: 'secretsmanager:GetSecretValue', Resource: ARN },
+          { Action: 'kms:Decrypt', Resource: KeyMetadata.Arn },
+          { Action: 's3:GetObject', Resource: 'arn:aws:s3:::orders-of-the-suite/*' },
+          { Action: 'lambda:InvokeFunction', Resource: 'arn:aws:lambda:us-east-1:111122223333:function:order-printer' },
+        ],
+      });
       await stage.boto.call('iam', 'tag_role', { RoleName: 'shared-orders', Tags: [{ Key: 'team', Value: 'sales' }] });
       await createFunction('orders', shared);
     });
@@ -43,7 +61,10 @@ export function roleShared(): void {
       await settled('invoices');
       const { State, Role, Environment, Description, Timeout } = await configuration('invoices');
       const opened = await alerted({ rule, status: 'open', resource: 'function:invoices' }, since);
-      expect(opened).toMatchObject({ severity: 'high', evidence: { shared: [{ role: shared, longestUser: expect.stringMatching(/:orders$/) }] } });
+      expect(opened).toMatchObject({
+        severity: 'high',
+        evidence: { shared: [{ role: shared, longestUser: expect.stringMatching(/:orders$/) }] },
+      });
       expect(Role).toBe(shared);
       const fixed = await alerted({ rule, status: 'remediated', resource: 'function:invoices' }, since);
       expect(fixed.change?.calls).toEqual(
@@ -55,7 +76,12 @@ export function roleShared(): void {
       expect(clone).toMatch(/^arn:aws:iam::111122223333:role\/compliance-guard\//);
       const source = await roleState('shared-orders');
       const made = await roleState(clone.slice(clone.lastIndexOf('/') + 1));
-      expect(made).toMatchObject({ trust: source.trust, inline: source.inline, attached: source.attached, MaxSessionDuration: source.MaxSessionDuration });
+      expect(made).toMatchObject({
+        trust: source.trust,
+        inline: source.inline,
+        attached: source.attached,
+        MaxSessionDuration: source.MaxSessionDuration,
+      });
       expect(made.Tags).toEqual(expect.arrayContaining([{ Key: 'team', Value: 'sales' }]));
       expect(made.boundary).toMatch(/:policy\//);
       expect(await Promise.all(['orders', 'invoices'].map((name) => answerOf(name)))).toEqual(['orders 1', 'invoices 1']);
@@ -65,8 +91,16 @@ export function roleShared(): void {
       await undo(fixed);
       await settled('invoices');
       await quiet();
-      expect(await configuration('invoices')).toMatchObject({ State, Role, Description, Timeout, ...(Environment === undefined ? {} : { Environment }) });
-      await expect(stage.boto.call('iam', 'get_role', { RoleName: clone.slice(clone.lastIndexOf('/') + 1) })).rejects.toThrow('NoSuchEntity');
+      expect(await configuration('invoices')).toMatchObject({
+        State,
+        Role,
+        Description,
+        Timeout,
+        ...(Environment === undefined ? {} : { Environment }),
+      });
+      await expect(stage.boto.call('iam', 'get_role', { RoleName: clone.slice(clone.lastIndexOf('/') + 1) })).rejects.toThrow(
+        'NoSuchEntity',
+      );
       expect(alertsAbout('function:invoices', afterwards)).toEqual([]);
       expect(await answerOf('invoices')).toBe('invoices 1');
     });
@@ -78,6 +112,26 @@ export function roleShared(): void {
       await settled('refunds');
       expect((await configuration('refunds')).Role).toMatch(/:role\/compliance-guard\//);
       expect(await answerOf('refunds')).toBe('refunds 1');
+    });
+
+    it('takes back what it made where the function refuses the role', async () => {
+      await createFunction('returns', await functionRole('returns'));
+      await quiet();
+      await stage.bench.fail({
+        service: 'lambda',
+        operation: 'UpdateFunctionConfiguration',
+        errorCode: 'InvalidParameterValueException',
+        status: 400,
+        principalMatches: 'remediate-role-shared',
+      });
+      const since = mark();
+      await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'returns', Role: shared });
+      const { summary } = await alerted({ rule, status: 'failed', resource: 'function:returns' }, since);
+      expect(summary).toContain('taken back');
+      await quiet();
+      expect((await configuration('returns')).Role).toBe(shared);
+      const { Roles } = await stage.boto.call('iam', 'list_roles', { PathPrefix: '/compliance-guard/' });
+      expect(Roles.filter(({ RoleName }: { RoleName: string }) => RoleName.includes('returns'))).toEqual([]);
     });
 
     it('tells the plan, and makes nothing of it, where the role is not listed', async () => {

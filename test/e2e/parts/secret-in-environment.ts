@@ -20,7 +20,12 @@ const variablesOf = async (name: string) => (await configuration(name)).Environm
 export function secretInEnvironment(): void {
   describe('secret-in-environment', () => {
     it('moves the credential of a tagged reader, which still answers, and undo brings it back', async () => {
-      const allow = { Action: 'secretsmanager:GetSecretValue', Resource: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/payments/*' };
+      const allow = [
+        {
+          Action: 'secretsmanager:GetSecretValue',
+          Resource: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/payments/*',
+        },
+      ];
       await createFunction('payments', await functionRole('payments', { allow }), {
         Code: { ZipFile: bytes(secretReader()) },
         Tags: { 'compliance-guard:secret-reader': 'yes' },
@@ -52,7 +57,9 @@ export function secretInEnvironment(): void {
       await createFunction('mailer', await functionRole('mailer'));
       await quiet();
       const since = mark();
-      await stage.lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: 'mailer', Environment: { Variables: { UPSTREAM: token } } }));
+      await stage.lambda.send(
+        new UpdateFunctionConfigurationCommand({ FunctionName: 'mailer', Environment: { Variables: { UPSTREAM: token } } }),
+      );
       await settled('mailer');
       const { evidence } = await alerted({ rule, status: 'open', resource: 'function:mailer' }, since);
       expect(evidence).toMatchObject({ variables: [{ variable: 'UPSTREAM' }] });
@@ -63,11 +70,15 @@ export function secretInEnvironment(): void {
     });
 
     it('puts right what can be, and names the version that an alias still routes to', async () => {
-      const allow = {
-        Action: 'secretsmanager:GetSecretValue',
-        Resource: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/ledger-sync/*',
-      };
-      await createFunction('ledger-sync', await functionRole('ledger-sync', { allow }), { Tags: { 'compliance-guard:secret-reader': 'yes' } });
+      const allow = [
+        {
+          Action: 'secretsmanager:GetSecretValue',
+          Resource: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/ledger-sync/*',
+        },
+      ];
+      await createFunction('ledger-sync', await functionRole('ledger-sync', { allow }), {
+        Tags: { 'compliance-guard:secret-reader': 'yes' },
+      });
       await quiet();
       const since = mark();
       await held('secrets', async () => {
@@ -80,6 +91,34 @@ export function secretInEnvironment(): void {
       await settled('ledger-sync');
       expect(await variablesOf('ledger-sync')).toEqual({ DB_PASSWORD: expect.stringMatching(/^arn:aws:secretsmanager:/) });
       await quiet();
+    });
+
+    it('leaves nothing behind where the function refuses the change', async () => {
+      const allow = [
+        {
+          Action: 'secretsmanager:GetSecretValue',
+          Resource: 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/refusing/*',
+        },
+      ];
+      await createFunction('refusing', await functionRole('refusing', { allow }), { Tags: { 'compliance-guard:secret-reader': 'yes' } });
+      await quiet();
+      await stage.bench.fail({
+        service: 'lambda',
+        operation: 'UpdateFunctionConfiguration',
+        errorCode: 'InvalidParameterValueException',
+        status: 400,
+        principalMatches: 'remediate-secret-in-environment',
+      });
+      const since = mark();
+      await setVariables('refusing', { DB_PASSWORD: password });
+      const { summary } = await alerted({ rule, status: 'failed', resource: 'function:refusing' }, since);
+      expect(summary).toContain('taken back');
+      await quiet();
+      expect(await variablesOf('refusing')).toEqual({ DB_PASSWORD: password });
+      const { SecretList } = await stage.boto.call('secretsmanager', 'list_secrets', {
+        Filters: [{ Key: 'name', Values: ['compliance-guard/refusing/'] }],
+      });
+      expect(SecretList).toEqual([]);
     });
   });
 }

@@ -86,6 +86,25 @@ export function securityGroupOpenIngress(): void {
       expect(await ingress(GroupId)).toEqual([]);
     });
 
+    it('looks into the prefix list that a rule names', async () => {
+      const GroupId = await groupOf('partners');
+      const { PrefixList } = await stage.boto.call('ec2', 'create_managed_prefix_list', {
+        PrefixListName: 'partners',
+        AddressFamily: 'IPv4',
+        MaxEntries: 2,
+        Entries: [{ Cidr: '0.0.0.0/1' }, { Cidr: '128.0.0.0/1' }],
+      });
+      const closed = await ingress(GroupId);
+      const since = mark();
+      const PrefixListIds = [{ PrefixListId: PrefixList.PrefixListId }];
+      await stage.boto.call('ec2', 'authorize_security_group_ingress', {
+        GroupId,
+        IpPermissions: [{ IpProtocol: 'tcp', FromPort: 8443, ToPort: 8443, PrefixListIds }],
+      });
+      await alerted({ rule, status: 'remediated', resource: GroupId }, since);
+      expect(await ingress(GroupId)).toEqual(closed);
+    });
+
     it('only alerts, as high, where something else than functions uses the group', async () => {
       const GroupId = await groupOf('shared-with-a-server');
       const { NetworkInterface } = await stage.boto.call('ec2', 'create_network_interface', { SubnetId: subnet, Groups: [GroupId] });
@@ -107,7 +126,11 @@ export function securityGroupOpenIngress(): void {
     });
 
     it('sees a function that takes a group which is open already, and that no function uses it any more', async () => {
-      const { GroupId } = await stage.boto.call('ec2', 'create_security_group', { VpcId: vpc, GroupName: 'bastion', Description: 'bastion' });
+      const { GroupId } = await stage.boto.call('ec2', 'create_security_group', {
+        VpcId: vpc,
+        GroupName: 'bastion',
+        Description: 'bastion',
+      });
       await stage.boto.call('ec2', 'create_network_interface', { SubnetId: subnet, Groups: [GroupId] });
       const everyone = { IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] };
       await stage.boto.call('ec2', 'authorize_security_group_ingress', { GroupId, IpPermissions: [everyone] });

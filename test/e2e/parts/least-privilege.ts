@@ -1,0 +1,47 @@
+import { stack, stage } from '../stage.ts';
+import { allowedToTheGuard } from './alert-mode.ts';
+
+/** What runs the guard itself: its logs, queues, ledger, bus and key are the same for every function, whether it uses all of it or not. */
+const plumbing =
+  /^(logs:.*|events:PutEvents|sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes)|dynamodb:(Get|Put|Update|Delete)Item|dynamodb:Query|kms:(Decrypt|GenerateDataKey))$/;
+
+/** What policies have to allow although the suite sees nobody call it, and why. */
+const neverSeen: Readonly<Record<string, string>> = {
+  'lambda:ListTags in check-deployments': 'decides whether the answer of GetFunction holds the tags',
+  'lambda:ListTags in remediate-code-changed-by-hand': 'the same',
+  's3:ListBucket in check-deployments': 'decides whether S3 says that an object is not there',
+  's3:ListBucket in remediate-code-changed-by-hand': 'the same',
+  'iam:TagRole in remediate-role-shared': 'asked for beside CreateRole, which carries the tags; the emulator asks for CreateRole alone',
+  'secretsmanager:TagResource in remediate-secret-in-environment': 'the same, beside CreateSecret',
+  'lambda:ListFunctionUrlConfigs in remediate-function-url-open': 'a sweep asks it, and only checkers sweep',
+  'lambda:GetFunctionConfiguration in remediate-security-group-open-ingress': 'asked about functions, whose groups alone are put right',
+  'lambda:ListAliases in remediate-security-group-open-ingress': 'the same',
+  'kms:CreateGrant in remediate-secret-in-environment': 'of functions with a key of the customer',
+  'kms:Encrypt in remediate-secret-in-environment': 'the same',
+};
+
+export function leastPrivilege(): void {
+  describe('the roles of the guard, after everything that it did', () => {
+    it('were refused nothing', async () => {
+      const denied = (await stage.bench.denied()).filter(({ principalArn }) => principalArn.includes(`/${stack}-`));
+      expect(denied.map(({ principalArn, action, resource }) => `${principalArn.split('/').at(-1)}: ${action} on ${resource}`)).toEqual([]);
+    });
+
+    it('may do nothing to the estate that they did not do', async () => {
+      const { calls } = await stage.bench.calls();
+      const called = new Set(
+        calls.flatMap(({ principalArn, actions }) => {
+          const role = new RegExp(`:assumed-role/${stack}-([^/]+)/`).exec(principalArn)?.[1];
+          return role === undefined ? [] : actions.map((action) => `${action} in ${role}`);
+        }),
+      );
+      const allowed = (await allowedToTheGuard())
+        .filter(({ role }) => /-(check|remediate)-/.test(role))
+        .flatMap(({ role, actions }) =>
+          actions.filter((action) => !plumbing.test(action)).map((action) => `${action} in ${role.slice(stack.length + 1)}`),
+        );
+      const idle = [...new Set(allowed.filter((action) => !called.has(action)))];
+      expect(idle.sort()).toEqual(Object.keys(neverSeen).sort());
+    });
+  });
+}
