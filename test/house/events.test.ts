@@ -43,6 +43,24 @@ test('there are samples, and a pattern for every practice', () => {
   expect(patterns.length).toBeGreaterThanOrEqual(new Set(all.map(({ practice }) => practice)).size);
 });
 
+test.each(patterns)(
+  '%s names the source, the kind of event and the service of the record, so that nobody else can make one',
+  (id, pattern) => {
+    const {
+      source,
+      'detail-type': type,
+      detail,
+    } = pattern as { source: unknown; 'detail-type': unknown; detail: { eventSource: unknown; eventName: unknown[] } };
+    const service = /On([A-Z]\w+)$/.exec(id)?.[1]?.toLowerCase();
+    expect({ source, type, eventSource: detail.eventSource }).toEqual({
+      source: [`aws.${service}`],
+      type: ['AWS API Call via CloudTrail'],
+      eventSource: [`${service}.amazonaws.com`],
+    });
+    expect(detail.eventName.length).toBeGreaterThan(0);
+  },
+);
+
 describe.each(samples)('%s', (_, event) => {
   const good = changed(event, { errorCode: undefined });
   const { detail } = good;
