@@ -200,6 +200,17 @@ describe('nothing is written', () => {
     expect(timeout(on)).toBe(60);
   });
 
+  test('while the guard is paused, though there is no delay; afterwards tick sends the finding', async () => {
+    const on = bench();
+    const id = await found(on);
+    await on.ledger.setSwitch('paused', 'incident', admin);
+    await untouched(on, id);
+    await on.ledger.setSwitch('paused', undefined, admin);
+    expect((await tick(on.ports)).tasks.filter(({ task }) => task === 'fix')).toEqual([]);
+    on.advance(6 * minute);
+    expect((await tick(on.ports)).tasks).toContainEqual({ task: 'fix', rule: 'timeout-long', findingId: id });
+  });
+
   test('where the switches cannot be read', async () => {
     const on = bench();
     const id = await found(on);
@@ -269,6 +280,7 @@ describe('nothing is written', () => {
     const [alert] = await remediate(id, timeoutLong, on.ports);
     expect(written(on)).toEqual([]);
     expect(alert).toMatchObject({ kind: 'finding', status: 'resolved' });
+    expect(on.published.at(-1)).toEqual(alert);
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved' });
     expect(await on.ledger.lock(orders, 'somebody else', on.world.now, minute)).toBe(true);
   });
@@ -354,6 +366,34 @@ describe('a process that is killed', () => {
       const changes = [];
       for await (const change of on.ledger.changes()) changes.push(change);
       expect(changes).toMatchObject([{ status: 'done', done: 4 }]);
+    }
+  });
+
+  test.each([
+    ['', timeoutLong, { limited: true }],
+    [', in a rule with probation', { ...timeoutLong, probation: true } as AnyRule, { limited: false }],
+  ])('while a change fails%s, leaves it failed, and told once', async (_, rule, { limited }) => {
+    const failing = async (on: Bench) => {
+      const id = await found(on, rule);
+      on.world.fail('UpdateFunctionConfiguration', 'AccessDeniedException');
+      return id;
+    };
+    const counting = bench(rule);
+    const counted = killedAfter(Number.POSITIVE_INFINITY, counting.ports);
+    await untilDone({ ...counting, ports: counted.ports }, await failing(counting), rule);
+    for (let k = 1; k < counted.calls(); k += 1) {
+      const on = bench(rule);
+      const id = await failing(on);
+      await expect(untilDone({ ...on, ports: killedAfter(k, on.ports).ports }, id, rule)).rejects.toThrow(Killed);
+      on.advance(20 * minute);
+      await untilDone(on, id, rule);
+      const { Tags } = on.world.lambda.listTags({ Resource: orders }) as { Tags: Record<string, string> };
+      expect({ k, status: (await on.ledger.finding(id))?.status, limited: 'limited' in Tags, told: told(on.published) }).toEqual({
+        k,
+        status: 'failed',
+        limited,
+        told: told(counting.published),
+      });
     }
   });
 
@@ -505,7 +545,8 @@ describe('a call that fails', () => {
     expect(written(on)).toEqual([]);
     expect(on.published.filter(({ kind }) => kind === 'failure')).toHaveLength(1);
     expect(on.world.calls.filter(({ operation }) => operation === 'GetFunctionConfiguration').length).toBeLessThan(4);
-    expect((await on.ledger.finding(id))?.status).not.toBe('open');
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'failed' });
+    expect(await on.ledger.lock(orders, 'somebody else', on.world.now - 60 * minute, minute)).toBe(true);
   });
 
   test('in the reading afterwards: the fix is made, and what came of it is unknown', async () => {
@@ -522,6 +563,17 @@ describe('a call that fails', () => {
       summary: expect.stringContaining('AccessDeniedException'),
     });
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'unknown' });
+  });
+
+  test('in the step, while nobody can look: it is tried again', async () => {
+    const on = bench();
+    const id = await found(on);
+    await remediate(id, timeoutLong, on.ports);
+    on.advance(2 * minute);
+    on.world.fail('GetFunctionConfiguration', 'TooManyRequestsException');
+    on.world.fail('UpdateFunctionConfiguration', 'AccessDeniedException');
+    await expect(remediate(id, timeoutLong, on.ports)).rejects.toMatchObject({ name: 'TooManyRequestsException' });
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
   });
 
   test('in the step and in the reading afterwards: the change stops all the same', async () => {
@@ -562,6 +614,40 @@ describe('switches and words during a change', () => {
     on.advance(20 * minute);
     await untilDone(on, id);
     expect(timeout(on)).toBe(60);
+  });
+
+  test('a pause in the middle of it stops it before its next write', async () => {
+    const on = bench();
+    const id = await found(on);
+    const tag = on.world.lambda.tagResource.bind(on.world.lambda);
+    on.world.lambda.tagResource = (input) => {
+      void on.ledger.setSwitch('paused', 'incident', admin);
+      return tag(input);
+    };
+    await remediate(id, timeoutLong, on.ports);
+    expect(written(on)).toEqual(['TagResource']);
+    expect(await on.ledger.change((await on.ledger.finding(id))?.fixing ?? '')).toMatchObject({ status: 'waiting', done: 1 });
+    await on.ledger.setSwitch('paused', undefined, admin);
+    on.advance(6 * minute);
+    await untilDone(on, id);
+    expect(written(on)).toEqual(['TagResource', 'AddPermission', 'UpdateFunctionConfiguration']);
+  });
+
+  test('a change that waits for long keeps its resource to itself', async () => {
+    const rule: AnyRule = {
+      ...timeoutLong,
+      plan: async (...given: Parameters<typeof timeoutLong.plan>) => {
+        const { steps } = await timeoutLong.plan(...given);
+        return { steps: steps.map((step) => (isWait(step) ? { ...step, waitSeconds: 900 } : step)) };
+      },
+    };
+    const on = bench(rule);
+    const id = await found(on, rule);
+    await remediate(id, rule, on.ports);
+    on.advance(14 * minute);
+    expect(await on.ledger.lock(orders, 'another', on.world.now, minute)).toBe(false);
+    on.advance(10 * minute);
+    expect(await on.ledger.lock(orders, 'another', on.world.now, minute)).toBe(true);
   });
 
   test('an event that finds it compliant in between does not end it', async () => {
