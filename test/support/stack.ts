@@ -189,7 +189,7 @@ export class Inbox {
   async waitFor(
     what: string,
     holds: (alert: Alert) => boolean,
-    { since = 0, seconds = 30 }: { since?: number; seconds?: number } = {},
+    { since = 0, seconds = 60 }: { since?: number; seconds?: number } = {},
   ): Promise<Received> {
     const end = Date.now() + seconds * 1000;
     for (;;) {
