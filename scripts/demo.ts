@@ -29,8 +29,8 @@ process.exit(report.print() ? 0 : 1);
 async function act(estate: Estate): Promise<void> {
   const { administrator } = estate;
   const parameters = { Deployers: estate.pipelineRole, RoleSharedSplitRoles: estate.sharedRole, RoleSharedSettle: '2' };
-  await report.step('sam build', () => samBuild(administrator));
-  const outputs = await report.step('sam deploy, every rule in alert', () => samDeploy(administrator, parameters));
+  await report.step('sam build', () => samBuild(estate.pipeline));
+  const outputs = await report.step('sam deploy, every rule in alert', () => samDeploy(estate.pipeline, parameters));
   const inbox = await Inbox.subscribe(administrator, outputs['AlertTopicArn'] ?? '', 'demo-alerts');
   try {
     await play(estate, inbox, outputs, parameters);
@@ -61,7 +61,7 @@ async function play(
       [`${parameter}Delay`, '0'],
     ]),
   );
-  await report.step('sam deploy, five rules in remediate', () => samDeploy(administrator, { ...parameters, ...remediate }));
+  await report.step('sam deploy, five rules in remediate', () => samDeploy(estate.pipeline, { ...parameters, ...remediate }));
   await calm(inbox);
   const changes = new Map<string, string>();
   // The role is split first and proven last: its new role settles while the others are put right.
