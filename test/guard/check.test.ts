@@ -1,4 +1,5 @@
 import { check, triggered } from '../../guard/check.ts';
+import { QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
 import { findingId, isOpen } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
@@ -237,6 +238,32 @@ describe('what cannot be read', () => {
     on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
     await check({ event: event('e1') }, [rule], on.ports);
     expect(told(on)).toEqual(['failure unknown']);
+  });
+
+  test.each([
+    ['two workers at one index, once', [new RetryLater('x')], true, 2],
+    ['two workers at one index, twice', [new RetryLater('x'), new RetryLater('x')], true, 3],
+    ['two workers at one index, all the time', Array.from({ length: 9 }, () => new RetryLater('x')), false, 3],
+    ['a quota that is used up', [new QuotaUsedUp('x')], false, 1],
+    ['an error of AWS', [Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} })], false, 1],
+  ])('%s: looked at once more, or not', async (_, errors, succeeds, looks) => {
+    let looked = 0;
+    const failures = [...errors];
+    const rule: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) => {
+        looked += 1;
+        const failure = failures.shift();
+        if (failure !== undefined) throw failure;
+        return await timeoutLong.evaluate(...given);
+      },
+    };
+    const on = bench(rule);
+    const checked = check({ event: event('e1') }, [rule], on.ports);
+    if (succeeds) await checked;
+    else await expect(checked).rejects.toThrow('x');
+    expect(looked).toBe(looks);
+    expect(told(on)).toEqual(succeeds ? ['finding open'] : []);
   });
 
   test('a defect is no answer: it goes to the dead letters', async () => {

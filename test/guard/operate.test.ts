@@ -118,6 +118,29 @@ describe('an exemption', () => {
     expect(await on.ledger.finding(id)).toMatchObject({ status });
   });
 
+  test('stops a change that waits: what is done of it stays, nothing more is done, and the resource is free', async () => {
+    const on = bench();
+    const id = await found(on);
+    await remediate(id, timeoutLong, on.ports);
+    const { fixing = '' } = (await on.ledger.finding(id)) ?? {};
+    expect(await on.ledger.change(fixing)).toMatchObject({ status: 'waiting' });
+    await operate(exempting(on), operator, on.ports);
+    expect(await on.ledger.change(fixing)).toMatchObject({ status: 'failed', done: 3, error: `stopped by ${operator}` });
+    expect(await on.ledger.lock(orders, 'another', on.world.now, minute)).toBe(true);
+    on.advance(60 * minute);
+    for (const task of (await tick(on.ports)).tasks) if (task.task === 'fix') await remediate(task.findingId, timeoutLong, on.ports);
+    expect(timeout(on)).toBe(300);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+  });
+
+  test.each(['resolved', 'remediated', 'unknown'] as const)('does not touch a finding that is %s', async (status) => {
+    const on = bench();
+    const id = await found(on);
+    await on.ledger.setStatus(id, { status, cause: 'test' });
+    await operate(exempting(on), operator, on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status, cause: 'test' });
+  });
+
   test('that is asked for twice is one', async () => {
     const on = bench();
     const request = exempting(on);
@@ -149,7 +172,7 @@ test('switches are written and taken back', async () => {
   await operate({ action: 'pause', reason: 'incident' }, operator, ports);
   await operate({ action: 'mode', rule: 'timeout-long', mode: 'alert' }, operator, ports);
   expect(await ledger.switches()).toEqual({ paused: true, modes: { 'timeout-long': 'alert' } });
-  await operate({ action: 'resume' }, operator, ports);
+  expect(await operate({ action: 'resume' }, operator, ports)).toEqual({ paused: false });
   await operate({ action: 'mode', rule: 'timeout-long', mode: 'deployed' }, operator, ports);
   expect(await ledger.switches()).toEqual({ paused: false, modes: {} });
 });
@@ -176,6 +199,19 @@ describe('an undo', () => {
     await remediate(id, timeoutLong, on.ports);
     expect(timeout(on)).toBe(300);
     expect(on.published).toEqual([]);
+  });
+
+  test('of a change that waits stops it first', async () => {
+    const on = bench();
+    const id = await found(on);
+    await remediate(id, timeoutLong, on.ports);
+    const { fixing = '' } = (await on.ledger.finding(id)) ?? {};
+    await operate({ action: 'undo', change: fixing, reason: 'it was needed', expires: on.world.now + day }, operator, on.ports);
+    expect(await on.ledger.change(fixing)).toMatchObject({ status: 'failed', done: 3 });
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+    on.advance(10 * minute);
+    await remediate(id, timeoutLong, on.ports);
+    expect(timeout(on)).toBe(300);
   });
 
   test('ends with a word about who did it', async () => {

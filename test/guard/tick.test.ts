@@ -32,6 +32,18 @@ test('a change that waits, or whose process died, is sent as a fix of its findin
   expect((await tick(on.ports)).tasks).toContainEqual({ task: 'fix', rule: 'timeout-long', findingId: id });
 });
 
+test('a digest is sent on when its time has come, and put off by every further alert', async () => {
+  const { ports, ledger, world, advance } = bench();
+  await ledger.recordSweep('s1', world.now);
+  await ledger.hold('sweep-s1', 'a', {}, world.now + minute);
+  advance(30_000);
+  await ledger.hold('sweep-s1', 'b', {}, world.now + minute);
+  advance(45_000);
+  expect((await tick(ports)).tasks).toEqual([]);
+  advance(30_000);
+  expect((await tick(ports)).tasks).toEqual([{ task: 'digest', bucket: 'sweep-s1' }]);
+});
+
 describe('an exemption that is over', () => {
   test('opens again what it covered, and tells so', async () => {
     const on = bench();
