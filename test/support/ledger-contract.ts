@@ -232,7 +232,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       });
 
       it('sends a change on again whose remediator was killed', async () => {
-        await ledger.begin(change);
+        await ledger.begin({ ...change, dueAt: base + 15 * minute });
         expect(await ledger.due(base + minute)).toEqual([]);
         expect(await ledger.due(base + 60 * minute)).toMatchObject([{ kind: 'change', id: change.id, rule: change.rule }]);
       });

@@ -5,8 +5,6 @@ import { type Finding, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
 
-const abandonedAfter = 15 * 60_000;
-
 type Progress = Parameters<Ledger['progress']>[1];
 
 /** The ledger in memory, held to the same contract as the one in DynamoDB. */
@@ -83,7 +81,7 @@ export class MemoryLedger implements Ledger {
     this.calls.push('begin');
     const present = this.#changes.get(change.id);
     if (present !== undefined) return copy(present);
-    this.#changes.set(change.id, copy({ ...change, dueAt: Date.parse(change.startedAt) + abandonedAfter }));
+    this.#changes.set(change.id, copy(change));
     return copy(change);
   }
 
@@ -91,9 +89,8 @@ export class MemoryLedger implements Ledger {
     this.calls.push('progress');
     const present = this.#changes.get(id);
     if (present === undefined) return;
-    const { dueAt, ...rest } = present;
-    const due = to.dueAt ?? (to.status === 'running' ? dueAt : undefined);
-    this.#changes.set(id, { ...rest, ...defined(to), ...(due === undefined ? {} : { dueAt: due }) });
+    const { dueAt: _over, ...rest } = present;
+    this.#changes.set(id, { ...rest, ...defined(to) });
   }
 
   async change(id: string): Promise<Change | undefined> {
