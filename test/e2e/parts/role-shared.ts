@@ -1,5 +1,5 @@
 import { answerOf, configuration, createFunction, settled } from '../functions.ts';
-import { alerted, alertsAbout, functionRole, mark, quiet, stage, undo } from '../stage.ts';
+import { alerted, alertsAbout, functionRole, held, mark, quiet, stage, undo } from '../stage.ts';
 
 const rule = 'role-shared';
 
@@ -57,9 +57,11 @@ export function roleShared(): void {
       await createFunction('invoices', await functionRole('invoices'));
       await quiet();
       const since = mark();
-      await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'invoices', Role: shared });
-      await settled('invoices');
-      const { State, Role, Environment, Description, Timeout } = await configuration('invoices');
+      const { State, Role, Environment, Description, Timeout } = await held('roles', async () => {
+        await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'invoices', Role: shared });
+        await settled('invoices');
+        return await configuration('invoices');
+      });
       const opened = await alerted({ rule, status: 'open', resource: 'function:invoices' }, since);
       expect(opened).toMatchObject({
         severity: 'high',
@@ -139,7 +141,7 @@ export function roleShared(): void {
       await createFunction('office-calendar', office);
       await quiet();
       const since = mark();
-      await createFunction('office-mail', office);
+      await held('roles', () => createFunction('office-mail', office));
       const { plan, summary } = await alerted({ rule, status: 'open', resource: 'function:office-mail', planned: true }, since);
       expect(summary).toContain('RoleSharedSplitRoles');
       expect(plan[0]).toMatch(/^iam:CreateRole /);

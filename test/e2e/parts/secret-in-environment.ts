@@ -32,7 +32,7 @@ export function secretInEnvironment(): void {
       });
       await quiet();
       const since = mark();
-      await setVariables('payments', { DB_HOST: 'db.internal', DB_PASSWORD: password });
+      await held('secrets', () => setVariables('payments', { DB_HOST: 'db.internal', DB_PASSWORD: password }));
       const opened = await alerted({ rule, status: 'open', resource: 'function:payments' }, since);
       expect(opened).toMatchObject({ severity: 'critical', evidence: { variables: [{ variable: 'DB_PASSWORD' }] } });
       expect(opened.summary).toContain('Rotate this credential');
@@ -57,10 +57,11 @@ export function secretInEnvironment(): void {
       await createFunction('mailer', await functionRole('mailer'));
       await quiet();
       const since = mark();
-      await stage.lambda.send(
-        new UpdateFunctionConfigurationCommand({ FunctionName: 'mailer', Environment: { Variables: { UPSTREAM: token } } }),
-      );
-      await settled('mailer');
+      await held('secrets', async () => {
+        const Environment = { Variables: { UPSTREAM: token } };
+        await stage.lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: 'mailer', Environment }));
+        await settled('mailer');
+      });
       const { evidence } = await alerted({ rule, status: 'open', resource: 'function:mailer' }, since);
       expect(evidence).toMatchObject({ variables: [{ variable: 'UPSTREAM' }] });
       const told = await alerted({ rule, status: 'open', resource: 'function:mailer', planned: true }, since);
@@ -110,7 +111,7 @@ export function secretInEnvironment(): void {
         principalMatches: 'remediate-secret-in-environment',
       });
       const since = mark();
-      await setVariables('refusing', { DB_PASSWORD: password });
+      await held('secrets', () => setVariables('refusing', { DB_PASSWORD: password }));
       const { summary } = await alerted({ rule, status: 'failed', resource: 'function:refusing' }, since);
       expect(summary).toContain('taken back');
       await quiet();
