@@ -78,7 +78,7 @@ export function queueHandler(handle: (body: unknown, record: SQSRecord) => Promi
       processor,
       { context, throwOnFullBatchFailure: false },
     );
-    metrics.publishStoredMetrics();
+    if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
     return answer;
   };
 }

@@ -19,8 +19,10 @@ import { Bench } from './bench.ts';
 import { Boto } from './boto.ts';
 
 export const stack = 'lambda-compliance-guard';
+/** Where a run leaves its logs. */
+const work = '.work/e2e';
 /** Apart from the artifacts of a build by hand. */
-export const buildDirectory = '.work/e2e/build';
+export const buildDirectory = `${work}/build`;
 
 /** Everything that the tests of the suite share: one emulated account, and who acts in it. */
 export interface Stage {
@@ -54,7 +56,8 @@ const trust = (principal: Record<string, string>) =>
 
 /** Starts the account and makes its principals. */
 export async function openStage(): Promise<void> {
-  const emulator = await startEmulator({ log: '.work/e2e/emulator.log' });
+  await mkdir(work, { recursive: true });
+  const emulator = await startEmulator({ log: `${work}/emulator.log` });
   const root = rootUser(emulator);
   const administrator = await createAdministrator(root, 'administrator');
   const iam = new IAMClient(root);
@@ -153,10 +156,9 @@ async function keepLogs(): Promise<void> {
     `== ${name}`,
     ...messages.map((message) => message.trimEnd()),
   ]);
-  await mkdir('.work/e2e', { recursive: true });
-  await writeFile('.work/e2e/guard.log', text.join('\n'));
-  await writeFile('.work/e2e/denied.json', JSON.stringify(await stage.bench.denied(), null, 1));
-  await writeFile('.work/e2e/calls.json', JSON.stringify((await stage.bench.calls()).calls));
+  await writeFile(`${work}/guard.log`, text.join('\n'));
+  await writeFile(`${work}/denied.json`, JSON.stringify(await stage.bench.denied(), null, 1));
+  await writeFile(`${work}/calls.json`, JSON.stringify((await stage.bench.calls()).calls));
 }
 
 /** Makes an execution role for functions. */
