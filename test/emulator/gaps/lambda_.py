@@ -5,7 +5,7 @@ import logging
 import re
 import time
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 from ministack.services import iam as iam_svc
 from ministack.services import lambda_svc, sqs
@@ -59,6 +59,29 @@ def conflicts_while_a_function_changes() -> None:
     @wrap(lambda_svc, "_publish_version")
     def publish(original, name, data):
         return (_is_call("PublishVersion") and _busy(name)) or original(name, data)
+
+
+def invocations_end_with_what_they_began_with() -> None:
+    """A change of a function never ends an invocation that is under way: it goes on in its own environment, the next one
+    begins in a new one. The emulator alone kills it. https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
+    retired = set()
+
+    @wrap(lambda_svc, "invalidate_worker")
+    def invalidate(original, func_name, *args, **kwargs):
+        if _is_call("UpdateFunctionCode", "UpdateFunctionConfiguration"):
+            with lambda_runtime._lock:
+                for key, workers in lambda_runtime._workers.items():
+                    if key.split(":")[-2] == func_name:
+                        retired.update(worker for worker in workers if worker.in_use)
+                        workers[:] = [worker for worker in workers if not worker.in_use]
+        return original(func_name, *args, **kwargs)
+
+    @wrap(lambda_svc, "release_worker")
+    def release(original, worker):
+        original(worker)
+        if worker in retired:
+            retired.discard(worker)
+            lambda_runtime.kill_workers([worker])
 
 
 def _is_call(*operations: str) -> bool:
@@ -715,6 +738,7 @@ def apply() -> None:
     # The order is that of wrapping: the last one is asked first.
     new_roles_reach_the_function()
     conflicts_while_a_function_changes()
+    invocations_end_with_what_they_began_with()
     dry_run_changes_nothing()
     versions_have_their_number_in_the_arn()
     roles_of_functions_in_a_vpc()

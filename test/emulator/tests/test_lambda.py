@@ -1,5 +1,6 @@
 """What Lambda does that the emulator by itself does not."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import time
@@ -30,6 +31,22 @@ class Updates(Case):
     def test_the_emulator_alone_knows_no_conflict(self):
         name = plain().function(wait=False)
         plain().client("lambda").update_function_configuration(FunctionName=name, Timeout=9)
+
+    def test_an_invocation_under_way_ends_in_its_own_environment(self):
+        self.assertEqual("before", self._changed_meanwhile(self.aws).get("body"))
+
+    def test_the_emulator_alone_ends_it(self):
+        self.assertIn("errorMessage", self._changed_meanwhile(plain()))
+
+    def _changed_meanwhile(self, aws) -> dict:
+        """What an invocation of a second answers whose function gets another variable meanwhile."""
+        code = "exports.handler = () => new Promise((done) => setTimeout(() => done({body: process.env.SEEN}), 1000))"
+        name = aws.function(code, Environment={"Variables": {"SEEN": "before"}})
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            answer = pool.submit(lambda: json.loads(aws.client("lambda").invoke(FunctionName=name)["Payload"].read()))
+            time.sleep(0.5)
+            aws.client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": {"SEEN": "after"}})
+            return answer.result()
 
     def test_a_dry_run_of_new_code_changes_nothing(self):
         aws, name = self.aws, self.aws.function()
