@@ -3,13 +3,13 @@ import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s
 import type { Call, Connection } from '../guard/call.ts';
 import { errorKind, errorName, PackageUnreadable, RetryLater } from '../guard/errors.ts';
 import type { ArchivedObject } from '../guard/estate.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, patience } from './clients.ts';
 import { getFunction, keysThroughLambda, lambdaClient } from './lambda.ts';
 
 const archive = '${Archive.Arn}/*';
 const key = '${Key.Arn}';
 
-const s3 = clientPerRegion((settings) => new S3Client(settings));
+const s3 = clientPerRegion((settings) => new S3Client(settings), patience.packages);
 
 /** Where a package lies in the archive, and the CodeSha256 that it must have. */
 export interface PackageKey {

@@ -1,19 +1,42 @@
 import type { Connection } from '../guard/call.ts';
 
-/** Settings of every client: adaptive retries with jitter, which also slow down when a quota is near. */
+/** How often a call is tried in all. */
+export const attempts = 4;
+
+/**
+ * How long one attempt may take, in milliseconds. All attempts together, and the waits between them, take less than the
+ * Timeout of every function that makes such calls: it fails by itself, and says why.
+ */
+export const patience = {
+  calls: 6_000,
+  /** Calls that move a package of a function, 250 MB at most, or let Lambda copy one. */
+  packages: 20_000,
+};
+
+/** Settings of every client: adaptive retries with jitter, which also slow down when a quota is near, and no endless waits. */
 export interface ClientSettings {
   readonly region: string;
   readonly maxAttempts: number;
   readonly retryMode: 'adaptive';
+  readonly requestHandler: { readonly connectionTimeout: number; readonly requestTimeout: number; readonly throwOnRequestTimeout: true };
 }
 
 /** One client a region, made when first used, so that a function pays only for the services that it calls. */
-export function clientPerRegion<Client>(make: (settings: ClientSettings) => Client): (connection: Pick<Connection, 'region'>) => Client {
+export function clientPerRegion<Client>(
+  make: (settings: ClientSettings) => Client,
+  requestTimeout: number = patience.calls,
+): (connection: Pick<Connection, 'region'>) => Client {
   const clients = new Map<string, Client>();
   return ({ region }) => {
     const existing = clients.get(region);
     if (existing !== undefined) return existing;
-    const made = make({ region, maxAttempts: 4, retryMode: 'adaptive' });
+    const made = make({
+      region,
+      maxAttempts: attempts,
+      retryMode: 'adaptive',
+      // Without the last, the SDK only warns. https://docs.aws.amazon.com/sdk-for-javascript/v3/developer-guide/node-configuring-timeouts.html
+      requestHandler: { connectionTimeout: 2_000, requestTimeout, throwOnRequestTimeout: true },
+    });
     clients.set(region, made);
     return made;
   };

@@ -24,7 +24,7 @@ import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, patience } from './clients.ts';
 import { allPages } from './pages.ts';
 
 export type {
@@ -209,7 +209,8 @@ class RoleInUse extends Error {
   override readonly name = 'RoleInUse';
 }
 
-const updateCode = call('UpdateFunctionCode', UpdateFunctionCodeCommand, {
+const packageCall = callsOf('lambda', (connection, command) => client(connection).send(command, { requestTimeout: patience.packages }));
+const updateCode = packageCall('UpdateFunctionCode', UpdateFunctionCodeCommand, {
   resource: functions,
   also: [
     { action: 's3:GetObject', resource: '${Archive.Arn}/*' },

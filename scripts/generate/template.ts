@@ -15,6 +15,8 @@ const policyLimit = 10_240;
 /** Seconds: the queue's visibility is six times the function's, so that a retry never overlaps. */
 const checkerTimeout = 60;
 const remediatorTimeout = 120;
+/** Of a checker that archives packages, up to 250 MB each. */
+const archiverTimeout = 120;
 
 const sub = (text: string): Value => ({ 'Fn::Sub': text });
 const arnOf = (id: string): Value => ({ 'Fn::GetAtt': [id, 'Arn'] });
@@ -150,10 +152,12 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const ruleIds = patterns.map(({ service }) => `${id}On${pascalCase(service)}`);
   const calls = rules.flatMap((rule) => rule.check.filter((call: AnyCall) => !(rule.planOnly ?? []).includes(call.name)));
   const variables = Object.assign({}, ...rules.map(ruleVariables));
+  const archives = calls.some((call: AnyCall) => call.permissions.some(({ action }) => action === 's3:PutObject'));
+  const timeout = archives ? archiverTimeout : checkerTimeout;
   return {
     ...deadLetters(id, ruleIds),
-    ...queue(`${id}Events`, `${id}DeadLetters`, checkerTimeout, ruleIds),
-    ...queue(`${id}Sweeps`, `${id}DeadLetters`, checkerTimeout, [], ['Sweep']),
+    ...queue(`${id}Events`, `${id}DeadLetters`, timeout, ruleIds),
+    ...queue(`${id}Sweeps`, `${id}DeadLetters`, timeout, [], ['Sweep']),
     ...Object.assign(
       {},
       ...patterns.map(({ service, pattern }) => ({
@@ -167,7 +171,7 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
     ...lambda(id, {
       handler: `check-${practice}`,
       description: `Judges changes by the rules of the practice ${practice}`,
-      timeout: checkerTimeout,
+      timeout,
       memory: Math.max(...rules.map(({ memory = 512 }) => memory)),
       variables,
       statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],

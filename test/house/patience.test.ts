@@ -1,0 +1,41 @@
+import { patience } from '../../aws/clients.ts';
+import { pascalCase } from '../../guard/rule.ts';
+import { rules } from '../../rules/index.ts';
+import { longestChain } from '../support/patience.ts';
+import { names, read } from './repository.ts';
+import { deploy, functions, roleStatements } from './template.ts';
+
+const everything = deploy(Object.fromEntries(rules.map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])));
+
+/** A function whose role may do these moves packages, or waits while Lambda does. */
+const movesPackages = ['s3:PutObject', 'lambda:UpdateFunctionCode'];
+
+describe('no call is still being tried when Lambda ends the function', () => {
+  test.each(functions(everything).map((lambda) => [lambda.id, lambda] as const))('%s', (id, { properties }) => {
+    const role = everything.resources[`${id}Role`]?.Properties ?? {};
+    const allowed = roleStatements(role).flatMap(({ effect, actions }) => (effect === 'Allow' ? actions : []));
+    const attempt = movesPackages.some((action) => allowed.includes(action)) ? patience.packages : patience.calls;
+    expect(1_000 * Number(properties['Timeout'])).toBeGreaterThan(longestChain(attempt));
+  });
+
+  test('two functions or more move packages', () => {
+    const movers = functions(everything).filter(({ id }) =>
+      roleStatements(everything.resources[`${id}Role`]?.Properties ?? {}).some(({ actions }) =>
+        movesPackages.some((action) => actions.includes(action)),
+      ),
+    );
+    expect(movers.map(({ id }) => id).sort()).toEqual(['CheckDeployments', 'RemediateCodeChangedByHand']);
+  });
+});
+
+test('every client is patient in the same way', () => {
+  const made = ['aws', 'ledger', 'handlers', 'cli'].flatMap((folder) =>
+    names(folder).flatMap((file) =>
+      [...read(`${folder}/${file}`).matchAll(/new \w+Client\([^)]*\)(\.config\.credentials)?/g)].map(([text]) => text),
+    ),
+  );
+  const others = made.filter((text) => !/^new \w+Client\(settings\)$/.test(text));
+  // This one makes no call: it knows how to find credentials.
+  expect(others).toEqual(['new LambdaClient({ region }).config.credentials']);
+  expect(made.length).toBeGreaterThan(10);
+});
