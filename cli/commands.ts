@@ -1,8 +1,8 @@
 import { connect } from '../aws/handle.ts';
 import { errorKind } from '../guard/errors.ts';
 import type { OperateRequest } from '../guard/operate.ts';
-import { undo } from '../guard/remediate.ts';
 import { isWait } from '../guard/rule.ts';
+import { undo } from '../guard/run.ts';
 import { rules } from '../rules/index.ts';
 import { ahead, type Options, openSession, WrongUse } from './session.ts';
 

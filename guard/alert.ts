@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { roleName } from './arn.ts';
+import { partitionOf, roleName } from './arn.ts';
 import type { Finding } from './finding.ts';
 
 /**
@@ -85,6 +85,40 @@ export function alertAbout(finding: Finding, { status, summary, plan = [], chang
     opened: finding.opened,
     ...(finding.sweep === undefined ? {} : { sweep: finding.sweep }),
     ...(Number.isNaN(happened) ? {} : { detectedAfterMs: Math.max(0, finding.asOf - happened) }),
+  };
+}
+
+/** An alert about the guard itself: that it stopped, goes on, or acts otherwise from now on. */
+export function alertOfGuard(
+  config: { readonly home: { readonly account: string; readonly region: string }; readonly stack: string },
+  {
+    status,
+    summary,
+    rule = '*',
+    title,
+  }: { readonly status: Alert['status']; readonly summary: string; readonly rule?: string; readonly title: string },
+): Alert {
+  const { account, region } = config.home;
+  return {
+    version: '1',
+    kind: 'failure',
+    status,
+    rule,
+    practice: 'guard',
+    severity: 'high',
+    title,
+    summary,
+    resource: {
+      arn: `arn:${partitionOf(region)}:cloudformation:${region}:${account}:stack/${config.stack}`,
+      type: 'AWS::CloudFormation::Stack',
+      account,
+      region,
+    },
+    evidence: {},
+    plan: [],
+    docs: 'docs/operations.md',
+    findingId: '',
+    opened: 0,
   };
 }
 

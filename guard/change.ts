@@ -2,7 +2,8 @@ import type { Step } from './rule.ts';
 
 /**
  * A fix as the ledger journals it: written whole, with every undo, before the first step runs.
- * `waiting` goes on after resumeAt; `failed` stopped between steps and says where.
+ * `waiting` goes on after resumeAt; `probation` is made, and watched until its time is over; `failed` stopped between
+ * steps and says where; `reverted` was taken back by the guard, `undone` by an operator.
  */
 export interface Change {
   readonly id: string;
@@ -12,14 +13,38 @@ export interface Change {
   readonly account: string;
   readonly region: string;
   readonly steps: readonly Step[];
+  /** The steps' calls as IAM spells them; empty texts for waits. */
+  readonly calls: readonly string[];
   readonly remains: readonly string[];
   /** How many steps are done. */
   readonly done: number;
-  readonly status: 'running' | 'waiting' | 'reverting' | 'done' | 'failed' | 'reverted' | 'undone';
+  readonly status: 'running' | 'waiting' | 'probation' | 'reverting' | 'done' | 'failed' | 'reverted' | 'undone';
   readonly startedAt: string;
   /** When tick looks at it (again), in milliseconds. */
   readonly dueAt?: number;
   readonly resumeAt?: number;
   readonly error?: string;
+  /** The rule's state of the subject before the first step and after the last one (see Rule.state). */
+  readonly before?: unknown;
+  readonly after?: unknown;
+  /** When the last step was made, in milliseconds: probation compares what follows with what was before. */
+  readonly fixedAt?: number;
+  /** The end of its probation, in milliseconds, which is put off while too little happens to tell. */
+  readonly watchUntil?: number;
+  /** How often the end of its probation was put off. */
+  readonly extended?: number;
   readonly undoneBy?: string;
+}
+
+/** What of a change may be written down after it was journaled. */
+export type Progress = Partial<
+  Pick<Change, 'done' | 'status' | 'dueAt' | 'resumeAt' | 'error' | 'after' | 'fixedAt' | 'watchUntil' | 'extended' | 'undoneBy'>
+>;
+
+/** A change as an alert tells it: the calls that were made so far. */
+export function callsMade({ id, calls, done }: Pick<Change, 'id' | 'calls' | 'done'>): {
+  readonly id: string;
+  readonly calls: readonly string[];
+} {
+  return { id, calls: calls.slice(0, done).filter((call) => call !== '') };
 }

@@ -3,9 +3,10 @@ import { alertAbout } from './alert.ts';
 import type { AnyCall, Handle } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Config } from './config.ts';
-import { errorKind, errorSummary, QuotaUsedUp, RetryLater } from './errors.ts';
+import { errorKind, errorSummary, isAnswer, QuotaUsedUp, RetryLater } from './errors.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ledger } from './ledger.ts';
+import { planToShow } from './plan.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 
@@ -67,14 +68,15 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
       evidence: { error: errorSummary(error) },
       tags: {},
     };
-    return await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, ports);
+    return await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports);
   }
   const alerts: Alert[] = [];
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
-    const dueAt = mode === 'remediate' && delay > 0 && rule.fix.length > 0 ? { dueAt: asOf + delay, fixAfter: asOf + delay } : {};
+    const fixable = mode === 'remediate' && rule.fix.length > 0;
+    const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
     const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
-    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...dueAt, ...fingerprint }, ports)));
+    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, ports)));
   }
   for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));
   return alerts;
@@ -101,20 +103,14 @@ export async function evaluate(
   return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
 }
 
-/** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
-export function isAnswer(error: unknown): boolean {
-  if (error instanceof RetryLater) return true;
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name))
-  );
-}
-
-async function open(candidate: Finding, { ledger, now }: Ports): Promise<readonly Alert[]> {
+async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
+  const { ledger, now } = ports;
   const exempt = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
   const { written, finding: kept } = await ledger.open(exempt === undefined ? candidate : { ...candidate, status: 'exempt' });
-  return written === 'unchanged' || kept.status === 'exempt' ? [] : [alertAbout(kept, { status: kept.status })];
+  if (written === 'unchanged' || kept.status === 'exempt') return [];
+  // What is fixed at once needs no plan beside it: the next alert says what was done.
+  const shown = kept.status === 'open' && rule.fix.length > 0 && (kept.fixAfter ?? Number.POSITIVE_INFINITY) > now();
+  return [alertAbout(kept, { status: kept.status, plan: shown ? await planToShow(kept, rule, ports) : [] })];
 }
 
 async function resolve(id: string, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<readonly Alert[]> {
@@ -150,6 +146,7 @@ function finding(rule: AnyRule, violation: Evaluation['violations'][number], { a
     opened: 1,
     firstSeen: seen,
     openedAt: seen,
+    lastSeen: seen,
     asOf,
     cause,
     attempts: 0,

@@ -21,6 +21,10 @@ export interface Config {
   readonly operators: readonly string[];
   readonly neverTouch: readonly string[];
   readonly digestOver: number;
+  /** How often the same finding is put right within an hour, and how many changes the account sees within ten minutes. */
+  readonly budget: { readonly perFinding: number; readonly perAccount: number };
+  /** How long a function is watched after a change (milliseconds), and how many invocations tell anything. */
+  readonly probation: { readonly length: number; readonly invocations: number };
   readonly lambdaCallsPerSecond: number;
   readonly rule: (id: string) => RuleConfig;
 }
@@ -50,6 +54,10 @@ const environment = z.object({
   BoundaryArn: z.string().default(''),
   DigestOver: between(1, 1000, 20),
   LambdaCallsPerSecond: between(1, 15, 5),
+  FixesPerFinding: between(1, 100, 3),
+  ChangesPerTenMinutes: between(1, 10_000, 20),
+  ProbationMinutes: between(0, 1_440, 60),
+  ProbationInvocations: between(1, 1_000_000, 20),
 });
 
 /**
@@ -59,22 +67,22 @@ const environment = z.object({
 export function readConfig(variables: Readonly<Record<string, string | undefined>>, rules: readonly AnyRule[]): Config {
   const read = parse(environment, variables, '');
   const configured = new Map<string, RuleConfig>();
+  const switches = (id: string, shippedDelay: number) => {
+    const name = pascalCase(id);
+    const own = parse(
+      z.object({ Mode: mode.default('off'), Delay: between(0, 10_080, shippedDelay), Scope: list }),
+      { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
+      name,
+    );
+    const scope = own.Scope.length > 0 ? own.Scope : read.RemediateScope.length > 0 ? read.RemediateScope : ['*'];
+    return { mode: own.Mode, delay: own.Delay * 60_000, scope };
+  };
   for (const rule of rules) {
     const name = pascalCase(rule.id);
     const prefixed = Object.fromEntries(
       Object.keys(rule.params.shape).map((param) => [param, variables[`${name}${param.charAt(0).toUpperCase()}${param.slice(1)}`]]),
     );
-    const own = parse(
-      z.object({ Mode: mode.default('off'), Delay: between(0, 10_080, rule.delay), Scope: list }),
-      { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
-      name,
-    );
-    configured.set(rule.id, {
-      mode: own.Mode,
-      delay: own.Delay * 60_000,
-      scope: own.Scope.length > 0 ? own.Scope : read.RemediateScope.length > 0 ? read.RemediateScope : ['*'],
-      params: parse(rule.params, prefixed, name),
-    });
+    configured.set(rule.id, { ...switches(rule.id, rule.delay), params: parse(rule.params, prefixed, name) });
   }
   return {
     home: { account: read.GUARD_ACCOUNT, region: read.AWS_REGION },
@@ -83,8 +91,11 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     operators: read.Operators,
     neverTouch: read.NeverTouch,
     digestOver: read.DigestOver,
+    budget: { perFinding: read.FixesPerFinding, perAccount: read.ChangesPerTenMinutes },
+    probation: { length: read.ProbationMinutes * 60_000, invocations: read.ProbationInvocations },
     lambdaCallsPerSecond: read.LambdaCallsPerSecond,
-    rule: (id) => configured.get(id) ?? { mode: 'off', delay: 0, scope: [], params: {} },
+    // Tick and operate have no rules at hand, and ask for their modes alone.
+    rule: (id) => configured.get(id) ?? { ...switches(id, 0), params: {} },
   };
 }
 

@@ -53,6 +53,16 @@ export class PackageUnreadable extends Error {
 /** The same, after a wait that was long already: whoever catches it gives the message back at once. */
 export class QuotaUsedUp extends RetryLater {}
 
+/** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
+export function isAnswer(error: unknown): boolean {
+  if (error instanceof RetryLater) return true;
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name))
+  );
+}
+
 /** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
 export function errorSummary(error: unknown): string {
   return errorName(error);

@@ -11,8 +11,9 @@ export function rankOf(severity: Severity): number {
 }
 
 /**
- * The life of a finding: open → remediated | partial | resolved | exempt | failed, and open again when it comes back.
- * `unknown`: the subject could not be read, so nothing is known of it (which is not compliant).
+ * The life of a finding: open → remediated | partial | resolved | exempt | failed | reverted, and open again when it comes
+ * back. `failed` and `reverted` stay so, and are fixed again only by an operator's word. `unknown`: the subject could not
+ * be read, so nothing is known of it (which is not compliant).
  */
 export type Status = 'open' | 'remediated' | 'partial' | 'resolved' | 'failed' | 'unknown' | 'exempt' | 'reverted';
 
@@ -33,6 +34,8 @@ export interface Finding {
   readonly opened: number;
   readonly firstSeen: string;
   readonly openedAt: string;
+  /** When a message last found it still wrong. */
+  readonly lastSeen: string;
   /** Milliseconds: when the subject was read; an older reading never overwrites a newer one. */
   readonly asOf: number;
   /** The message (event, sweep) that brought the finding into its present status. */
@@ -51,8 +54,15 @@ export interface Finding {
   readonly fixing?: string;
   /** When tick sends it to its remediator (again), in milliseconds. */
   readonly dueAt?: number;
-  /** The end of the rule's delay, in milliseconds: a remediator leaves an earlier message alone. */
+  /**
+   * From when on a remediator may fix it, in milliseconds: the end of the rule's delay, or the word of an operator.
+   * A finding that was opened before its rule was set to remediate has none, and waits for `guard fix`.
+   */
   readonly fixAfter?: number;
+  /** When fixes of it were begun, in milliseconds, the latest last: the budget counts them. */
+  readonly fixes?: readonly number[];
+  /** The operator who had it fixed. */
+  readonly orderedBy?: string;
 }
 
 /** The id of the finding of a rule on a subject: 20 hexadecimal digits. */
@@ -65,7 +75,7 @@ export function fingerprintOf(distinction: unknown): string {
   return createHash('sha256').update(JSON.stringify(distinction)).digest('hex').slice(0, 16);
 }
 
-/** A finding that is being, or still has to be, put right. */
-export function isOpen(finding: Finding): boolean {
-  return finding.status === 'open' || finding.status === 'partial';
+/** What somebody has to look at, and may be exempted from. */
+export function isWrong({ status }: Pick<Finding, 'status'>): boolean {
+  return status === 'open' || status === 'partial' || status === 'failed' || status === 'reverted' || status === 'unknown';
 }

@@ -1,4 +1,4 @@
-import type { Change } from './change.ts';
+import type { Change, Progress } from './change.ts';
 import type { Actor } from './cloudtrail.ts';
 import type { Estate } from './estate.ts';
 import type { Finding, Status } from './finding.ts';
@@ -10,13 +10,13 @@ export type Written = 'changed' | 'again' | 'unchanged';
 /** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
 export interface Ledger extends Estate {
   /**
-   * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise an open one stays as it is, and
-   * an exempt one exempt.
+   * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise one that is open (or failed,
+   * or reverted) stays as it is but for `lastSeen`, and an exempt one exempt.
    * `finding.status` is `open`, or `unknown` where the subject could not be read.
-   * One call. `finding` in the answer is what the ledger now holds.
+   * One call, and one more where it was wrong already. `finding` in the answer is what the ledger now holds.
    */
   open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
-  /** Ends a finding, if there is one that is open, partial, failed or unknown, no change is under way and no newer reading says otherwise. One call. */
+  /** Ends a finding, if there is one that is wrong (see isWrong), no change is under way and no newer reading says otherwise. One call. */
   resolve(
     id: string,
     reading: { readonly asOf: number; readonly cause: string },
@@ -28,7 +28,8 @@ export interface Ledger extends Estate {
 
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
   begin(change: Change): Promise<Change>;
-  progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'resumeAt' | 'error' | 'undoneBy'>>): Promise<void>;
+  /** Writes down how far a change is. `dueAt` is taken away where it is left out. */
+  progress(id: string, to: Progress): Promise<void>;
   change(id: string): Promise<Change | undefined>;
   changes(): AsyncIterable<Change>;
 
@@ -74,6 +75,14 @@ export interface Ledger extends Estate {
    * @returns whether the calls may be made now
    */
   lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean>;
+
+  /**
+   * Spends one of a budget of `limit` within any `window` (milliseconds), or nothing where that many are spent; the same
+   * `what` is spent once only.
+   * @returns whether there was one left
+   * @throws RetryLater where another worker spends at the same moment
+   */
+  spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean>;
 }
 
 /** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out. */
@@ -82,6 +91,9 @@ export interface StatusChange {
   readonly cause: string;
   readonly change?: string;
   readonly attempts?: number;
+  readonly fixAfter?: number;
+  readonly fixes?: readonly number[];
+  readonly orderedBy?: string;
   readonly dueAt?: number;
   /** The change that is under way: until it ends, a compliant reading does not resolve the finding. */
   readonly fixing?: string;

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
 import { matchesGlob } from './arn.ts';
+import { callsMade } from './change.ts';
 import type { Ports } from './check.ts';
-import type { Status } from './finding.ts';
+import { type Finding, isWrong } from './finding.ts';
 import type { Exemption } from './ledger.ts';
+import { lower } from './mode.ts';
 
 const day = 24 * 3600_000;
 const reason = z.string().trim().min(3, 'say why, in a few words').max(500);
@@ -23,10 +26,15 @@ export const requestSchema = z.discriminatedUnion('action', [
   z.object({ action: z.literal('pause'), reason }),
   z.object({ action: z.literal('resume') }),
   z.object({ action: z.literal('mode'), rule: z.string().min(1), mode: z.enum(['off', 'alert']).or(z.literal('deployed')) }),
+  z.object({ action: z.literal('fix'), findings: z.array(z.string()).min(1).max(100) }),
   z.object({ action: z.literal('undo'), change: z.string().min(1), reason, expires: until }),
   z.object({ action: z.literal('undone'), change: z.string().min(1) }),
 ]);
 export type OperateRequest = z.output<typeof requestSchema>;
+type Request<Action extends OperateRequest['action']> = Extract<OperateRequest, { action: Action }>;
+
+type OperatePorts = Pick<Ports, 'ledger' | 'config' | 'now' | 'publish'>;
+type Answer = Readonly<Record<string, unknown>>;
 
 /** The answer for a refused request: one sentence that says what to do. */
 export class Refused extends Error {
@@ -34,15 +42,12 @@ export class Refused extends Error {
 }
 
 /**
- * Carries out an operator's request.
+ * Carries out an operator's request, and tells of it.
  * @param by the caller's ARN, as AWS authenticated it
  * @throws Refused with one sentence
  */
-export async function operate(
-  body: unknown,
-  by: string,
-  { ledger, config, now }: Pick<Ports, 'ledger' | 'config' | 'now'>,
-): Promise<Readonly<Record<string, unknown>>> {
+export async function operate(body: unknown, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, config } = ports;
   if (config.operators.length > 0 && !config.operators.some((operator) => isBy(by, operator))) {
     throw new Refused(`${by} is not among the stack's Operators: ask one of them, or add the role to that parameter.`);
   }
@@ -53,66 +58,156 @@ export async function operate(
   }
   const request = read.data;
   switch (request.action) {
-    case 'exempt': {
-      limited(request.expires, now());
-      const findings = [];
-      for await (const finding of ledger.findings({ rule: request.rule }))
-        if (matchesGlob(finding.subject.arn, request.resource)) findings.push(finding);
-      const own = findings.find(({ actor, status }) => isWrong(status) && actor?.arn === by);
-      if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to exempt it.`);
-      const { action: _action, ...exemption } = request;
-      const id = createHash('sha256')
-        .update(JSON.stringify([exemption, by]))
-        .digest('hex')
-        .slice(0, 12);
-      await ledger.addExemption({ id, by, ...exemption });
-      for (const { id: finding, status, change } of findings) {
-        if (!isWrong(status)) continue;
-        await stop(change, by, ledger);
-        await ledger.setStatus(finding, { status: 'exempt', cause: `exemption ${id}` });
-      }
-      return { exemption: id };
-    }
-    case 'unexempt': {
-      let ended: Exemption | undefined;
-      for await (const exemption of ledger.exemptions()) if (exemption.id === request.id) ended = exemption;
-      if (ended === undefined) throw new Refused(`There is no exemption ${request.id}.`);
-      // It ends as every exemption does, when tick comes by: what it covered is open again, and told.
-      await ledger.addExemption({ ...ended, expires: now() });
-      return { removed: request.id };
-    }
+    case 'exempt':
+      return await exempt(request, by, ports);
+    case 'unexempt':
+      return await unexempt(request, by, ports);
+    case 'fix':
+      return await fix(request, by, ports);
+    case 'undo':
+      return await undo(request, by, ports);
+    case 'undone':
+      return await undone(request, by, ports);
+    case 'mode':
+      return await mode(request, by, ports);
     case 'pause':
       await ledger.setSwitch('paused', request.reason, by);
+      await tell({ status: 'paused', title: 'Every fix is paused', summary: `${by} paused every fix: ${request.reason}` }, ports);
       return { paused: true };
     case 'resume':
       await ledger.setSwitch('paused', undefined, by);
+      await tell({ status: 'resolved', title: 'Fixes go on', summary: `${by} ended the pause: fixes go on.` }, ports);
       return { paused: false };
-    case 'mode':
-      await ledger.setSwitch(`mode:${request.rule}`, request.mode === 'deployed' ? undefined : request.mode, by);
-      return { rule: request.rule, mode: request.mode };
-    case 'undo': {
-      limited(request.expires, now());
-      const change = await ledger.change(request.change);
-      if (change === undefined) throw new Refused(`There is no change ${request.change}.`);
-      // Before anything is taken back: what an operator undoes must not be put right again under their hands.
-      const id = `undo-${change.id}`;
-      await ledger.addExemption({
-        id,
-        rule: change.rule,
-        resource: change.resource,
-        reason: request.reason,
-        owner: by,
-        expires: request.expires,
-        by,
-      });
-      await stop(change.id, by, ledger);
-      await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${id}`, change: change.id });
-      return { change: change.id, exemption: id };
-    }
-    case 'undone':
-      await ledger.progress(request.change, { status: 'undone', undoneBy: by });
-      return { change: request.change, undoneBy: by };
   }
+}
+
+/** From now on the guard leaves a resource alone: what is wrong with it is told no more, and not fixed. */
+async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, now } = ports;
+  limited(exemption.expires, now());
+  const covered: Finding[] = [];
+  for await (const finding of ledger.findings({ rule: exemption.rule }))
+    if (isWrong(finding) && finding.status !== 'unknown' && matchesGlob(finding.subject.arn, exemption.resource)) covered.push(finding);
+  refuseOwn(covered, by);
+  const id = createHash('sha256')
+    .update(JSON.stringify([exemption, by]))
+    .digest('hex')
+    .slice(0, 12);
+  await ledger.addExemption({ id, by, ...exemption });
+  const until = new Date(exemption.expires).toISOString();
+  for (const finding of covered) {
+    await stop(finding.change, by, ledger);
+    await ledger.setStatus(finding.id, { status: 'exempt', cause: `exemption ${id}` });
+    const summary = `${by} exempted ${finding.subject.arn} from this rule until ${until}: ${exemption.reason}`;
+    await ports.publish([alertAbout(finding, { status: 'exempt', summary })]);
+  }
+  if (covered.length === 0) {
+    const summary = `${by} exempted ${exemption.resource} from ${exemption.rule} until ${until}, where nothing is wrong now: ${exemption.reason}`;
+    await tell({ status: 'exempt', rule: exemption.rule, title: 'An exemption', summary }, ports);
+  }
+  return { exemption: id, findings: covered.map((finding) => finding.id) };
+}
+
+async function unexempt({ id }: Request<'unexempt'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, now } = ports;
+  let ended: Exemption | undefined;
+  for await (const exemption of ledger.exemptions()) if (exemption.id === id) ended = exemption;
+  if (ended === undefined) throw new Refused(`There is no exemption ${id}.`);
+  // It ends as every exemption does, when tick comes by: what it covered is open again, and told.
+  await ledger.addExemption({ ...ended, expires: now() });
+  const summary = `${by} ended the exemption of ${ended.resource} from ${ended.rule}.`;
+  await tell({ status: 'open', rule: ended.rule, title: 'An exemption ended', summary }, ports);
+  return { removed: id };
+}
+
+/** Findings that were opened before their rule was set to remediate, or that the guard gave up: fixed now, by an operator's word. */
+async function fix({ findings }: Request<'fix'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, now, publish } = ports;
+  const all = await Promise.all(findings.map(async (id) => ({ id, finding: await ledger.finding(id) })));
+  const { modes } = await ledger.switches();
+  for (const { id, finding } of all) {
+    if (finding === undefined) throw new Refused(`There is no finding ${id}.`);
+    if (!isWrong(finding) || finding.status === 'unknown')
+      throw new Refused(`Finding ${id} is ${finding.status}: only what is open, partial, failed or reverted can be fixed.`);
+    const deployed = ports.config.rule(finding.rule).mode;
+    if (lower(deployed, modes[finding.rule] ?? deployed) !== 'remediate')
+      throw new Refused(`${finding.rule} is not in remediate: deploy it so, and the finding can be fixed.`);
+  }
+  for (const { finding } of all) {
+    if (finding === undefined || finding.fixing !== undefined) continue;
+    const ordered = { fixAfter: now(), dueAt: now(), orderedBy: by, fixes: [] };
+    const open = await ledger.setStatus(finding.id, { status: 'open', cause: `ordered by ${by} at ${now()}`, ...ordered });
+    if (open === undefined) continue;
+    // The remediator listens to open findings.
+    await publish([alertAbout(open, { status: 'open', summary: `${open.summary} ${by} has it fixed.` })]);
+  }
+  return { fixing: findings };
+}
+
+/** Lowers a rule at once, or takes that back. Whatever is under way or watched would be left alone half way: that is refused. */
+async function mode({ rule, mode: to }: Request<'mode'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger } = ports;
+  if (to !== 'deployed') {
+    for await (const change of ledger.changes()) {
+      if (change.rule !== rule || !['running', 'waiting', 'probation', 'reverting'].includes(change.status)) continue;
+      const what = change.status === 'probation' ? 'is on probation' : 'is under way';
+      throw new Refused(
+        `Change ${change.id} of ${change.resource} ${what}, and nobody would look after it: wait until it ends, undo it, or stop every fix with pause.`,
+      );
+    }
+  }
+  await ledger.setSwitch(`mode:${rule}`, to === 'deployed' ? undefined : to, by);
+  const summary = to === 'deployed' ? `${by} set ${rule} back to the mode it was deployed with.` : `${by} lowered ${rule} to ${to}.`;
+  await tell(
+    { status: to === 'deployed' ? 'resolved' : 'paused', title: 'The mode of a rule', summary, rule: to === 'off' ? '*' : rule },
+    ports,
+  );
+  return { rule, mode: to };
+}
+
+/** Before anything is taken back: what an operator undoes must not be put right again under their hands. */
+async function undo({ change: id, reason, expires }: Request<'undo'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, now } = ports;
+  limited(expires, now());
+  const change = await ledger.change(id);
+  if (change === undefined) throw new Refused(`There is no change ${id}.`);
+  const finding = await ledger.finding(change.finding);
+  if (finding !== undefined) refuseOwn([finding], by);
+  const exemption = `undo-${change.id}`;
+  await ledger.addExemption({ id: exemption, rule: change.rule, resource: change.resource, reason, owner: by, expires, by });
+  await stop(change.id, by, ledger);
+  await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${exemption}`, change: change.id });
+  return { change: change.id, exemption };
+}
+
+async function undone({ change: id }: Request<'undone'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, publish } = ports;
+  const change = await ledger.change(id);
+  if (change === undefined) throw new Refused(`There is no change ${id}.`);
+  await ledger.progress(id, { status: 'undone', undoneBy: by });
+  const finding = await ledger.finding(change.finding);
+  if (finding !== undefined) {
+    const summary = `${by} took the change of ${change.resource} back: it breaks this rule again, and is exempt from it for a time.`;
+    await publish([alertAbout(finding, { status: 'exempt', summary, change: callsMade(change) })]);
+  }
+  return { change: id, undoneBy: by };
+}
+
+async function tell(about: Parameters<typeof alertOfGuard>[1], { config, publish }: OperatePorts): Promise<void> {
+  const alert: Alert = alertOfGuard(config, about);
+  await publish([alert]);
+}
+
+/** Nobody exempts what they themselves just broke. */
+function refuseOwn(findings: readonly Finding[], by: string): void {
+  const own = findings.find((finding) => isWrong(finding) && finding.actor !== undefined && isSame(finding.actor, by));
+  if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to exempt it.`);
+}
+
+/** The same principal, or another session of the same role under the same name. */
+function isSame({ arn, issuer }: { readonly arn: string; readonly issuer: string }, by: string): boolean {
+  const session = by.slice(by.lastIndexOf('/') + 1);
+  return arn === by || (isBy(by, issuer) && arn.endsWith(`/${session}`));
 }
 
 /** A change that waits goes no further once its finding is exempt: what is done of it stays, and undo takes it back. */
@@ -121,11 +216,6 @@ async function stop(id: string | undefined, by: string, ledger: Ports['ledger'])
   if (change?.status !== 'waiting') return;
   await ledger.progress(change.id, { status: 'failed', error: `stopped by ${by}` });
   await ledger.unlock(change.resource, change.id);
-}
-
-/** What somebody has to look at, and may be exempted from. */
-function isWrong(status: Status): boolean {
-  return status === 'open' || status === 'partial' || status === 'failed';
 }
 
 function limited(expires: number, now: number): void {

@@ -83,6 +83,8 @@ export interface EvaluateContext<Check extends readonly AnyCall[], Params> {
 export interface PlanContext<Check extends readonly AnyCall[], Params> extends Omit<EvaluateContext<Check, Params>, 'event'> {
   /** A short name that is unique to the change: what a plan creates is named by it, so that a step can be repeated. */
   readonly changeId: string;
+  /** The plan is for reading only: a resource that is busy at the moment is no reason to wait. */
+  readonly toShow: boolean;
 }
 
 /** A rule: the only page that decides what is wrong and what would put it right. It never writes to a resource. */
@@ -99,15 +101,13 @@ export interface Rule<
   readonly on: readonly Trigger[];
   /** The only calls that evaluate() and plan() can make. */
   readonly check: Check;
-  /** Those of `check` that only plan() makes: the checker's role goes without them. */
-  readonly planOnly?: readonly Check[number]['name'][];
   /** The only calls that a step can make. Empty: the rule only alerts. */
   readonly fix: Fix;
   /** The only calls that a step's undo can make. */
   readonly undo: Undo;
   /** Minutes between finding and fix, as shipped. */
   readonly delay: number;
-  /** After the change the function is watched; only then do undo's calls enter the remediator's role. */
+  /** After the change the function is watched (see probation.ts); only then do undo's calls enter the remediator's role. */
   readonly probation: boolean;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
@@ -122,6 +122,11 @@ export interface Rule<
   readonly distinguishes?: (evidence: Readonly<Record<string, unknown>>) => unknown;
   readonly evaluate: (subject: Subject, context: EvaluateContext<Check, z.output<Params>>) => Promise<Evaluation>;
   readonly plan: (finding: Finding, context: PlanContext<Check, z.output<Params>>) => Promise<Plan>;
+  /**
+   * What a fix touches, as it is now, as JSON without secret values and without what AWS assigns anew: a change is
+   * taken back only where this still is what the change left. Undefined where the subject is gone.
+   */
+  readonly state: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<unknown>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the list of all rules is heterogeneous; each rule keeps its own types

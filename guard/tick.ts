@@ -1,7 +1,10 @@
 import { type Alert, alertAbout } from './alert.ts';
 import { matchesGlob } from './arn.ts';
+import { type Change, callsMade } from './change.ts';
 import type { Ports } from './check.ts';
 import type { Exemption } from './ledger.ts';
+
+type TickPorts = Pick<Ports, 'ledger' | 'config' | 'now' | 'publish'>;
 
 /** How long a task has before it is sent again, in case whoever received it died. */
 const againAfter = 5 * 60_000;
@@ -13,9 +16,7 @@ export type Task =
   | { readonly task: 'sweep' };
 
 /** The one clock of the guard: sends on whatever the ledger says is due. Two ticks at once send nothing twice. */
-export async function tick(
-  ports: Pick<Ports, 'ledger' | 'now' | 'publish'>,
-): Promise<{ readonly tasks: readonly Task[]; readonly alerts: readonly Alert[] }> {
+export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly Task[]; readonly alerts: readonly Alert[] }> {
   const { ledger, now } = ports;
   const tasks: Task[] = [];
   const alerts: Alert[] = [];
@@ -25,7 +26,9 @@ export async function tick(
     if (due.kind === 'digest') tasks.push({ task: 'digest', bucket: due.id });
     if (due.kind === 'change') {
       const change = await ledger.change(due.id);
-      if (change !== undefined) tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
+      if (change === undefined) continue;
+      if (ports.config.rule(change.rule).mode === 'remediate') tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
+      else alerts.push(...(await orphaned(change, ports)));
     }
     if (due.kind === 'exemption') alerts.push(...(await expire(due.id, ports)));
   }
@@ -34,17 +37,40 @@ export async function tick(
   return { tasks, alerts };
 }
 
+/**
+ * A deployment took away the remediator of a change that was under way or on probation: nobody goes on with it, so that
+ * a person must. Told before it is written down, so that it is told for certain.
+ */
+async function orphaned(change: Change, { ledger, publish, now }: TickPorts): Promise<readonly Alert[]> {
+  const finding = await ledger.finding(change.finding);
+  if (finding === undefined) return [];
+  const watched = change.status === 'probation';
+  const what = watched
+    ? 'is on probation, and nobody watches it any more'
+    : `stopped after ${callsMade(change).calls.length} of its ${change.calls.filter((call) => call !== '').length} calls`;
+  const summary = `A deployment took the remediator of ${change.rule} away while its change of ${change.resource} ${what}: look at it, and take the change back where it does harm.`;
+  const status = watched ? 'unproven' : 'failed';
+  const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
+  await publish([alert]);
+  await ledger.progress(change.id, { status: watched ? 'done' : 'failed', error: 'its remediator was taken away' });
+  if (!watched) await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, asOf: now() });
+  return [alert];
+}
+
 /** An exemption is over: what it covered is open again. It is removed last: whoever is killed in between tells it again. */
-async function expire(id: string, { ledger, now, publish }: Pick<Ports, 'ledger' | 'now' | 'publish'>): Promise<readonly Alert[]> {
+async function expire(id: string, { ledger, config, now, publish }: TickPorts): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
   let expired: Exemption | undefined;
   for await (const exemption of ledger.exemptions()) if (exemption.id === id) expired = exemption;
   if (expired === undefined) return alerts;
   const cause = `exemption ${id} expired`;
+  const { mode, delay } = config.rule(expired.rule);
+  // As for every finding that opens: an owner gets the rule's delay to put it right.
+  const delayed = mode === 'remediate' ? { fixAfter: now() + delay, ...(delay > 0 ? { dueAt: now() + delay } : {}) } : {};
   for await (const finding of ledger.findings({ rule: expired.rule })) {
     const covered = finding.status === 'exempt' && matchesGlob(finding.subject.arn, expired.resource);
     if (!covered && finding.cause !== cause) continue;
-    const open = await ledger.setStatus(finding.id, { status: 'open', cause, asOf: now() });
+    const open = await ledger.setStatus(finding.id, { status: 'open', cause, asOf: now(), ...delayed });
     if (open === undefined) continue;
     const alert = alertAbout(open, { status: 'open', summary: `${open.summary} Its exemption (${expired.reason}) has expired.` });
     await publish([alert]);

@@ -1,8 +1,8 @@
 import { matchesGlob } from '../guard/arn.ts';
-import type { Change } from '../guard/change.ts';
+import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
-import { type Finding, rankOf, type Status } from '../guard/finding.ts';
+import { type Finding, isWrong, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Item, Key, Table } from './table.ts';
@@ -26,6 +26,7 @@ const keys = {
   held: (bucket: string, key: string) => ({ pk: `BUCKET#${bucket}`, sk: `HELD#${key}` }),
   sweep: { pk: 'SWEEP', sk: 'LAST' },
   quota: (quota: string) => ({ pk: `QUOTA#${quota}`, sk: 'QUOTA' }),
+  budget: (budget: string) => ({ pk: `BUDGET#${budget}`, sk: 'BUDGET' }),
 };
 
 /** The ledger in DynamoDB: one table, and a call or two for every method. */
@@ -40,14 +41,14 @@ export class DynamoLedger implements Ledger {
   // --- findings
 
   async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
-    const { id, opened: _opened, firstSeen, attempts: _attempts, status, ...rest } = finding;
+    const { id, opened: _opened, firstSeen, attempts: _attempts, status, lastSeen, ...rest } = finding;
     // What had ended may open again; what is exempt opens when its exemption ends, and not before.
-    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :reverted, :unknown)';
+    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :unknown)';
     const reopens = `#status <> :now AND ${from}`;
     // DynamoDB refuses redundant parentheses.
     const changes =
       status === 'open'
-        ? `((${reopens}) OR (#status IN (:open, :partial, :failed) AND attribute_not_exists(#fixing) AND (#rank < :rank OR #fingerprint <> :fingerprint)))`
+        ? `((${reopens}) OR (#status IN (:open, :partial, :failed, :reverted) AND attribute_not_exists(#fixing) AND (#rank < :rank OR #fingerprint <> :fingerprint)))`
         : reopens;
     const answer = await this.#table.update(
       keys.finding(id),
@@ -57,6 +58,7 @@ export class DynamoLedger implements Ledger {
           ...rest,
           id,
           status,
+          lastSeen,
           rank: rankOf(finding.severity),
           fingerprint: finding.fingerprint ?? '',
           kind: 'finding',
@@ -91,7 +93,10 @@ export class DynamoLedger implements Ledger {
     );
     if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
     const kept = toFinding(answer.present);
-    return { written: kept.cause === finding.cause && kept.status === status ? 'again' : 'unchanged', finding: kept };
+    const written = kept.cause === finding.cause && kept.status === status ? 'again' : 'unchanged';
+    if (written === 'again' || !isWrong(kept) || kept.lastSeen >= lastSeen) return { written, finding: kept };
+    await this.#table.update(keys.finding(id), { set: { lastSeen }, when: '#lastSeen < :lastSeen', values: { lastSeen } });
+    return { written, finding: { ...kept, lastSeen } };
   }
 
   async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
@@ -99,8 +104,8 @@ export class DynamoLedger implements Ledger {
       keys.finding(id),
       {
         set: { status: 'resolved', cause, asOf, ...dueAttributes(undefined) },
-        when: '#status IN (:open, :partial, :failed, :unknown) AND attribute_not_exists(#fixing) AND #asOf <= :asOf',
-        values: { open: 'open', partial: 'partial', failed: 'failed', unknown: 'unknown', asOf },
+        when: '#status IN (:open, :partial, :failed, :reverted, :unknown) AND attribute_not_exists(#fixing) AND #asOf <= :asOf',
+        values: { open: 'open', partial: 'partial', failed: 'failed', reverted: 'reverted', unknown: 'unknown', asOf },
       },
       'new',
     );
@@ -122,11 +127,10 @@ export class DynamoLedger implements Ledger {
     }
   }
 
-  async setStatus(id: string, { status, cause, change, attempts, dueAt, fixing, asOf }: StatusChange): Promise<Finding | undefined> {
-    const optional = Object.fromEntries(Object.entries({ change, attempts, asOf }).filter(([, value]) => value !== undefined));
+  async setStatus(id: string, { status, cause, dueAt, fixing, ...optional }: StatusChange): Promise<Finding | undefined> {
     const answer = await this.#table.update(
       keys.finding(id),
-      { set: { status, cause, fixing, ...optional, ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' },
+      { set: { status, cause, fixing, ...defined({ ...optional }), ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' },
       'new',
     );
     return answer.done ? toFinding(answer.before) : undefined;
@@ -146,7 +150,7 @@ export class DynamoLedger implements Ledger {
     return answer.done ? change : toChange(answer.present);
   }
 
-  async progress(id: string, to: Partial<Pick<Change, 'done' | 'status' | 'dueAt' | 'resumeAt' | 'error' | 'undoneBy'>>): Promise<void> {
+  async progress(id: string, to: Progress): Promise<void> {
     await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(to.dueAt) }, when: 'attribute_exists(#pk)' });
   }
 
@@ -462,7 +466,25 @@ export class DynamoLedger implements Ledger {
     });
     return idle.done;
   }
+
+  async spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean> {
+    const item = await this.#table.get(keys.budget(budget));
+    const spent = ((item?.['spent'] as Spent | undefined) ?? []).filter(([, at]) => at > now - window);
+    if (spent.some(([known]) => known === what)) return true;
+    if (spent.length >= limit) return false;
+    const revision = Number(item?.['revision'] ?? 0);
+    const { done } = await this.#table.put(
+      { ...keys.budget(budget), spent: [...spent, [what, now]], revision: revision + 1, expires: Math.ceil((now + window) / 1000) + day },
+      'attribute_not_exists(#pk) OR #revision = :revision',
+      { revision },
+    );
+    if (!done) throw new RetryLater(`the budget ${budget} is being spent by another worker`);
+    return true;
+  }
 }
+
+/** What is spent of a budget, with its moment. */
+type Spent = readonly (readonly [what: string, at: number])[];
 
 const dueKinds: readonly (readonly [string, Due['kind']])[] = [
   ['FINDING#', 'finding'],
@@ -472,7 +494,7 @@ const dueKinds: readonly (readonly [string, Due['kind']])[] = [
 ];
 
 /** What an earlier life of a finding may have left, and a new one has only if it says so. */
-const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined, fixAfter: undefined };
+const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined, fixAfter: undefined, orderedBy: undefined };
 
 function dueAttributes(dueAt: number | undefined): { dueAt: number | undefined; dueKey: string | undefined } {
   return { dueAt, dueKey: dueAt === undefined ? undefined : 'due' };

@@ -79,6 +79,7 @@ export const rule = defineRule({
   },
 
   plan: async () => ({ steps: [] }),
+  state: async () => undefined,
 });
 `;
 }

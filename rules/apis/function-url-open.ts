@@ -104,6 +104,11 @@ export const rule = defineRule({
       refused: `The policy of ${subject.arn} holds ${which} and that AddPermission could not put back as it was: edit the policy by hand.`,
     };
   },
+
+  async state(subject, { aws }) {
+    const { url, statements } = await look(subject, aws);
+    return { authType: url?.AuthType, statements: statements.map(({ sid }) => sid) };
+  },
 });
 
 /** URL and public URL grants of one qualifier as they are now. */

@@ -50,7 +50,6 @@ export const rule = defineRule({
     ),
   ],
   check,
-  planOnly: ['findPackage'],
   fix: [updateFunctionCode, updateAlias],
   undo: [updateFunctionCode, updateAlias],
   delay: 15,
@@ -73,10 +72,10 @@ export const rule = defineRule({
     return await (isByHand(event, settings) ? judgeByHand : judgeDeployment)({ ...look, event, code });
   },
 
-  async plan({ subject }, { aws, estate, settings }) {
+  async plan({ subject }, { aws, estate, settings, toShow }) {
     const running = await runningFunction(aws, subject.arn);
     if (running === undefined) return { steps: [] };
-    if (running.updating) throw new RetryLater(`${subject.arn} is being updated`);
+    if (running.updating && !toShow) throw new RetryLater(`${subject.arn} is being updated`);
     const baseline = await estate.baseline(subject.arn);
     if (baseline?.state !== 'approved') {
       const refused = `No approved package of ${functionName(subject.arn)} is known: what one of the Deployers deploys becomes it.`;
@@ -90,6 +89,11 @@ export const rule = defineRule({
     const aliases = await aliasesBack(differences.aliases, { subject, running, baseline, aws });
     const put = differences.latest ? await codeBack({ subject, running, baseline, aws, settings }) : { steps: [] };
     return joined(aliases, put);
+  },
+
+  async state(subject, { aws }) {
+    const { hashes, aliases } = (await runningFunction(aws, subject.arn)) ?? {};
+    return { sha256: hashes?.[latest], aliases };
   },
 });
 

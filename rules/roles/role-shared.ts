@@ -75,7 +75,6 @@ export const rule = defineRule({
     ),
   ],
   check: [getFunctionConfiguration, listAliases, listTags, ...planReads],
-  planOnly: planReads.map(({ name }) => name),
   fix: [createRole, putRolePolicy, attachRolePolicy, switchRole],
   undo: [switchRoleBack, detachRolePolicy, deleteRolePolicy, deleteRole],
   delay: 15,
@@ -129,12 +128,13 @@ export const rule = defineRule({
     return { violations, compliant };
   },
 
-  async plan({ subject }, { aws, estate, params, settings, changeId }) {
+  async plan({ subject }, { aws, estate, params, settings, changeId, toShow }) {
     const live = await liveConfigurations(aws, subject.arn);
     const { Role: role, RevisionId, State, LastUpdateStatus, KMSKeyArn } = live?.[0]?.configuration ?? {};
     if (live === undefined || role === undefined) return { steps: [], refused: `${subject.arn} is gone.` };
     // Lambda refuses changes until then, and its RevisionId moves on by itself. https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
-    if (State === 'Pending' || LastUpdateStatus === 'InProgress') throw new RetryLater(`${subject.arn} is still being updated`);
+    if (!toShow && (State === 'Pending' || LastUpdateStatus === 'InProgress'))
+      throw new RetryLater(`${subject.arn} is still being updated`);
     const { shared } = await sharing(subject, live, estate);
     // A published version keeps the role that it was published with: only its owner can put another in its place.
     const remains = shared.flatMap(({ usedBy }) => usedBy.filter((user) => user !== latest));
@@ -169,6 +169,10 @@ export const rule = defineRule({
         : `${longestUser}, recorded as its longest user, no longer runs with ${role}: the next sweep corrects the index.`) ??
       (await whyNotTo(aws, source, clone, subject));
     return { steps, remains, ...(refused === undefined ? {} : { refused }) };
+  },
+
+  async state(subject, { aws }) {
+    return { role: (await ifPresent(aws.getFunctionConfiguration({ FunctionName: subject.arn })))?.Role };
   },
 });
 

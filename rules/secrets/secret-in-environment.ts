@@ -39,7 +39,6 @@ export const rule = defineRule({
     ),
   ],
   check: [getDecryptedConfiguration, listAliases, listTags, simulatePrincipalPolicy],
-  planOnly: ['simulatePrincipalPolicy'],
   fix: [createSecretFromVariable, pointVariablesAtSecrets],
   undo: [restoreVariablesFromSecrets, deleteSecret],
   delay: 15,
@@ -65,7 +64,7 @@ export const rule = defineRule({
     return { violations: [{ subject, summary: summaryOf(subject, found), evidence: { variables: found }, tags: Tags }], compliant: [] };
   },
 
-  async plan({ subject }, { aws, params, changeId }) {
+  async plan({ subject }, { aws, params, changeId, toShow }) {
     const configurations = await live(aws, subject);
     const found = variablesOf(configurations);
     const remains = configurations.filter(({ version }) => version !== '$LATEST').flatMap((frozen) => whatRemains(frozen, found));
@@ -78,7 +77,8 @@ export const rule = defineRule({
         refused: 'Only published versions still hold it, and a version cannot be changed: publish a new one and move its aliases.',
       };
     }
-    if (latest.State === 'Pending' || latest.LastUpdateStatus === 'InProgress') throw new RetryLater(`${subject.arn} is being updated`);
+    if (!toShow && (latest.State === 'Pending' || latest.LastUpdateStatus === 'InProgress'))
+      throw new RetryLater(`${subject.arn} is being updated`);
     const steps = stepsOf(subject, moves, changeId);
     const { Tags = {} } = (await ifPresent(aws.listTags({ Resource: subject.arn }))) ?? {};
     const refused =
@@ -86,6 +86,15 @@ export const rule = defineRule({
       tooLong(latest, moves, subject) ??
       (await notAllowed(latest.Role ?? '', moves, subject, aws));
     return refused === undefined ? { steps, remains } : { steps, remains, refused };
+  },
+
+  // Which variables there are, and which of them hold a secret's ARN: values stay where they are.
+  async state(subject, { aws }) {
+    const { Environment } = (await ifPresent(aws.getDecryptedConfiguration({ FunctionName: subject.arn }))) ?? {};
+    const isSecret = (value: string) => /^arn:[a-z-]+:secretsmanager:/.test(value);
+    return Object.entries(Environment?.Variables ?? {})
+      .map(([name, value]) => (isSecret(value) ? `${name}=${value}` : name))
+      .sort();
   },
 });
 

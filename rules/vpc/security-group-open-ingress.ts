@@ -68,7 +68,6 @@ export const rule = defineRule({
     describeNetworkInterfaces,
     describeSecurityGroupRules,
   ],
-  planOnly: ['describeSecurityGroupRules'],
   fix: [revokeSecurityGroupIngress],
   undo: [authorizeSecurityGroupIngress],
   delay: 0,
@@ -103,6 +102,12 @@ export const rule = defineRule({
     const others = othersAmong(await aws.describeNetworkInterfaces({ groups: [GroupId] }));
     if (others.length === 0) return { steps };
     return { steps, refused: `${GroupId} is used by more than functions: ${namesOf(others)} may need what its rules let in.` };
+  },
+
+  async state(subject, { aws }) {
+    const rules = await aws.describeSecurityGroupRules({ groups: [groupOf(subject)] });
+    // A rule that is made again has another id.
+    return rules.flatMap((one) => (one.IsEgress === true ? [] : [JSON.stringify(sameAgain(one))])).sort();
   },
 });
 

@@ -10,7 +10,6 @@ export function docHead(rule: AnyRule): string {
       : [`\`${name}Mode\` (off, alert; default alert)`]),
     ...Object.keys(rule.params.shape).map((param) => `\`${name}${param.charAt(0).toUpperCase()}${param.slice(1)}\``),
   ];
-  const planOnly: readonly string[] = rule.planOnly ?? [];
   return [
     `# ${rule.id}`,
     '',
@@ -21,7 +20,7 @@ export function docHead(rule: AnyRule): string {
     `| Practice | ${rule.practice} |`,
     `| Severity | ${rule.severity} |`,
     `| Looks after | ${rule.on.flatMap(({ service, operations }: AnyRule['on'][number]) => operations.map((operation: string) => `\`${service}:${operation}\``)).join(', ')} |`,
-    `| Reads | ${rule.check.map((call: AnyRule['check'][number]) => `\`${iamName(call)}\`${planOnly.includes(call.name) ? ' (plan)' : ''}`).join(', ')} |`,
+    `| Reads | ${rule.check.map((call: AnyRule['check'][number]) => `\`${iamName(call)}\``).join(', ')} |`,
     `| Fix | ${rule.fix.length === 0 ? 'none' : rule.fix.map((call: AnyRule['fix'][number]) => `\`${iamName(call)}\``).join(', ')} |`,
     `| Parameters | ${parameters.join(', ')} |`,
   ].join('\n');

@@ -1,5 +1,6 @@
 import { Document, isCollection, Scalar, visit } from 'yaml';
 import * as z from 'zod';
+import { getMetricData } from '../../aws/cloudwatch.ts';
 import type { AnyCall, Permission } from '../../guard/call.ts';
 import type { Practice } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
@@ -47,7 +48,7 @@ export function templateSections(rules: readonly AnyRule[], handlers: readonly s
         ),
       ),
       ...Object.assign({}, ...fixable.map(remediatorResources)),
-      ...coreResources(used),
+      ...coreResources(used, rules),
       ...writers(used, fixable),
     }),
   };
@@ -150,7 +151,7 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const id = `Check${name}`;
   const patterns = eventPatterns(rules);
   const ruleIds = patterns.map(({ service }) => `${id}On${pascalCase(service)}`);
-  const calls = rules.flatMap((rule) => rule.check.filter((call: AnyCall) => !(rule.planOnly ?? []).includes(call.name)));
+  const calls: readonly AnyCall[] = rules.flatMap((rule) => [...rule.check]);
   const variables = Object.assign({}, ...rules.map(ruleVariables));
   const archives = calls.some((call: AnyCall) => call.permissions.some(({ action }) => action === 's3:PutObject'));
   const timeout = archives ? archiverTimeout : checkerTimeout;
@@ -173,7 +174,7 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
       description: `Judges changes by the rules of the practice ${practice}`,
       timeout,
       memory: Math.max(...rules.map(({ memory = 512 }) => memory)),
-      variables,
+      variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...variables },
       statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],
     }),
     ...mapping(`${id}EventsMapping`, id, `${id}Events`, 5),
@@ -182,12 +183,15 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
 }
 
 function ruleVariables(rule: AnyRule): Block {
-  const names = [
-    `${pascalCase(rule.id)}Mode`,
-    ...(rule.fix.length > 0 ? [`${pascalCase(rule.id)}Delay`, `${pascalCase(rule.id)}Scope`] : []),
-    ...Object.keys(rule.params.shape).map((param) => paramName(rule, param)),
-  ];
-  return Object.fromEntries(names.map((name) => [name, ref(name)]));
+  const names = Object.keys(rule.params.shape).map((param) => paramName(rule, param));
+  return { ...switchVariables(rule), ...Object.fromEntries(names.map((name) => [name, ref(name)])) };
+}
+
+/** What a rule may do, and when: the same for every rule. */
+function switchVariables(rule: AnyRule): Block {
+  const name = pascalCase(rule.id);
+  const names = [`${name}Mode`, ...(rule.fix.length > 0 ? [`${name}Delay`, `${name}Scope`] : [])];
+  return Object.fromEntries(names.map((each) => [each, ref(each)]));
 }
 
 /**
@@ -220,7 +224,7 @@ export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly se
 function remediatorResources(rule: AnyRule): Block {
   const name = pascalCase(rule.id);
   const id = `Remediate${name}`;
-  const calls = [...rule.check, ...rule.fix, ...(rule.probation ? rule.undo : [])];
+  const calls = [...rule.check, ...rule.fix, ...(rule.probation ? [...rule.undo, getMetricData] : [])];
   const resources: Record<string, Value> = {
     ...deadLetters(id, [`${id}OnFinding`]),
     ...queue(`${id}Findings`, `${id}DeadLetters`, remediatorTimeout, [`${id}OnFinding`]),
@@ -242,7 +246,7 @@ function remediatorResources(rule: AnyRule): Block {
       description: `Puts right what ${rule.id} finds`,
       timeout: remediatorTimeout,
       memory: rule.memory ?? 512,
-      variables: { Rule: rule.id, ...(ruleVariables(rule) as Record<string, Value>) },
+      variables: { ...queuesVariable([`${id}Findings`]), Rule: rule.id, ...(ruleVariables(rule) as Record<string, Value>) },
       statements: [...receives([`${id}Findings`]), ...ledgerStatements, publishes, ...statementsOf(calls), ...neverItself(calls)],
     }),
     ...mapping(`${id}FindingsMapping`, id, `${id}Findings`, 2),
@@ -278,7 +282,8 @@ function listsIn(calls: readonly AnyCall[]): readonly string[] {
 
 // --- the functions that serve every rule
 
-function coreResources(used: readonly Practice[]): Record<string, Value> {
+function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Record<string, Value> {
+  const modes = Object.assign({}, ...rules.map(switchVariables));
   const sweepQueues = used.map((practice) => `Check${pascalCase(practice)}Sweeps`);
   const key: Block = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') };
   return {
@@ -306,7 +311,7 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
       handler: 'notify',
       description: 'Sends alerts to the topic, once each, many as a digest',
       timeout: 60,
-      variables: {},
+      variables: { ...queuesVariable(['NotifyAlerts']) },
       statements: [
         ...receives(['NotifyAlerts']),
         ...ledgerStatements,
@@ -344,7 +349,7 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
       description: 'Every minute: sends on whatever is due',
       timeout: 50,
       dead: 'TickDeadLetters',
-      variables: {},
+      variables: modes,
       statements: [key, ...ledgerStatements, publishes],
     }),
     ...deadLetters('Tick', ['TickEveryMinute']),
@@ -352,10 +357,10 @@ function coreResources(used: readonly Practice[]): Record<string, Value> {
     TickEveryMinutePermission: invokePermission('Tick', 'TickEveryMinute'),
     ...lambda('Operate', {
       handler: 'operate',
-      description: 'Operators: exempt, pause, mode, undo; its URL tells who called',
+      description: 'Operators: exempt, pause, mode, fix, undo; its URL tells who called',
       timeout: 60,
-      variables: {},
-      statements: [key, ...ledgerStatements],
+      variables: modes,
+      statements: [key, ...ledgerStatements, publishes],
     }),
     OperateUrl: { Type: 'AWS::Lambda::Url', Properties: { TargetFunctionArn: arnOf('Operate'), AuthType: 'AWS_IAM' } },
   };
@@ -481,6 +486,11 @@ function receives(queues: readonly string[]): readonly Block[] {
   ];
 }
 
+/** The addresses of a function's own queues: it takes messages from nowhere else. */
+function queuesVariable(queues: readonly string[]): Block {
+  return { Queues: queues.length === 1 ? ref(queues[0] ?? '') : { 'Fn::Join': [',', queues.map(ref)] } };
+}
+
 const ledgerStatements: readonly Block[] = [
   {
     Effect: 'Allow',
@@ -545,6 +555,12 @@ function queue(
   eventRules: readonly string[],
   functions: readonly string[] = [],
 ): Record<string, Value> {
+  // Operators may move messages back from the dead letters; AWS asks sqs:SendMessage of whoever does.
+  const senders: Value =
+    functions.length > 0
+      ? functions.map(roleArn)
+      : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
+  const reader = dead.replace(/DeadLetters$/, '');
   // A sweep of thousands of functions takes its time: it has what the quota leaves over.
   const longest = functions.includes('Sweep') ? 14_400 : 900;
   return {
@@ -557,7 +573,7 @@ function queue(
         RedrivePolicy: { deadLetterTargetArn: arnOf(dead), maxReceiveCount: 8 },
       },
     },
-    [`${id}Policy`]: queuePolicy(id, eventRules, functions),
+    [`${id}Policy`]: queuePolicy(id, eventRules, senders, reader),
     [`${id}Age`]: alarm(
       `${id}: the oldest message waits for more than ${longest / 60} minutes`,
       'AWS/SQS',
@@ -572,7 +588,7 @@ function deadLetters(id: string, eventRules: readonly string[]): Record<string, 
   const name = `${id}DeadLetters`;
   return {
     [name]: { Type: 'AWS::SQS::Queue', Properties: { KmsMasterKeyId: ref('Key'), MessageRetentionPeriod: 1209600 } },
-    [`${name}Policy`]: queuePolicy(name, eventRules, []),
+    [`${name}Policy`]: queuePolicy(name, eventRules, roleArn(id)),
     [`${name}Waiting`]: alarm(
       `${name}: messages could not be handled`,
       'AWS/SQS',
@@ -583,32 +599,28 @@ function deadLetters(id: string, eventRules: readonly string[]): Record<string, 
   };
 }
 
-/** Only these rules of EventBridge, and these functions of the guard, may put messages into the queue. */
-function queuePolicy(id: string, eventRules: readonly string[], functions: readonly string[]): Value {
+/** Only these rules of EventBridge, and these principals, may put messages into the queue; only this function takes them out. */
+function queuePolicy(id: string, eventRules: readonly string[], senders: Value, reader?: string): Value {
+  const denied = (Sid: string, Action: Value, Condition: Value): Value => ({
+    Sid,
+    Effect: 'Deny',
+    Principal: '*',
+    Action,
+    Resource: arnOf(id),
+    Condition,
+  });
+  const unless = (principals: Value): Value => ({
+    Bool: { 'aws:PrincipalIsAWSService': 'false' },
+    ArnNotLike: { 'aws:PrincipalArn': principals },
+  });
   const Statement: Value[] = [
-    {
-      Sid: 'TlsOnly',
-      Effect: 'Deny',
-      Principal: '*',
-      Action: 'sqs:*',
-      Resource: arnOf(id),
-      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-    },
+    denied('TlsOnly', 'sqs:*', { Bool: { 'aws:SecureTransport': 'false' } }),
+    denied('NobodyElse', 'sqs:SendMessage', unless(senders)),
   ];
-  if (!id.endsWith('DeadLetters')) {
-    // Operators may move messages back from the dead letters; AWS asks sqs:SendMessage of whoever does.
-    const senders: Value =
-      functions.length > 0
-        ? functions.map(roleArn)
-        : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
-    Statement.push({
-      Sid: 'NobodyElse',
-      Effect: 'Deny',
-      Principal: '*',
-      Action: 'sqs:SendMessage',
-      Resource: arnOf(id),
-      Condition: { Bool: { 'aws:PrincipalIsAWSService': 'false' }, ArnNotLike: { 'aws:PrincipalArn': senders } },
-    });
+  if (reader !== undefined) {
+    // Whoever took a message out could keep it from the guard, or hand its receipt to the function with another body.
+    const takes = ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:PurgeQueue', 'sqs:ReceiveMessage'];
+    Statement.push(denied('NobodyElseReads', takes, unless(roleArn(reader))));
   }
   if (eventRules.length > 0) {
     Statement.push({
@@ -678,7 +690,7 @@ function writers(used: readonly Practice[], fixable: readonly AnyRule[]): Block 
           Principal: '*',
           Action: 'events:PutEvents',
           Resource: arnOf('GuardBus'),
-          Condition: { ArnNotEquals: { 'aws:PrincipalArn': [...ids, 'Tick'].map(roleArn) } },
+          Condition: { ArnNotEquals: { 'aws:PrincipalArn': [...ids, 'Tick', 'Operate'].map(roleArn) } },
         },
       },
     },

@@ -68,6 +68,7 @@ describe('two workers at once', () => {
     status: 'open',
     opened: 1,
     firstSeen: new Date(now).toISOString(),
+    lastSeen: new Date(now).toISOString(),
     openedAt: new Date(now).toISOString(),
     asOf: now,
     cause: 'event 1',

@@ -17,6 +17,7 @@ const finding: Finding = {
   status: 'open',
   opened: 2,
   firstSeen: '2026-11-22T12:00:00.000Z',
+  lastSeen: '2026-11-22T12:00:00.000Z',
   openedAt: '2026-11-22T12:00:00.000Z',
   asOf: Date.parse('2026-11-22T12:00:03.000Z'),
   cause: 'event e1',

@@ -12,10 +12,12 @@ import { addPermission, getFunctionConfiguration, listTags, removePermission } f
 import type { Alert } from '../../guard/alert.ts';
 import { functionArn } from '../../guard/arn.ts';
 import type { AnyCall, Handle } from '../../guard/call.ts';
-import { check, type Ports } from '../../guard/check.ts';
+import { check } from '../../guard/check.ts';
 import { type ApiEvent, readEvent, text } from '../../guard/cloudtrail.ts';
 import { type Config, readConfig } from '../../guard/config.ts';
+import type { Metrics } from '../../guard/probation.ts';
 import { type AnyRule, cloudTrail, defineRule, type Plan } from '../../guard/rule.ts';
+import type { FixPorts } from '../../guard/run.ts';
 import { functionSubject } from '../../guard/subject.ts';
 import { expectValid } from '../support/alert-schema.ts';
 import { sample } from '../support/events.ts';
@@ -46,7 +48,6 @@ export const timeoutLong = defineRule({
     ),
   ],
   check: [getFunctionConfiguration, listTags, call('GetFunctionConcurrency', GetFunctionConcurrencyCommand, anywhere)],
-  planOnly: ['getFunctionConcurrency'],
   fix: [
     call('TagResource', TagResourceCommand, anywhere),
     addPermission,
@@ -96,13 +97,22 @@ export const timeoutLong = defineRule({
       ],
     };
   },
+
+  async state(subject, { aws }) {
+    return { timeout: (await aws.getFunctionConfiguration({ FunctionName: subject.arn })).Timeout };
+  },
 });
 
+/** A function that is invoked and does not fail. */
+export const fine: Metrics = { invocations: 100, errors: 0, throttles: 0, deadLetterErrors: 0, iteratorAge: 0 };
+
 export interface Bench {
+  /** How functions fare, as CloudWatch would tell. */
+  readonly metrics: { before: Metrics; after: Metrics };
   readonly world: World;
   readonly ledger: MemoryLedger;
   readonly config: Config;
-  readonly ports: Ports;
+  readonly ports: FixPorts;
   /** What was put on the guard's bus, in order. */
   readonly published: Alert[];
   readonly advance: (milliseconds: number) => void;
@@ -115,7 +125,8 @@ export function bench(rule: AnyRule = timeoutLong, variables: Readonly<Record<st
   const ledger = new MemoryLedger();
   const config = configFor([rule], variables);
   const published: Alert[] = [];
-  const ports: Ports = {
+  const metrics = { before: fine, after: fine };
+  const ports: FixPorts = {
     ledger,
     config,
     connect: (calls) => connect(calls, place),
@@ -124,8 +135,9 @@ export function bench(rule: AnyRule = timeoutLong, variables: Readonly<Record<st
       published.push(...structuredClone(alerts));
     },
     now: () => world.now,
+    metrics: async (_, __, to) => (to === world.now ? metrics.after : metrics.before),
   };
-  return { world, ledger, config, ports, published, advance: (milliseconds) => world.advance(milliseconds / 1000) };
+  return { metrics, world, ledger, config, ports, published, advance: (milliseconds) => world.advance(milliseconds / 1000) };
 }
 
 export function configFor(rules: readonly AnyRule[], variables: Readonly<Record<string, string>> = {}): Config {
@@ -169,7 +181,7 @@ export class Killed extends Error {
 }
 
 /** The same ports, for a process that is killed right after its k-th call to the outer world: that call was made. */
-export function killedAfter(k: number, ports: Ports): { readonly ports: Ports; readonly calls: () => number } {
+export function killedAfter(k: number, ports: FixPorts): { readonly ports: FixPorts; readonly calls: () => number } {
   let calls = 0;
   const counted = async <T>(make: () => Promise<T>): Promise<T> => {
     if (calls >= k) throw new Killed();

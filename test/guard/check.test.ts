@@ -1,6 +1,6 @@
 import { check, triggered } from '../../guard/check.ts';
 import { QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
-import { findingId, isOpen } from '../../guard/finding.ts';
+import { findingId, isWrong } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 import { admin, type Bench, bench, event, Killed, killedAfter, minute, orders, place, timeoutLong } from './bench.ts';
@@ -37,7 +37,7 @@ describe('a violation', () => {
     const finding = await on.ledger.finding(id);
     expect(finding).toMatchObject({ status: 'open', tags: { team: 'shop' }, cause: 'event e1', attempts: 0 });
     expect(finding?.dueAt).toBeUndefined();
-    expect(isOpen(finding as never)).toBe(true);
+    expect(isWrong(finding as never)).toBe(true);
   });
 
   test('is told once, whatever events follow', async () => {

@@ -34,7 +34,7 @@ test('what nobody sets has a default, and no rule acts by itself', () => {
     scope: ['*'],
     params: { longest: 60, names: ['a', 'b'] },
   });
-  expect(config.rule('unheard-of')).toMatchObject({ mode: 'off', scope: [] });
+  expect(config.rule('unheard-of')).toMatchObject({ mode: 'off', scope: ['*'], delay: 0 });
 });
 
 test('parameters are read by the names that the stack gives them', () => {

@@ -21,6 +21,7 @@ function about(index: number, more: Partial<Finding> = {}): Alert {
     status: 'open',
     opened: 1,
     firstSeen: '2026-11-22T12:00:00.000Z',
+    lastSeen: '2026-11-22T12:00:00.000Z',
     openedAt: '2026-11-22T12:00:00.000Z',
     asOf: 0,
     cause: 'event e1',

@@ -158,7 +158,10 @@ describe('an exemption', () => {
     on.advance(minute);
     await tick(on.ports);
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
-    expect(on.published).toMatchObject([{ status: 'open', findingId: id }]);
+    expect(on.published).toMatchObject([
+      { status: 'open', findingId: '', summary: expect.stringContaining(`${operator} ended the exemption`) },
+      { status: 'open', findingId: id },
+    ]);
     expect(await exemptions(on)).toEqual([]);
   });
 

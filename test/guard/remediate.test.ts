@@ -1,8 +1,10 @@
 import type { Alert } from '../../guard/alert.ts';
 import { errorName, RetryLater } from '../../guard/errors.ts';
 import { findingId } from '../../guard/finding.ts';
-import { remediate, undo, describe as words } from '../../guard/remediate.ts';
+import { describe as words } from '../../guard/plan.ts';
+import { remediate } from '../../guard/remediate.ts';
 import { type AnyRule, isWait } from '../../guard/rule.ts';
+import { undo } from '../../guard/run.ts';
 import { tick } from '../../guard/tick.ts';
 import { assignedByAws } from '../support/world/index.ts';
 import { admin, type Bench, bench, event, found, Killed, killedAfter, minute, orders, place, timeout, timeoutLong } from './bench.ts';
@@ -325,7 +327,7 @@ describe('a plan that is refused', () => {
       for (const task of tasks) if (task.task === 'fix') await remediate(task.findingId, refusing, on.ports);
       on.advance(6 * minute);
     }
-    expect(on.published.filter(({ plan }) => plan.length > 0)).toHaveLength(1);
+    expect(on.published.filter(({ kind, plan }) => kind === 'failure' && plan.length > 0)).toHaveLength(1);
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
   });
 

@@ -19,6 +19,7 @@ const alert = (id: string, more: object = {}) => ({
       status: 'open',
       opened: 1,
       firstSeen: '2026-11-22T12:00:00.000Z',
+      lastSeen: '2026-11-22T12:00:00.000Z',
       openedAt: '2026-11-22T12:00:00.000Z',
       asOf: 0,
       cause: 'event e1',

@@ -20,10 +20,12 @@ function finding(name: string): Finding {
     status: 'open',
     opened: 1,
     firstSeen: '2026-11-22T12:00:00.000Z',
+    lastSeen: '2026-11-22T12:00:00.000Z',
     openedAt: '2026-11-22T12:00:00.000Z',
     asOf: 0,
     cause: 'event e1',
     attempts: 0,
+    fixAfter: 0,
   };
 }
 

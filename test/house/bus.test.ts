@@ -44,6 +44,7 @@ function finding({ id, practice, severity, title }: AnyRule): Finding {
     status: 'open',
     opened: 1,
     firstSeen: '2026-11-22T12:00:00.000Z',
+    lastSeen: '2026-11-22T12:00:00.000Z',
     openedAt: '2026-11-22T12:00:00.000Z',
     asOf: 0,
     cause: 'event 1',

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { getMetricData } from '../../aws/cloudwatch.ts';
 import { type AnyCall, iamName, type Permission } from '../../guard/call.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
@@ -26,6 +27,8 @@ const noOperations: ReadonlySet<string> = new Set([
 
 /** The only actions on every resource: AWS offers no narrower one for them. */
 const unscopable: ReadonlySet<string> = new Set([
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+  'cloudwatch:GetMetricData',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSecurityGroupRules',
@@ -176,7 +179,7 @@ test.each(all.filter(({ fix }) => fix.length > 0).map((rule) => [rule.id, rule] 
     const { given, needed } = givenAndNeeded(`Remediate${pascalCase(id)}`, [
       ...rule.check,
       ...rule.fix,
-      ...(rule.probation ? rule.undo : []),
+      ...(rule.probation ? [...rule.undo, getMetricData] : []),
     ]);
     expect(given).toEqual(needed);
   },
@@ -195,9 +198,7 @@ test("a parameter that lists no role allows none to be passed but the guard's ow
 test.each([...new Set(all.map(({ practice }) => practice))])(
   'the checker of %s may make the calls of its rules, but for those that only plans make',
   (practice) => {
-    const calls = all
-      .filter((rule) => rule.practice === practice)
-      .flatMap((rule) => rule.check.filter(({ name }: AnyCall) => !(rule.planOnly ?? []).includes(name)));
+    const calls = all.filter((rule) => rule.practice === practice).flatMap((rule) => [...rule.check]);
     const { given, needed } = givenAndNeeded(`Check${pascalCase(practice)}`, calls);
     expect(given).toEqual(needed);
   },

@@ -26,6 +26,7 @@ const finding: Finding = {
   status: 'open',
   opened: 1,
   firstSeen: '2026-11-22T12:00:00.000Z',
+  lastSeen: '2026-11-22T12:00:00.000Z',
   openedAt: '2026-11-22T12:00:00.000Z',
   asOf: now,
   cause: 'event e1',
@@ -38,6 +39,7 @@ const change = {
   resource: arn,
   ...place,
   steps: [],
+  calls: [],
   remains: [],
   done: 0,
   status: 'running' as const,
@@ -110,6 +112,7 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   functionsRecorded: [3, (ledger) => all(ledger.functionsRecorded())],
   lastSweep: [1, (ledger) => ledger.lastSweep()],
   recordSweep: [1, (ledger) => ledger.recordSweep('s1', now)],
+  spend: [2, (ledger) => ledger.spend('changes', 'c1', 5, 60_000, now)],
   lease: [1, (ledger) => ledger.lease('lambda', 5, 5, now, 10_000)],
 };
 

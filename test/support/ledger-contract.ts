@@ -21,6 +21,7 @@ const finding: Finding = {
   status: 'open',
   opened: 1,
   firstSeen: '2026-09-21T13:46:40.000Z',
+  lastSeen: '2026-09-21T13:46:40.000Z',
   openedAt: '2026-09-21T13:46:40.000Z',
   asOf: base,
   cause: 'event 1',
@@ -35,6 +36,7 @@ const change: Change = {
   account: '111122223333',
   region: 'us-east-1',
   steps: [{ call: 'updateFunctionUrlConfig', input: { AuthType: 'AWS_IAM' }, undo: [] }],
+  calls: ['lambda:UpdateFunctionUrlConfig'],
   remains: [],
   done: 0,
   status: 'running',
@@ -89,7 +91,14 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         const later = { ...finding, asOf: base + 2, cause: 'event 3', firstSeen: '2026-09-22T00:00:00.000Z' };
         expect(await ledger.open(later)).toMatchObject({
           written: 'changed',
-          finding: { status: 'open', opened: 2, firstSeen: finding.firstSeen, cause: 'event 3', asOf: base + 2 },
+          finding: {
+            status: 'open',
+            opened: 2,
+            firstSeen: finding.firstSeen,
+            lastSeen: finding.firstSeen,
+            cause: 'event 3',
+            asOf: base + 2,
+          },
         });
       });
 
@@ -150,7 +159,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         });
       });
 
-      it.each(['open', 'partial', 'failed', 'unknown'] as const)('resolves one that is %s', async (status) => {
+      it.each(['open', 'partial', 'failed', 'reverted', 'unknown'] as const)('resolves one that is %s', async (status) => {
         await ledger.open(finding);
         await ledger.setStatus(finding.id, { status, cause: 'change 1', dueAt: base });
         expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
@@ -162,7 +171,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.due(base + minute)).toEqual([]);
       });
 
-      it.each(['exempt', 'remediated', 'reverted'] as const)('does not resolve one that is %s', async (status) => {
+      it.each(['exempt', 'remediated'] as const)('does not resolve one that is %s', async (status) => {
         await ledger.open(finding);
         await ledger.setStatus(finding.id, { status, cause: 'change 1' });
         expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
@@ -183,6 +192,31 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.finding('nobody')).toBeUndefined();
         expect(await ledger.resolve('nobody', { asOf: base, cause: 'event 1' })).toEqual({ written: 'unchanged', finding: undefined });
         expect(await ledger.setStatus('nobody', { status: 'failed', cause: 'change 1' })).toBeUndefined();
+      });
+
+      it('writes down when one that is wrong was seen again, and nothing else', async () => {
+        await ledger.open(finding);
+        const later = {
+          ...finding,
+          lastSeen: new Date(base + minute).toISOString(),
+          asOf: base + minute,
+          cause: 'event 2',
+          summary: 'again',
+        };
+        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding: { ...finding, lastSeen: later.lastSeen } });
+        await ledger.open({ ...later, lastSeen: finding.lastSeen, cause: 'event 3' });
+        expect(await ledger.finding(finding.id)).toEqual({ ...finding, lastSeen: later.lastSeen });
+      });
+
+      it.each(['failed', 'reverted'] as const)('leaves one that is %s as it is, until it is another', async (status) => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status, cause: 'change 1' });
+        expect(await ledger.open({ ...finding, asOf: base + 1, cause: 'event 2' })).toMatchObject({
+          written: 'unchanged',
+          finding: { status },
+        });
+        const another = { ...finding, asOf: base + 2, cause: 'event 3', fingerprint: 'another' };
+        expect(await ledger.open(another)).toMatchObject({ written: 'changed', finding: { status: 'open', opened: 2 } });
       });
 
       it('lists findings by rule and status', async () => {
@@ -444,6 +478,19 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       expect(await ledger.recordSweep('s1', base)).toBe(true);
       expect(await ledger.recordSweep('s0', base - 1)).toBe(false);
       expect(await ledger.lastSweep()).toEqual({ id: 's1', startedAt: base });
+    });
+
+    it('spends a budget within any window, the same thing once', async () => {
+      const spend = (what: string, now: number) => ledger.spend('changes', what, 2, minute, now);
+      expect([await spend('a', base), await spend('a', base + 1), await spend('b', base + 2), await spend('c', base + 3)]).toEqual([
+        true,
+        true,
+        true,
+        false,
+      ]);
+      expect(await spend('c', base + minute)).toBe(true);
+      expect(await spend('d', base + minute + 1)).toBe(false);
+      expect(await ledger.spend('others', 'c', 1, minute, base)).toBe(true);
     });
 
     it('leases a quota: a burst at once, then nothing until time has passed', async () => {

@@ -1,11 +1,9 @@
 import { matchesGlob } from '../../guard/arn.ts';
-import type { Change } from '../../guard/change.ts';
+import type { Change, Progress } from '../../guard/change.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
-import { type Finding, rankOf, type Status } from '../../guard/finding.ts';
+import { type Finding, isWrong, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
-
-type Progress = Parameters<Ledger['progress']>[1];
 
 /** The ledger in memory, held to the same contract as the one in DynamoDB. */
 export class MemoryLedger implements Ledger {
@@ -23,34 +21,37 @@ export class MemoryLedger implements Ledger {
   readonly #baselines = new Map<string, Baseline>();
   readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
+  readonly #budgets = new Map<string, readonly (readonly [string, number])[]>();
   #sweep: { readonly id: string; readonly startedAt: number } | undefined;
 
   async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
     this.calls.push('open');
     const present = this.#findings.get(finding.id);
     if (present === undefined) return { written: 'changed', finding: this.#keep({ ...finding, opened: 1, attempts: 0 }) };
-    const ended: readonly Status[] = ['remediated', 'resolved', 'reverted', 'unknown'];
+    const ended: readonly Status[] = ['remediated', 'resolved', 'unknown'];
     const from = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
     const another = rankOf(present.severity) < rankOf(finding.severity) || present.fingerprint !== finding.fingerprint;
     const graver =
-      finding.status === 'open' && ['open', 'partial', 'failed'].includes(present.status) && present.fixing === undefined && another;
+      finding.status === 'open' &&
+      ['open', 'partial', 'failed', 'reverted'].includes(present.status) &&
+      present.fixing === undefined &&
+      another;
     if (present.asOf <= finding.asOf && ((present.status !== finding.status && from) || graver)) {
-      const { opened, attempts, firstSeen, change } = present;
-      const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...(change === undefined ? {} : { change }) };
+      const { opened, attempts, firstSeen, change, fixes } = present;
+      const kept = defined({ change, fixes });
+      const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...kept };
       return { written: 'changed', finding: this.#keep(again) };
     }
-    return {
-      written: present.cause === finding.cause && present.status === finding.status ? 'again' : 'unchanged',
-      finding: copy(present),
-    };
+    if (present.cause === finding.cause && present.status === finding.status) return { written: 'again', finding: copy(present) };
+    if (!isWrong(present) || present.lastSeen >= finding.lastSeen) return { written: 'unchanged', finding: copy(present) };
+    return { written: 'unchanged', finding: this.#keep({ ...present, lastSeen: finding.lastSeen }) };
   }
 
   async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
     this.calls.push('resolve');
     const present = this.#findings.get(id);
     if (present === undefined) return { written: 'unchanged', finding: undefined };
-    const going: readonly Status[] = ['open', 'partial', 'failed', 'unknown'];
-    if (going.includes(present.status) && present.fixing === undefined && present.asOf <= asOf) {
+    if (isWrong(present) && present.fixing === undefined && present.asOf <= asOf) {
       const { dueAt: _, ...rest } = present;
       return { written: 'changed', finding: this.#keep({ ...rest, status: 'resolved', cause, asOf }) };
     }
@@ -312,6 +313,15 @@ export class MemoryLedger implements Ledger {
     const until = Math.max(this.#quotas.get(quota) ?? 0, now);
     if (until > now + burst) return false;
     this.#quotas.set(quota, until + Math.ceil((calls / perSecond) * 1000));
+    return true;
+  }
+
+  async spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean> {
+    this.calls.push('spend');
+    const spent = (this.#budgets.get(budget) ?? []).filter(([, at]) => at > now - window);
+    if (spent.some(([known]) => known === what)) return true;
+    if (spent.length >= limit) return false;
+    this.#budgets.set(budget, [...spent, [what, now]]);
     return true;
   }
 

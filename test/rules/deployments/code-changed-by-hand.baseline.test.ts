@@ -48,9 +48,18 @@ async function verdict(body?: EventBody): Promise<'violating' | 'compliant' | 'u
 async function plan(): Promise<Plan> {
   const { id, practice, severity, title } = rule;
   const seen = new Date(world.now).toISOString();
-  const life = { status: 'open' as const, opened: 1, firstSeen: seen, openedAt: seen, asOf: world.now, cause: 'event test', attempts: 0 };
+  const life = {
+    status: 'open' as const,
+    opened: 1,
+    firstSeen: seen,
+    lastSeen: seen,
+    openedAt: seen,
+    asOf: world.now,
+    cause: 'event test',
+    attempts: 0,
+  };
   const finding = { id: findingId(id, orders), rule: id, practice, severity, title, summary: '', subject, evidence: {}, tags: {}, ...life };
-  return await rule.plan(finding, { ...context(), changeId: 'c0ffee123456' });
+  return await rule.plan(finding, { ...context(), changeId: 'c0ffee123456', toShow: false });
 }
 
 const approved = async () => (await ledger.baseline(orders)) as Baseline;

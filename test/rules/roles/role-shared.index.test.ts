@@ -28,7 +28,15 @@ async function evaluate(name: string, world: World, ledger: MemoryLedger): Promi
 async function plan(name: string, world: World, ledger: MemoryLedger, params: Record<string, string> = {}) {
   const aws = connect(rule.check, place);
   const finding = { subject: subjectOf(name) } as Finding;
-  return await rule.plan(finding, { aws, estate: ledger, params: rule.params.parse(params), settings, now: world.now, changeId });
+  return await rule.plan(finding, {
+    aws,
+    estate: ledger,
+    params: rule.params.parse(params),
+    settings,
+    now: world.now,
+    changeId,
+    toShow: false,
+  });
 }
 
 describe('the cost of an event', () => {

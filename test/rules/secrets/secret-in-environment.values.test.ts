@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
 import { connect } from '../../../aws/handle.ts';
 import type { Alert } from '../../../guard/alert.ts';
-import { check, type Ports } from '../../../guard/check.ts';
+import { check } from '../../../guard/check.ts';
 import { readEvent } from '../../../guard/cloudtrail.ts';
 import { readConfig } from '../../../guard/config.ts';
-import { remediate, undo } from '../../../guard/remediate.ts';
+import { remediate } from '../../../guard/remediate.ts';
+import { type FixPorts, undo } from '../../../guard/run.ts';
 import { rule } from '../../../rules/secrets/secret-in-environment.ts';
 import { sample } from '../../support/events.ts';
 import { MemoryLedger } from '../../support/memory-ledger.ts';
@@ -86,12 +87,13 @@ async function wholeWay(world: World, hear: (value: unknown) => void): Promise<v
     [rule],
   );
   const place = { account: '111122223333', region: 'us-east-1' };
-  const ports: Ports = {
+  const ports: FixPorts = {
     ledger,
     config,
     connect: (calls) => connect(calls, place, (call, input) => hear([call.name, input])),
     publish: async (alerts: readonly Alert[]) => hear(alerts),
     now: () => world.now,
+    metrics: async () => ({ invocations: 100, errors: 0, throttles: 0, deadLetterErrors: 0, iteratorAge: 0 }),
   };
   const read = readEvent(event, place);
   if ('ignored' in read) throw new Error(read.ignored);
