@@ -1,7 +1,7 @@
 import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
 import { roleName } from './arn.ts';
-import type { Ports } from './check.ts';
 import type { Finding } from './finding.ts';
+import type { Ports } from './ports.ts';
 
 const hour = 60 * 60_000;
 const tenMinutes = 10 * 60_000;

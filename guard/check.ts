@@ -1,28 +1,14 @@
-import type { Alert } from './alert.ts';
-import { alertAbout } from './alert.ts';
-import type { AnyCall, Handle } from './call.ts';
+import { type Alert, alertAbout } from './alert.ts';
 import type { ApiEvent } from './cloudtrail.ts';
-import type { Config } from './config.ts';
 import { errorKind, errorSummary, isAnswer, QuotaUsedUp, RetryLater } from './errors.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
-import type { Ledger } from './ledger.ts';
 import { planToShow } from './plan.ts';
+import type { Ports } from './ports.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 
 /** What a checker looks at: an event, or one function of a sweep. */
 export type Occasion = { readonly event: ApiEvent } | { readonly sweep: string; readonly subject: Subject };
-
-/** The outer world of the machinery, handed in so that it can be tested and replayed. */
-export interface Ports {
-  readonly ledger: Ledger;
-  readonly config: Config;
-  readonly connect: <const Calls extends readonly AnyCall[]>(calls: Calls) => Handle<Calls>;
-  /** Puts alerts on the guard's bus. */
-  readonly publish: (alerts: readonly Alert[]) => Promise<void>;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-}
 
 /** A checker may know the exemptions as they were so many milliseconds ago: what is exempted meanwhile is marked in its finding. */
 const exemptionsAge = 30_000;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Alert, digestOf, isGrave } from './alert.ts';
-import type { Ports } from './check.ts';
+import type { Ports } from './ports.ts';
 
 /** How long a sweep has to be quiet before what it found is told. */
 const quietMilliseconds = 60_000;

@@ -3,10 +3,10 @@ import * as z from 'zod';
 import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
 import { matchesGlob } from './arn.ts';
 import { callsMade } from './change.ts';
-import type { Ports } from './check.ts';
 import { type Finding, isWrong } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import { lower } from './mode.ts';
+import type { Ports } from './ports.ts';
 
 const day = 24 * 3600_000;
 const reason = z.string().trim().min(3, 'say why, in a few words').max(500);

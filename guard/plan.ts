@@ -1,7 +1,7 @@
 import { type AnyCall, iamName } from './call.ts';
-import type { Ports } from './check.ts';
 import { errorSummary, isAnswer } from './errors.ts';
 import type { Finding } from './finding.ts';
+import type { Ports } from './ports.ts';
 import { type AnyRule, isWait, type Plan, type Step } from './rule.ts';
 
 /** An alert shows so many steps, and so much of each: a message of SNS holds 256 KB. */

@@ -3,12 +3,12 @@ import type { AnyCall } from './call.ts';
 import { type Change, callsMade, type Progress } from './change.ts';
 import { errorKind, errorSummary, isAnswer, RetryLater } from './errors.ts';
 import type { Finding } from './finding.ts';
+import type { FixPorts, Metrics } from './ports.ts';
 import type { AnyRule } from './rule.ts';
 import {
   abandonedMilliseconds,
   allowed,
   end,
-  type FixPorts,
   isAsLeft,
   lockMilliseconds,
   pausedMilliseconds,
@@ -16,15 +16,6 @@ import {
   undo,
   watchMilliseconds,
 } from './run.ts';
-
-/** How a function fared between two moments: sums, and the longest age of a record of its streams in milliseconds. */
-export interface Metrics {
-  readonly invocations: number;
-  readonly errors: number;
-  readonly throttles: number;
-  readonly deadLetterErrors: number;
-  readonly iteratorAge: number;
-}
 
 /** Fewer failures than these may be chance, whatever the share. */
 const leastFailures = 3;

@@ -5,13 +5,13 @@ import type { Change } from './change.ts';
 import { errorKind, errorSummary, isAnswer, RetryLater } from './errors.ts';
 import type { Finding } from './finding.ts';
 import { describe, nameOf, planFor } from './plan.ts';
+import type { FixPorts } from './ports.ts';
 import { watch } from './probation.ts';
 import { type AnyRule, isWait } from './rule.ts';
 import {
   abandonedMilliseconds,
   allowed,
   busyMilliseconds,
-  type FixPorts,
   isBusy,
   lockMilliseconds,
   pausedMilliseconds,

@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Alert, alertAbout } from './alert.ts';
 import type { AnyCall, RecordedCall } from './call.ts';
 import { type Change, callsMade, type Progress } from './change.ts';
-import { evaluate, type Ports } from './check.ts';
+import { evaluate } from './check.ts';
 import { errorKind, errorName, errorSummary, isAnswer, RetryLater } from './errors.ts';
 import type { Finding, Status } from './finding.ts';
 import { lower } from './mode.ts';
 import { nameOf } from './plan.ts';
-import type { Metrics } from './probation.ts';
+import type { FixPorts, Ports } from './ports.ts';
 import { type AnyRule, isWait, type Violation } from './rule.ts';
 import type { Subject } from './subject.ts';
 
@@ -23,12 +23,6 @@ const patienceMilliseconds = 60 * 60_000;
 export const pausedMilliseconds = 5 * 60_000;
 /** How soon tick looks again at a change on probation. */
 export const watchMilliseconds = 60_000;
-
-/** What a remediator has besides a checker's: it may look at how a function fares. */
-export interface FixPorts extends Ports {
-  /** A function's metrics between two moments, in milliseconds. */
-  readonly metrics: (functionArn: string, from: number, to: number) => Promise<Metrics>;
-}
 
 /** The resource is busy with another change: nothing is wrong, it is just too early. */
 export function isBusy(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import type { Ports } from './check.ts';
+import type { Ports } from './ports.ts';
 import { functionSubject, type Subject } from './subject.ts';
 
 /** A message on a checker's sweep queue: one function to look at. */

@@ -1,8 +1,8 @@
 import { type Alert, alertAbout } from './alert.ts';
 import { matchesGlob } from './arn.ts';
 import { type Change, callsMade } from './change.ts';
-import type { Ports } from './check.ts';
 import type { Exemption } from './ledger.ts';
+import type { Ports } from './ports.ts';
 
 type TickPorts = Pick<Ports, 'ledger' | 'config' | 'now' | 'publish'>;
 

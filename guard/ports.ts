@@ -1,0 +1,30 @@
+import type { Alert } from './alert.ts';
+import type { AnyCall, Handle } from './call.ts';
+import type { Config } from './config.ts';
+import type { Ledger } from './ledger.ts';
+
+/** The outer world of the machinery, handed in so that it can be tested and replayed. */
+export interface Ports {
+  readonly ledger: Ledger;
+  readonly config: Config;
+  readonly connect: <const Calls extends readonly AnyCall[]>(calls: Calls) => Handle<Calls>;
+  /** Puts alerts on the guard's bus. */
+  readonly publish: (alerts: readonly Alert[]) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** How a function fared between two moments: sums, and the longest age of a record of its streams in milliseconds. */
+export interface Metrics {
+  readonly invocations: number;
+  readonly errors: number;
+  readonly throttles: number;
+  readonly deadLetterErrors: number;
+  readonly iteratorAge: number;
+}
+
+/** What a remediator has besides a checker's: it may look at how a function fares. */
+export interface FixPorts extends Ports {
+  /** A function's metrics between two moments, in milliseconds. */
+  readonly metrics: (functionArn: string, from: number, to: number) => Promise<Metrics>;
+}
