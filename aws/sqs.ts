@@ -1,9 +1,21 @@
-import { ChangeMessageVisibilityCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityCommand,
+  SendMessageBatchCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import { partitionOf } from '../guard/arn.ts';
 import type { Connection } from '../guard/call.ts';
 import { RetryLater } from '../guard/errors.ts';
 import { clientPerRegion } from './clients.ts';
 
 const client = clientPerRegion((settings) => new SQSClient(settings));
+
+/** `https://sqs.<region>.amazonaws.com/<account>/<name>` as an ARN. */
+export function queueArn({ region }: Pick<Connection, 'region'>, queueUrl: string): string {
+  const [account, name] = new URL(queueUrl).pathname.split('/').slice(-2);
+  return `arn:${partitionOf(region)}:sqs:${region}:${account}:${name}`;
+}
 
 /**
  * Sends messages to a queue, ten a call.
@@ -20,16 +32,28 @@ export async function sendMessages(connection: Connection, queueUrl: string, bod
 /** Lets a message that was received come back after so many seconds. */
 export async function delayMessage(
   connection: Connection,
-  queueArn: string,
+  QueueUrl: string,
   ReceiptHandle: string,
   VisibilityTimeout: number,
 ): Promise<void> {
-  const [, , , region, account, name] = queueArn.split(':');
-  const { protocol, hostname } = (await client(connection).config.endpoint?.()) ?? {
-    protocol: 'https:',
-    hostname: `sqs.${region}.amazonaws.com`,
-  };
-  await client(connection).send(
-    new ChangeMessageVisibilityCommand({ QueueUrl: `${protocol}//${hostname}/${account}/${name}`, ReceiptHandle, VisibilityTimeout }),
-  );
+  await client(connection).send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout }));
+}
+
+/**
+ * Lets messages that were received stay hidden for so many seconds more, at most ten in the one call. Only what is in
+ * flight in this queue can: SQS makes the receipts, and answers for each by itself.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html
+ * @returns for each receipt why it was refused, or undefined where it was not
+ */
+export async function keepHidden(
+  connection: Connection,
+  QueueUrl: string,
+  receipts: readonly string[],
+  VisibilityTimeout: number,
+): Promise<readonly (string | undefined)[]> {
+  const Entries = receipts.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout }));
+  const { Successful = [], Failed = [] } = await client(connection).send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }));
+  const kept = new Set(Successful.map(({ Id }) => Id));
+  const codes = new Map(Failed.map(({ Id, Code }) => [Id, Code]));
+  return Entries.map(({ Id }) => (kept.has(Id) ? undefined : (codes.get(Id) ?? 'NoAnswer')));
 }

@@ -5,7 +5,7 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { putEvents } from '../aws/eventbridge.ts';
 import { connect } from '../aws/handle.ts';
-import { delayMessage } from '../aws/sqs.ts';
+import { delayMessage, keepHidden, queueArn } from '../aws/sqs.ts';
 import { type Alert, busSource, detailType } from '../guard/alert.ts';
 import type { AnyCall } from '../guard/call.ts';
 import type { Ports } from '../guard/check.ts';
@@ -58,13 +58,14 @@ export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly b
   };
 }
 
-/** A handler of a queue: each message by itself, so that one that fails comes back alone. */
+/** A handler of the function's queues: each message by itself, so that one that fails comes back alone. */
 export function queueHandler(handle: (body: unknown, record: SQSRecord) => Promise<void>) {
   const processor = new BatchProcessor(EventType.SQS);
   return async (event: SQSEvent, context: Context): Promise<SQSBatchResponse> => {
     logger.addContext(context);
-    const answer = await processPartialResponse(
-      event,
+    const Records = await inFlight(event.Records, context);
+    const { batchItemFailures } = await processPartialResponse(
+      { Records },
       async (record: SQSRecord) => {
         try {
           await handle(parse(record.body), record);
@@ -79,14 +80,47 @@ export function queueHandler(handle: (body: unknown, record: SQSRecord) => Promi
       { context, throwOnFullBatchFailure: false },
     );
     if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
-    return answer;
+    const ignored = event.Records.filter((record) => !Records.includes(record));
+    return { batchItemFailures: [...batchItemFailures, ...ignored.map(({ messageId }) => ({ itemIdentifier: messageId }))] };
   };
+}
+
+/**
+ * The records that are in flight in the function's own queue, which SQS alone can tell: whoever may invoke the function
+ * can hand it any others. For those nothing is done. They count as failed, so that a message of the queue whose time ran
+ * out on the way here is not deleted, and comes again.
+ */
+async function inFlight(records: readonly SQSRecord[], context: Context): Promise<SQSRecord[]> {
+  // Lambda takes a batch from one queue.
+  const queue = records[0]?.eventSourceARN ?? '';
+  const url = queueUrl(queue);
+  const own = url === undefined ? [] : records.filter(({ eventSourceARN }) => eventSourceARN === queue);
+  // As long as the queue's own visibility: six times what the function has.
+  const seconds = 6 * Math.ceil(context.getRemainingTimeInMillis() / 1000);
+  const receipts = own.map(({ receiptHandle }) => receiptHandle);
+  const refusals = url === undefined ? [] : await keepHidden({ account: '', region: variable('AWS_REGION') }, url, receipts, seconds);
+  const proven = own.filter((_, index) => refusals[index] === undefined);
+  for (const record of records) {
+    if (proven.includes(record)) continue;
+    const why = refusals[own.indexOf(record)] ?? 'NotItsQueue';
+    logger.warn('message ignored: it did not come from the queue', { messageId: record.messageId, why });
+    metrics.addMetric('Ignored-not-from-the-queue', MetricUnit.Count, 1);
+  }
+  return proven;
+}
+
+/** The address of a queue of this function. */
+function queueUrl(arn: string): string | undefined {
+  return variable('Queues')
+    .split(',')
+    .find((url) => queueArn({ region: variable('AWS_REGION') }, url) === arn);
 }
 
 /** What may pass is tried again after 15 seconds, then 30, 60 …: sooner than the queue's visibility, and for half an hour in all. */
 async function comeBackSoon({ eventSourceARN, awsRegion, receiptHandle, attributes }: SQSRecord): Promise<void> {
   const seconds = Math.min(900, 15 * 2 ** (Number(attributes.ApproximateReceiveCount) - 1));
-  await delayMessage({ account: '', region: awsRegion }, eventSourceARN, receiptHandle, seconds).catch((error: unknown) => {
+  const url = queueUrl(eventSourceARN) ?? '';
+  await delayMessage({ account: '', region: awsRegion }, url, receiptHandle, seconds).catch((error: unknown) => {
     logger.warn('the message comes back when its visibility ends', { error: errorSummary(error) });
   });
 }

@@ -1,10 +1,15 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
-import { ChangeMessageVisibilityCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityCommand,
+  SendMessageBatchCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import { putEvents } from '../../aws/eventbridge.ts';
 import { publish } from '../../aws/sns.ts';
-import { delayMessage, sendMessages } from '../../aws/sqs.ts';
+import { delayMessage, keepHidden, queueArn, sendMessages } from '../../aws/sqs.ts';
 import { RetryLater } from '../../guard/errors.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };
@@ -78,13 +83,44 @@ describe('sendMessages', () => {
 
   test('a message is put off by its receipt', async () => {
     queue.on(ChangeMessageVisibilityCommand).resolves({});
-    await delayMessage(place, 'arn:aws:sqs:us-east-1:111122223333:guard-queue', 'receipt', 30);
+    const QueueUrl = 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue';
+    await delayMessage(place, QueueUrl, 'receipt', 30);
     expect(queue.commandCalls(ChangeMessageVisibilityCommand)[0]?.args[0].input).toEqual({
-      QueueUrl: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue',
+      QueueUrl,
       ReceiptHandle: 'receipt',
       VisibilityTimeout: 30,
     });
   });
+
+  test('a receipt is good where the queue says so of it, in one call for all', async () => {
+    queue
+      .on(ChangeMessageVisibilityBatchCommand)
+      .resolves({ Successful: [{ Id: '1' }], Failed: [{ Id: '0', Code: 'ReceiptHandleIsInvalid', SenderFault: true }] });
+    expect(await keepHidden(place, 'https://queue', ['made up', 'real', 'without an answer'], 360)).toEqual([
+      'ReceiptHandleIsInvalid',
+      undefined,
+      'NoAnswer',
+    ]);
+    const calls = queue.commandCalls(ChangeMessageVisibilityBatchCommand).map(({ args: [{ input }] }) => input);
+    expect(calls).toEqual([
+      {
+        QueueUrl: 'https://queue',
+        Entries: ['made up', 'real', 'without an answer'].map((ReceiptHandle, index) => ({
+          Id: String(index),
+          ReceiptHandle,
+          VisibilityTimeout: 360,
+        })),
+      },
+    ]);
+  });
+});
+
+test.each([
+  ['us-east-1', 'https://sqs.us-east-1.amazonaws.com/111122223333/events', 'arn:aws:sqs:us-east-1:111122223333:events'],
+  ['cn-north-1', 'https://sqs.cn-north-1.amazonaws.com.cn/111122223333/events', 'arn:aws-cn:sqs:cn-north-1:111122223333:events'],
+  ['us-east-1', 'http://127.0.0.1:4566/111122223333/events', 'arn:aws:sqs:us-east-1:111122223333:events'],
+])('in %s the queue at %s has an ARN', (region, url, arn) => {
+  expect(queueArn({ region }, url)).toBe(arn);
 });
 
 test('a message of SNS is a text for email and JSON for everybody else', async () => {

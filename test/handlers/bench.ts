@@ -1,6 +1,12 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
-import { ChangeMessageVisibilityCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  type ChangeMessageVisibilityBatchCommandInput,
+  ChangeMessageVisibilityCommand,
+  SendMessageBatchCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Alert } from '../../guard/alert.ts';
@@ -28,6 +34,7 @@ const environment = {
   AlertTopic: 'arn:aws:sns:us-east-1:111122223333:alerts',
   ArchiveBucket: 'archive',
   BoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
+  Queues: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue,https://sqs.us-east-1.amazonaws.com/111122223333/guard-sweeps',
   SweepQueues: 'https://sqs.us-east-1.amazonaws.com/111122223333/one,https://sqs.us-east-1.amazonaws.com/111122223333/two',
   RoleSharedMode: 'alert',
   SecretInEnvironmentMode: 'alert',
@@ -93,6 +100,14 @@ export async function load<Handler>(name: string, variables: Readonly<Record<str
   mocked(bus).on(PutEventsCommand).resolves({ FailedEntryCount: 0, Entries: [] });
   mocked(topic).on(PublishCommand).resolves({ MessageId: 'm1' });
   mocked(queue).on(SendMessageBatchCommand).resolves({ Successful: [], Failed: [] }).on(ChangeMessageVisibilityCommand).resolves({});
+  mocked(queue)
+    .on(ChangeMessageVisibilityBatchCommand)
+    .callsFake(async ({ Entries = [] }: ChangeMessageVisibilityBatchCommandInput) => ({
+      Successful: Entries.flatMap(({ Id, ReceiptHandle = '' }) => (ReceiptHandle.startsWith('receipt of ') ? [{ Id }] : [])),
+      Failed: Entries.flatMap(({ Id, ReceiptHandle = '' }) =>
+        ReceiptHandle.startsWith('receipt of ') ? [] : [{ Id, Code: 'ReceiptHandleIsInvalid', SenderFault: true }],
+      ),
+    }));
   return { handler, world, ledger, bus, topic, queue, logged: () => lines.join('\n') };
 }
 
