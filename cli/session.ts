@@ -30,14 +30,15 @@ export async function openSession({
       `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
     );
   });
-  const { LedgerTableName, OperateUrl } = outputs;
-  if (LedgerTableName === undefined || OperateUrl === undefined)
+  const { LedgerTableName, OperateUrl, GuardBusName } = outputs;
+  if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
     throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
   const connection = { account, region };
   return {
     connection,
     ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
-    operate: (request) => callOperate(connection, OperateUrl, request, process.env['AWS_ENDPOINT_URL']),
+    // The bus has the stack's name, also where --stack is its ARN.
+    operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),
   };
 }
 

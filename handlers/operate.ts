@@ -1,14 +1,19 @@
-import type { LambdaFunctionURLEventWithIAMAuthorizer, LambdaFunctionURLResult } from 'aws-lambda';
+import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from 'aws-lambda';
+import { signerOf } from '../aws/sts.ts';
+import { readSigned } from '../guard/identity.ts';
 import { operate, Refused } from '../guard/operate.ts';
 import { logger, wire } from './wire.ts';
 
 const ports = wire([]);
+const { home, stack } = ports.config;
 
-/** The function URL that operators call, signed: AWS says who they are. */
-export async function handler(event: LambdaFunctionURLEventWithIAMAuthorizer): Promise<LambdaFunctionURLResult> {
-  const by = event.requestContext.authorizer.iam.userArn;
+/** The function URL that operators call. Whoever may invoke the function can write any caller into the event: STS says who it is. */
+export async function handler(event: LambdaFunctionURLEvent): Promise<LambdaFunctionURLResult> {
+  let by = 'unknown';
   try {
-    const answer = await operate(read(event), by, ports);
+    const { request, identity } = readSigned(textOf(event), { ...home, stack }, ports.now());
+    by = await signerOf(home, identity, process.env['AWS_ENDPOINT_URL_STS'] ?? process.env['AWS_ENDPOINT_URL']);
+    const answer = await operate(request, by, ports);
     logger.info('operated', { by });
     return { statusCode: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) };
   } catch (error) {
@@ -18,10 +23,6 @@ export async function handler(event: LambdaFunctionURLEventWithIAMAuthorizer): P
   }
 }
 
-function read({ body = '', isBase64Encoded }: LambdaFunctionURLEventWithIAMAuthorizer): unknown {
-  try {
-    return JSON.parse(isBase64Encoded ? Buffer.from(body, 'base64').toString('utf8') : body);
-  } catch {
-    throw new Refused('The request is not JSON.');
-  }
+function textOf({ body = '', isBase64Encoded }: LambdaFunctionURLEvent): string {
+  return isBase64Encoded ? Buffer.from(body, 'base64').toString('utf8') : body;
 }

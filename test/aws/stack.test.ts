@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
@@ -78,7 +79,8 @@ describe('the operate function', () => {
   });
   afterAll(() => void server.close());
 
-  const call = (body: unknown) => callOperate(place, url, body, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const call = (body: unknown) =>
+    callOperate(place, { url, stack: 'guard' }, body, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
   test('is asked with a signature, for the host of its URL', async () => {
     expect(await call({ action: 'resume' })).toEqual({ paused: true });
@@ -91,8 +93,19 @@ describe('the operate function', () => {
     expect(request?.headers.authorization).toMatch(
       /^AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE\/\d{8}\/us-east-1\/lambda\/aws4_request, SignedHeaders=.*host/,
     );
-    expect(body).toBe('{"action":"resume"}');
-    expect(JSON.stringify(request?.headers)).not.toContain('never-sent');
+    expect(JSON.parse(body ?? '')).toMatchObject({ request: '{"action":"resume"}' });
+    expect(JSON.stringify([request?.headers, body])).not.toContain('never-sent');
+  });
+
+  test('is told who asks: a request to STS, signed for this request to this guard', async () => {
+    await call({ action: 'resume' });
+    const { identity } = JSON.parse(asked.at(-1)?.body ?? '{}') as { identity: Record<string, string> };
+    expect(identity['authorization']).toMatch(
+      /^AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE\/\d{8}\/us-east-1\/sts\/aws4_request, SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;x-guard-request, /,
+    );
+    expect(identity['x-guard-request']).toBe(
+      createHash('sha256').update('111122223333/us-east-1/guard\n{"action":"resume"}').digest('hex'),
+    );
   });
 
   test('says in a sentence why it refuses', async () => {
