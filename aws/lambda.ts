@@ -139,7 +139,20 @@ export const removePermission = call('RemovePermission', RemovePermissionCommand
   resource: functions,
   alreadyDone: ['ResourceNotFoundException'],
 });
-const updateConfiguration = call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, { resource: functions });
+/**
+ * A write of a function's configuration that brings no code into it: the key is there where a request names layers, and a
+ * layer is code. A call that is to put layers back declares a permission of its own.
+ * https://docs.aws.amazon.com/lambda/latest/dg/permissions-user-layer.html
+ */
+export const configurationWithoutLayers: Permission = {
+  action: 'lambda:UpdateFunctionConfiguration',
+  resource: functions,
+  condition: { Null: { 'lambda:Layer': 'true' } },
+};
+const updateConfiguration = {
+  ...call('UpdateFunctionConfiguration', UpdateFunctionConfigurationCommand, { resource: functions }),
+  permissions: [configurationWithoutLayers],
+};
 const passedToLambda = { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } };
 
 /**

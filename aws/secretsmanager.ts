@@ -10,12 +10,11 @@ import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName, RetryLater } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
-import { getDecryptedConfiguration, keysThroughLambda, lambdaClient } from './lambda.ts';
+import { configurationWithoutLayers, getDecryptedConfiguration, keysThroughLambda, lambdaClient } from './lambda.ts';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
 /** Secrets that the guard makes are named `compliance-guard/…`, and no other may it touch. */
 const secrets = 'arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:compliance-guard/*';
-const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
 
 const client = clientPerRegion((settings) => new SecretsManagerClient(settings));
 const call = callsOf('secretsmanager', (connection, command) => client(connection).send(command));
@@ -46,7 +45,7 @@ export interface VariableMoves {
 const readVariables: readonly Permission[] = getDecryptedConfiguration.permissions;
 const writeVariables: readonly Permission[] = [
   ...readVariables,
-  { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+  configurationWithoutLayers,
   ...keysThroughLambda('kms:Encrypt', 'kms:CreateGrant'),
 ];
 

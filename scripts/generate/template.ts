@@ -247,7 +247,14 @@ function remediatorResources(rule: AnyRule): Block {
       timeout: remediatorTimeout,
       memory: rule.memory ?? 512,
       variables: { ...queuesVariable([`${id}Findings`]), Rule: rule.id, ...(ruleVariables(rule) as Record<string, Value>) },
-      statements: [...receives([`${id}Findings`]), ...ledgerStatements, publishes, ...statementsOf(calls), ...neverItself(calls)],
+      statements: [
+        ...receives([`${id}Findings`]),
+        ...ledgerStatements,
+        publishes,
+        ...statementsOf(calls),
+        ...neverItself(calls),
+        neverTouched(calls),
+      ],
     }),
     ...mapping(`${id}FindingsMapping`, id, `${id}Findings`, 2),
   };
@@ -264,6 +271,22 @@ function neverItself(calls: readonly AnyCall[]): readonly Block[] {
   return writes.length === 0
     ? []
     : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
+}
+
+/**
+ * Nor to what NeverTouch names, which the code asks first: IAM has the last word. Whoever names a function means its
+ * aliases and versions too (`:*`).
+ */
+function neverTouched(calls: readonly AnyCall[]): Block {
+  const named: Value = { 'Fn::Join': [':*,', { 'Fn::Split': [',', ref('NeverTouch')] }] };
+  const reads = /:(Get|List|Describe|Simulate|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
+  const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))];
+  const denial = {
+    Effect: 'Deny',
+    Action: actions.filter((action) => !reads.test(action)).sort(),
+    Resource: { 'Fn::Split': [',', { 'Fn::Join': [',', [ref('NeverTouch'), { 'Fn::Join': [':*', [named, '']] }]] }] },
+  };
+  return { 'Fn::If': ['NeverTouchGiven', denial, ref('AWS::NoValue')] };
 }
 
 /** A parameter that lists ARNs may be empty, and a policy's Resource may not. */
@@ -311,7 +334,7 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
       handler: 'notify',
       description: 'Sends alerts to the topic, once each, many as a digest',
       timeout: 60,
-      variables: { ...queuesVariable(['NotifyAlerts']) },
+      variables: queuesVariable(['NotifyAlerts']),
       statements: [
         ...receives(['NotifyAlerts']),
         ...ledgerStatements,
