@@ -74,6 +74,8 @@ function block(resources: Block): string {
 /** `{ Ref: 'Key' }` → `!Ref Key`, likewise !Sub and !GetAtt. */
 function shortForms(value: Value): unknown {
   if (Array.isArray(value)) return value.map(shortForms);
+  // SAM's reader takes a bare `:*` for an alias.
+  if (typeof value === 'string' && value.startsWith(':')) return Object.assign(new Scalar(value), { type: Scalar.QUOTE_SINGLE });
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value as Block);
   const [[name, argument] = ['', '']] = entries;
