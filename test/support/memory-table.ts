@@ -1,0 +1,238 @@
+import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+
+type Item = Record<string, unknown>;
+
+interface Expressions {
+  readonly ConditionExpression?: string;
+  readonly UpdateExpression?: string;
+  readonly KeyConditionExpression?: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues?: Readonly<Record<string, unknown>>;
+}
+
+interface Input extends Expressions {
+  readonly Key?: Item;
+  readonly Item?: Item;
+  readonly IndexName?: string;
+  readonly Limit?: number;
+  readonly ReturnValues?: string;
+  readonly TransactItems?: readonly { readonly Put?: Input; readonly Delete?: Input }[];
+}
+
+/** Sort keys of the table and of its indexes, as the template has them; an item without one is not in the index. */
+const sortKeys: Readonly<Record<string, string>> = { table: 'sk', role: 'roleKey', due: 'dueAt', kind: 'madeAt' };
+
+/**
+ * The ledger's table in memory, behind the document client of the SDK: the expressions that ledger/table.ts writes are
+ * read and obeyed. Held to the ledger's contract, as DynamoDB is.
+ */
+export class MemoryTable {
+  readonly #items = new Map<string, Item>();
+
+  /** Every item, as it is. */
+  get items(): readonly Item[] {
+    return [...this.#items.values()];
+  }
+
+  /** One operation by its name, with the input of its command. @throws what DynamoDB answers where a condition refuses */
+  answer(operation: string, input: Input): object {
+    switch (operation) {
+      case 'Get':
+        return { Item: copy(this.#items.get(keyOf(input.Key))) };
+      case 'Query':
+        return { Items: this.#query(input) };
+      case 'TransactWrite':
+        return this.#transact(input.TransactItems ?? []);
+      case 'Put':
+      case 'Delete':
+      case 'Update':
+        return this.#write(operation, input);
+      default:
+        throw new Error(`test/support/memory-table has no ${operation}`);
+    }
+  }
+
+  #write(operation: 'Put' | 'Delete' | 'Update', input: Input): object {
+    const key = keyOf(input.Key ?? input.Item);
+    const before = this.#items.get(key);
+    if (!holds(input.ConditionExpression, input, before ?? {})) {
+      const Item = before === undefined ? {} : { Item: marshall(before, { removeUndefinedValues: true }) };
+      throw new ConditionalCheckFailedException({ message: 'The conditional request failed', $metadata: { httpStatusCode: 400 }, ...Item });
+    }
+    if (operation === 'Delete') this.#items.delete(key);
+    else if (operation === 'Put') this.#items.set(key, copy(input.Item ?? {}));
+    else this.#items.set(key, updated(input, before ?? { ...input.Key }));
+    const Attributes = input.ReturnValues === 'ALL_NEW' ? this.#items.get(key) : before;
+    return Attributes === undefined ? {} : { Attributes: copy(Attributes) };
+  }
+
+  #transact(writes: NonNullable<Input['TransactItems']>): object {
+    const all = writes.map(({ Put, Delete }) => ({ put: Put !== undefined, input: (Put ?? Delete) as Input }));
+    const refused = all.map(({ input }) => !holds(input.ConditionExpression, input, this.#items.get(keyOf(input.Key ?? input.Item)) ?? {}));
+    if (refused.includes(true)) {
+      throw new TransactionCanceledException({
+        message: 'Transaction cancelled',
+        $metadata: { httpStatusCode: 400 },
+        CancellationReasons: refused.map((one) => ({ Code: one ? 'ConditionalCheckFailed' : 'None' })),
+      });
+    }
+    for (const { put, input } of all) this.#write(put ? 'Put' : 'Delete', { ...input, ConditionExpression: '' });
+    return {};
+  }
+
+  #query({ IndexName = 'table', Limit = Number.POSITIVE_INFINITY, ...input }: Input): readonly Item[] {
+    const sort = sortKeys[IndexName] ?? 'sk';
+    return [...this.#items.values()]
+      .filter((item) => item[sort] !== undefined && holds(input.KeyConditionExpression, input, item))
+      .sort((a, b) => (order(a[sort]) < order(b[sort]) ? -1 : order(a[sort]) > order(b[sort]) ? 1 : 0))
+      .slice(0, Limit)
+      .map(copy);
+  }
+}
+
+/** Numbers by their value, texts by their characters. */
+function order(value: unknown): string {
+  return typeof value === 'number' ? value.toFixed(3).padStart(20, '0') : String(value);
+}
+
+function keyOf(item: Item | undefined): string {
+  return JSON.stringify([item?.['pk'], item?.['sk']]);
+}
+
+/** Plain data without what is undefined, as the document client sends it. */
+function copy<T>(value: T): T {
+  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+}
+
+function holds(expression: string | undefined, input: Expressions, item: Item): boolean {
+  if (expression === undefined || expression === '') return true;
+  return new Reader(expression, input, item).condition();
+}
+
+function updated(input: Expressions, before: Item): Item {
+  const after = copy(before);
+  const { UpdateExpression = '' } = input;
+  const [, setters = '', removed = ''] = /^(?:SET (.*?))?\s*(?:REMOVE (.*))?$/s.exec(UpdateExpression) ?? [];
+  if (setters !== '') {
+    const reader = new Reader(setters, input, before);
+    do {
+      const name = reader.name();
+      reader.take('=');
+      // Every value is worked out from the item as it was.
+      after[name] = copy(reader.sum());
+    } while (reader.accept(','));
+  }
+  for (const name of removed.split(',')) delete after[input.ExpressionAttributeNames?.[name.trim()] ?? ''];
+  return after;
+}
+
+/** Reads an expression and works it out for one item, in one go. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html */
+class Reader {
+  readonly #words: readonly string[];
+  readonly #input: Expressions;
+  readonly #item: Item;
+  #at = 0;
+
+  constructor(expression: string, input: Expressions, item: Item) {
+    this.#words = expression.match(/[#:]?\w+|<>|<=|>=|[<>=(),+]/g) ?? [];
+    this.#input = input;
+    this.#item = item;
+  }
+
+  accept(word: string): boolean {
+    if (this.#words[this.#at] !== word) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  take(word: string): void {
+    if (!this.accept(word)) throw new Error(`"${word}" is missing in ${this.#words.join(' ')}`);
+  }
+
+  name(): string {
+    const placeholder = this.#words[this.#at++] ?? '';
+    const name = this.#input.ExpressionAttributeNames?.[placeholder];
+    if (name === undefined) throw new Error(`${placeholder} names no attribute`);
+    return name;
+  }
+
+  condition(): boolean {
+    let met = this.#all();
+    while (this.accept('OR')) met = this.#all() || met;
+    return met;
+  }
+
+  sum(): unknown {
+    const first = this.#value();
+    return this.accept('+') ? Number(first) + Number(this.#value()) : first;
+  }
+
+  #all(): boolean {
+    let met = this.#one();
+    while (this.accept('AND')) met = this.#one() && met;
+    return met;
+  }
+
+  #one(): boolean {
+    if (this.accept('(')) {
+      const met = this.condition();
+      this.take(')');
+      return met;
+    }
+    const of = this.#function();
+    if (of === 'attribute_exists') return this.#argument() !== undefined;
+    if (of === 'attribute_not_exists') return this.#argument() === undefined;
+    if (of === 'begins_with') {
+      const [text, start] = [this.#argument(','), this.#argument()];
+      return String(text ?? '').startsWith(String(start));
+    }
+    const left = this.#value();
+    if (this.accept('IN')) {
+      this.take('(');
+      const values = [this.#value()];
+      while (this.accept(',')) values.push(this.#value());
+      this.take(')');
+      return values.includes(left);
+    }
+    const operator = this.#words[this.#at++];
+    const right = this.#value();
+    if (operator === '<>') return left !== right;
+    // Nothing compares with what is not there.
+    if (left === undefined || right === undefined) return false;
+    const [a, b] = [left, right] as [number, number];
+    if (operator === '=') return a === b;
+    if (operator === '<') return a < b;
+    if (operator === '<=') return a <= b;
+    if (operator === '>') return a > b;
+    if (operator === '>=') return a >= b;
+    throw new Error(`the operator ${operator} is not understood`);
+  }
+
+  #function(): string | undefined {
+    const word = this.#words[this.#at] ?? '';
+    if (!/^[a-z]/.test(word)) return undefined;
+    this.#at += 1;
+    this.take('(');
+    return word;
+  }
+
+  #argument(end = ')'): unknown {
+    const value = this.#value();
+    this.take(end);
+    return value;
+  }
+
+  #value(): unknown {
+    if (this.#function() === 'if_not_exists') {
+      const [present, otherwise] = [this.#argument(','), this.#argument()];
+      return present ?? otherwise;
+    }
+    const word = this.#words[this.#at] ?? '';
+    if (word.startsWith('#')) return this.#item[this.name()];
+    this.#at += 1;
+    const { ExpressionAttributeValues: values = {} } = this.#input;
+    if (!(word in values)) throw new Error(`${word} is no value`);
+    return values[word];
+  }
+}
