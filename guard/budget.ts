@@ -35,5 +35,5 @@ export async function stoppedByBudget(finding: Finding, changeId: string, ports:
 function fight({ id, subject, actor, event }: Finding, times: number): string {
   const who = actor === undefined ? 'somebody' : `${roleName(actor.issuer)} (${actor.arn})`;
   const how = event === undefined ? '' : ` with ${event.name}`;
-  return `Stopped: ${subject.arn} was put right ${times} times within an hour, and ${who} brought it back each time, last${how}. The guard leaves it alone until \`npm run guard -- fix ${id}\`; put it right where it comes from.`;
+  return `Stopped: ${subject.arn} was put right ${times} times within an hour and broken again each time, last by ${who}${how}. The guard leaves it alone until \`npm run guard -- fix ${id}\`; put it right where it comes from.`;
 }

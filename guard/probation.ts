@@ -1,19 +1,19 @@
 import { type Alert, alertAbout } from './alert.ts';
-import type { AnyCall } from './call.ts';
 import { type Change, callsMade, type Progress } from './change.ts';
-import { errorKind, errorSummary, isAnswer, RetryLater } from './errors.ts';
+import { RetryLater } from './errors.ts';
 import type { Finding } from './finding.ts';
 import type { FixPorts, Metrics } from './ports.ts';
 import type { AnyRule } from './rule.ts';
 import {
   abandonedMilliseconds,
   allowed,
-  end,
+  type Ending,
   isAsLeft,
   lockMilliseconds,
   pausedMilliseconds,
+  read,
   stateOf,
-  undo,
+  stoppedUndoing,
   watchMilliseconds,
 } from './run.ts';
 
@@ -40,8 +40,9 @@ export function worsened(before: Metrics, after: Metrics): string | undefined {
     `${after[of]} of ${of === 'errors' ? after.invocations : after.invocations + after.throttles} invocations ${what} (before: ${before[of]} of ${of === 'errors' ? before.invocations : before.invocations + before.throttles})`;
   if (isWorse('errors')) return told('errors', 'failed');
   if (isWorse('throttles')) return told('throttles', 'were throttled');
-  if (after.deadLetterErrors > before.deadLetterErrors)
-    return `${after.deadLetterErrors} events could not be sent to its dead letters (before: ${before.deadLetterErrors})`;
+  // Each is an event that is lost. Where that happened before, the change is not what broke it.
+  if (after.deadLetterErrors > 0 && before.deadLetterErrors === 0)
+    return `${after.deadLetterErrors} events could not be sent to its dead letters (before: none)`;
   if (after.iteratorAge > oldRecord && after.iteratorAge > 2 * before.iteratorAge)
     return `its stream lags by ${Math.round(after.iteratorAge / 1000)} s (before: ${Math.round(before.iteratorAge / 1000)} s)`;
   return undefined;
@@ -49,35 +50,47 @@ export function worsened(before: Metrics, after: Metrics): string | undefined {
 
 /**
  * Looks after a change on probation: takes it back where the function fares worse than before, ends the probation where
- * enough was seen of it, and otherwise puts its end off.
+ * enough was seen of it, and otherwise puts its end off. What cannot be read proves nothing.
  */
 export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): Promise<readonly Alert[]> {
-  const { ledger, config, now, metrics } = ports;
+  const { ledger, config, now } = ports;
   const change = finding.change === undefined ? undefined : await ledger.change(finding.change);
   if (change === undefined || (change.status !== 'probation' && change.status !== 'reverting')) return [];
-  const { status, watchUntil = 0, fixedAt = now(), extended = 0 } = change;
-  if (status === 'reverting') return await takeBack(change, finding, rule, ports);
   if ((await allowed(rule, ports)) !== 'yes') {
     await ledger.progress(change.id, { dueAt: now() + pausedMilliseconds });
     return [];
   }
+  if (change.status === 'reverting') return await takeBack(change, finding, rule, ports);
   const { length, invocations: enough } = config.probation;
+  if (length === 0) {
+    await ledger.progress(change.id, { status: 'done' });
+    return [];
+  }
   const startedAt = Date.parse(change.startedAt);
-  const before = await metrics(finding.subject.arn, startedAt - length, startedAt);
+  const { watchUntil = 0, fixedAt = startedAt, extended = 0 } = change;
   // CloudWatch keeps minutes: that of the change tells of both.
-  const after = await metrics(finding.subject.arn, Math.ceil(fixedAt / 60_000) * 60_000, now());
-  const worse = worsened(before, after);
-  const proof = { ...finding, evidence: { ...finding.evidence, before, after } };
+  const from = Math.ceil(fixedAt / 60_000) * 60_000;
+  if (from >= now()) return [];
+  const { arn } = finding.subject;
+  const fared = await read(async () => ({
+    before: await ports.metrics(arn, startedAt - length, startedAt),
+    after: await ports.metrics(arn, from, now()),
+  }));
+  const proof = 'error' in fared ? finding : { ...finding, evidence: { ...finding.evidence, ...fared.value } };
+  const worse = 'error' in fared ? undefined : worsened(fared.value.before, fared.value.after);
   if (worse !== undefined) return await takeBack({ ...change, error: worse }, proof, rule, ports);
   if (now() < watchUntil) {
     await ledger.progress(change.id, { dueAt: Math.min(now() + watchMilliseconds, watchUntil) });
     return [];
   }
-  if (after.invocations >= enough) {
+  if ('value' in fared && fared.value.after.invocations >= enough) {
     await ledger.progress(change.id, { status: 'done' });
     return [];
   }
-  const seen = `${finding.subject.arn} was invoked ${after.invocations} times since the change, too little to tell whether it still works`;
+  const seen =
+    'error' in fared
+      ? `How ${arn} fares since the change could not be read (${fared.error})`
+      : `${arn} was invoked ${fared.value.after.invocations} times since the change, too little to tell whether it still works`;
   if (extended >= mostExtensions) return await unproven(change, proof, `${seen}; it is watched no longer.`, { status: 'done' }, ports);
   const until = now() + length;
   const progress = { watchUntil: until, extended: extended + 1, dueAt: Math.min(now() + watchMilliseconds, until) };
@@ -85,13 +98,8 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
     await ledger.progress(change.id, progress);
     return [];
   }
-  return await unproven(
-    change,
-    proof,
-    `${seen}: it is watched for longer, until enough is seen or ${mostExtensions + 1} times ${length / 60_000} minutes are over.`,
-    progress,
-    ports,
-  );
+  const longer = `it is watched for longer, until enough is seen or ${mostExtensions + 1} times ${length / 60_000} minutes are over`;
+  return await unproven(change, proof, `${seen}: ${longer}.`, progress, ports);
 }
 
 async function unproven(
@@ -108,32 +116,51 @@ async function unproven(
 }
 
 async function takeBack(change: Change, finding: Finding, rule: AnyRule, ports: FixPorts): Promise<readonly Alert[]> {
-  const { ledger, connect, now } = ports;
+  const { ledger, now } = ports;
   const { subject, id } = finding;
   const { error: reason = 'it fared worse' } = change;
   if (!(await ledger.lock(subject.arn, change.id, now(), lockMilliseconds))) throw new RetryLater('another change of it is under way');
   if (change.status !== 'reverting') {
-    if (!isAsLeft(change, await stateOf(subject, rule, ports))) {
-      const summary = `${subject.arn} fares worse since the change: ${reason}. Somebody else changed it since then, so nothing was taken back: somebody has to look.`;
-      return await ended(change, finding, { status: 'failed', summary, change: { status: 'done', error: reason } }, ports);
+    const why = await whyNot(change, finding, rule, ports);
+    if (why !== undefined) {
+      const summary = `${subject.arn} fares worse since the change: ${reason}. ${why}, so nothing was taken back: somebody has to look.`;
+      return await end(change, finding, { status: 'failed', summary, change: { status: 'done', error: reason } }, ports);
     }
     await ledger.progress(change.id, { status: 'reverting', error: reason, dueAt: now() + abandonedMilliseconds });
-    // Before the first write: the events of the undo tell of what is wrong again, and must not have it fixed again.
-    await ledger.setStatus(id, { status: 'reverted', cause: `change ${change.id}`, change: change.id, asOf: now() });
   }
-  try {
-    await undo(change, rule, connect(rule.undo as readonly AnyCall[]));
-  } catch (error) {
-    if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
-    const summary = `${subject.arn} fares worse since the change: ${reason}. Taking it back stopped with ${errorSummary(error)}: somebody has to look.`;
-    return await ended(change, finding, { status: 'failed', summary, change: { status: 'failed', error: reason } }, ports);
+  // Before the first write: the events of the undo tell of what is wrong again, and must not have it fixed again; nor may
+  // a late event of the fix, which still finds it right, end the finding (`fixing`).
+  await ledger.setStatus(id, { status: 'reverted', cause: `change ${change.id}`, change: change.id, fixing: change.id, asOf: now() });
+  const stopped = await stoppedUndoing(change, rule, ports);
+  if (stopped !== undefined) {
+    const summary = `${subject.arn} fares worse since the change: ${reason}. Taking it back stopped with ${stopped}: somebody has to look.`;
+    return await end(change, finding, { status: 'failed', summary, change: { status: 'failed', error: reason } }, ports);
   }
   const summary = `Taken back: ${subject.arn} fared worse after the change: ${reason}. It breaks this rule again, and is left alone until \`npm run guard -- fix ${id}\`.`;
-  return await ended(change, finding, { status: 'reverted', summary, change: { status: 'reverted', error: reason } }, ports);
+  return await end(change, finding, { status: 'reverted', summary, change: { status: 'reverted', error: reason } }, ports);
 }
 
-async function ended(...[change, finding, ending, ports]: Parameters<typeof end>): Promise<readonly Alert[]> {
-  const alerts = await end(change, finding, ending, ports);
-  await ports.ledger.unlock(change.resource, change.id);
-  return alerts;
+/** Whoever takes back what somebody else changed meanwhile takes back their work. */
+async function whyNot(change: Change, finding: Finding, rule: AnyRule, ports: FixPorts): Promise<string | undefined> {
+  const state = await read(() => stateOf(finding.subject, rule, ports));
+  if ('error' in state) return `Whether it still is as the change left it could not be read (${state.error})`;
+  return isAsLeft(change, state.value) ? undefined : 'Somebody else changed it since then';
+}
+
+/**
+ * Tells how it ended, then writes it down, the change last: until then tick sends it again, so that somebody follows
+ * whoever is killed in between.
+ */
+async function end(
+  change: Change,
+  finding: Finding,
+  { status, summary, change: progress }: Ending,
+  { ledger, publish, now }: FixPorts,
+): Promise<readonly Alert[]> {
+  const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
+  await publish([alert]);
+  await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
+  await ledger.progress(change.id, progress);
+  await ledger.unlock(change.resource, change.id);
+  return [alert];
 }

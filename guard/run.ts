@@ -63,6 +63,11 @@ export async function run(change: Change, finding: Finding, rule: AnyRule, ports
   const { ledger, connect, now } = ports;
   if (change.status === 'waiting' && (change.resumeAt ?? 0) > now()) return [];
   if (change.status === 'reverting') return await giveUp(change, change.error ?? 'a step failed', finding, rule, ports);
+  if (change.status === 'failed' || change.status === 'reverted') {
+    // It ended, and was told: whoever wrote that down was killed before the finding's turn.
+    await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, change: change.id, asOf: now() });
+    return [];
+  }
   if (change.status !== 'running' && change.status !== 'waiting') return await conclude(change, finding, rule, ports);
   if (finding.fixing === undefined) {
     const { status, cause, attempts, fixes = [] } = finding;
@@ -121,12 +126,12 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
   const { config, now } = ports;
   const { arn } = finding.subject;
   const whole = { ...change, done: change.steps.length };
-  const left: Reading = await read(() => violationOf(finding, rule, ports));
+  const left = await read(() => violationOf(finding, rule, ports));
   if ('error' in left) {
     const summary = `The fix was made; whether ${arn} still breaks this rule could not be read (${left.error}): somebody has to look.`;
     return await end(whole, finding, { status: 'unknown', summary, change: { status: 'done' } }, ports);
   }
-  const after: Reading = await read(() => stateOf(finding.subject, rule, ports));
+  const after = await read(() => stateOf(finding.subject, rule, ports));
   const made = { status: 'done' as const, ...('error' in after ? {} : { after: after.value }), fixedAt: now() };
   if (change.remains.length > 0) {
     const summary = `Put right in part: ${change.remains.join('; ')} still ${change.remains.length === 1 ? 'breaks' : 'break'} this rule.`;
@@ -145,10 +150,10 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
   return await end(whole, finding, { status: 'remediated', summary: told, change: watched }, ports);
 }
 
-type Reading = { readonly value: unknown } | { readonly error: string };
+type Reading<T> = { readonly value: T } | { readonly error: string };
 
 /** What cannot be read for good is no reason to say nothing; what may pass is tried again. */
-async function read(look: () => Promise<unknown>): Promise<Reading> {
+export async function read<T>(look: () => Promise<T>): Promise<Reading<T>> {
   try {
     return { value: await look() };
   } catch (error) {
@@ -159,23 +164,42 @@ async function read(look: () => Promise<unknown>): Promise<Reading> {
 
 /** A step failed for good. Where the rule's undo may run here it runs; otherwise the alert carries the command. */
 async function giveUp(change: Change, error: string, finding: Finding, rule: AnyRule, ports: FixPorts): Promise<readonly Alert[]> {
-  const { ledger, connect, now } = ports;
+  const { ledger, now } = ports;
   const takeBack = rule.probation && change.done > 0;
+  let stopped: string | undefined;
   if (takeBack) {
     // Written first: should AWS be busy now, the next delivery goes on taking back instead of trying the fix again.
     await ledger.progress(change.id, { done: change.done, status: 'reverting', error, dueAt: now() + abandonedMilliseconds });
-    await undo(change, rule, connect(rule.undo as readonly AnyCall[]));
+    stopped = await stoppedUndoing(change, rule, ports);
   }
-  const state = takeBack
-    ? 'what had been done was taken back'
-    : change.done === 0
+  const state = !takeBack
+    ? change.done === 0
       ? 'nothing was changed'
-      : 'the steps before it are in place';
+      : 'the steps before it are in place'
+    : stopped === undefined
+      ? 'what had been done was taken back'
+      : `taking back what had been done stopped with ${stopped}, and somebody has to look`;
   const summary = `The fix of ${finding.subject.arn} stopped: ${error}; ${state}.`;
-  return await end(change, finding, { status: 'failed', summary, change: { status: takeBack ? 'reverted' : 'failed', error } }, ports);
+  const ended = takeBack && stopped === undefined ? 'reverted' : 'failed';
+  return await end(change, finding, { status: 'failed', summary, change: { status: ended, error } }, ports);
 }
 
-interface Ending {
+/**
+ * Takes a change back with the remediator's own rights.
+ * @returns why it stopped for good, or undefined where it is taken back
+ */
+export async function stoppedUndoing(change: Change, rule: AnyRule, { connect }: FixPorts): Promise<string | undefined> {
+  try {
+    await undo(change, rule, connect(rule.undo as readonly AnyCall[]));
+    return undefined;
+  } catch (error) {
+    if (errorKind(error) === 'passing') throw error;
+    return errorSummary(error);
+  }
+}
+
+/** How a change ended: what is said of it, and what is written down of finding and change. */
+export interface Ending {
   readonly status: Status & Alert['status'];
   readonly summary: string;
   readonly change: Progress & { readonly status: Change['status'] };

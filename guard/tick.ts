@@ -1,6 +1,7 @@
 import { type Alert, alertAbout } from './alert.ts';
 import { matchesGlob } from './arn.ts';
 import { type Change, callsMade } from './change.ts';
+import type { Finding } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import type { Ports } from './ports.ts';
 
@@ -21,14 +22,20 @@ export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly
   const tasks: Task[] = [];
   const alerts: Alert[] = [];
   for (const due of await ledger.due(now())) {
-    if (!(await ledger.postpone(due, now() + againAfter))) continue;
+    const listens = due.kind !== 'finding' || ports.config.rule(due.rule).mode === 'remediate';
+    // A deployment took its remediator away. A later one fixes what is found from then on.
+    if (!(await ledger.postpone(due, listens ? now() + againAfter : undefined)) || !listens) continue;
     if (due.kind === 'finding') tasks.push({ task: 'fix', rule: due.rule, findingId: due.id });
     if (due.kind === 'digest') tasks.push({ task: 'digest', bucket: due.id });
     if (due.kind === 'change') {
       const change = await ledger.change(due.id);
       if (change === undefined) continue;
-      if (ports.config.rule(change.rule).mode === 'remediate') tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
-      else alerts.push(...(await orphaned(change, ports)));
+      const finding = await ledger.finding(change.finding);
+      if (finding === undefined || isLeftBehind(change, finding))
+        await ledger.progress(change.id, { status: change.status === 'probation' ? 'done' : 'failed' });
+      else if (ports.config.rule(change.rule).mode === 'remediate')
+        tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
+      else alerts.push(...(await orphaned(change, finding, ports)));
     }
     if (due.kind === 'exemption') alerts.push(...(await expire(due.id, ports)));
   }
@@ -37,24 +44,32 @@ export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly
   return { tasks, alerts };
 }
 
+/** Its finding went on without it: opened again, ended, made exempt, or put right by another change. */
+function isLeftBehind({ id, status }: Change, finding: Finding): boolean {
+  if (finding.fixing !== undefined) return finding.fixing !== id;
+  if (status !== 'probation' && status !== 'reverting') return finding.status !== 'open';
+  return finding.change !== id || (finding.status !== 'remediated' && finding.status !== 'reverted');
+}
+
 /**
  * A deployment took away the remediator of a change that was under way or on probation: nobody goes on with it, so that
- * a person must. Told before it is written down, so that it is told for certain.
+ * a person must. Told before it is written down, the change last, so that it is told for certain.
  */
-async function orphaned(change: Change, { ledger, publish, now }: TickPorts): Promise<readonly Alert[]> {
-  const finding = await ledger.finding(change.finding);
-  if (finding === undefined) return [];
+async function orphaned(change: Change, finding: Finding, { ledger, publish, now }: TickPorts): Promise<readonly Alert[]> {
   const watched = change.status === 'probation';
-  const what = watched
-    ? 'is on probation, and nobody watches it any more'
-    : `stopped after ${callsMade(change).calls.length} of its ${change.calls.filter((call) => call !== '').length} calls`;
-  const summary = `A deployment took the remediator of ${change.rule} away while its change of ${change.resource} ${what}: look at it, and take the change back where it does harm.`;
-  const status = watched ? 'unproven' : 'failed';
-  const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
+  const made = callsMade(change);
+  const summary = `A deployment took the remediator of ${change.rule} away while its change of ${change.resource} ${howFar(change, made.calls.length)}: look at it, and take the change back where it does harm.`;
+  const alert = alertAbout(finding, { status: watched ? 'unproven' : 'failed', summary, change: made });
   await publish([alert]);
-  await ledger.progress(change.id, { status: watched ? 'done' : 'failed', error: 'its remediator was taken away' });
   if (!watched) await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, asOf: now() });
+  await ledger.progress(change.id, { status: watched ? 'done' : 'failed', error: 'its remediator was taken away' });
   return [alert];
+}
+
+function howFar({ status, calls }: Change, made: number): string {
+  if (status === 'probation') return 'was on probation, and nobody watches it any more';
+  if (status === 'reverting') return 'was being taken back, and perhaps only a part of it is';
+  return `was under way, after ${made} of its ${calls.filter((call) => call !== '').length} calls`;
 }
 
 /** An exemption is over: what it covered is open again. It is removed last: whoever is killed in between tells it again. */
@@ -69,7 +84,9 @@ async function expire(id: string, { ledger, config, now, publish }: TickPorts): 
   const delayed = mode === 'remediate' ? { fixAfter: now() + delay, ...(delay > 0 ? { dueAt: now() + delay } : {}) } : {};
   for await (const finding of ledger.findings({ rule: expired.rule })) {
     const covered = finding.status === 'exempt' && matchesGlob(finding.subject.arn, expired.resource);
-    if (!covered && finding.cause !== cause) continue;
+    // Opened by a tick that was killed: told once more, unless it is being put right by now.
+    const again = finding.cause === cause && finding.status === 'open' && finding.fixing === undefined;
+    if (!covered && !again) continue;
     const open = await ledger.setStatus(finding.id, { status: 'open', cause, asOf: now(), ...delayed });
     if (open === undefined) continue;
     const alert = alertAbout(open, { status: 'open', summary: `${open.summary} Its exemption (${expired.reason}) has expired.` });
