@@ -31,6 +31,9 @@ type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPoli
 /** Services of which the world has nothing but the policies on their resources. */
 type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
 
+/** What every call of the SDK passes on its way to the world, which it may delay, lose, repeat or refuse. */
+export type Wire = (call: SdkCall, make: () => unknown) => Promise<unknown>;
+
 interface Failure {
   readonly error: string;
   /** How many calls still succeed. */
@@ -63,6 +66,7 @@ export class World extends Surroundings {
   readonly resourcePolicies = new ResourcePolicies(this);
   /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
   readonly calls: SdkCall[] = [];
+  wire: Wire = async (_, make) => make();
   readonly #failures = new Map<string, Failure>();
 
   /** Lets an operation fail from now on. @param after calls of it that still succeed */
@@ -114,7 +118,10 @@ export function createWorld(place: Place = { account: '111122223333', region: 'u
   for (const [service, Client] of Object.entries(clients)) {
     // Every client has a type of its own; what is stubbed is the one method that they share.
     const { send } = mockClient(Client as unknown as typeof LambdaClient);
-    send.callsFake(async (command) => world.answer(service as ServiceName, operationOf(command), { ...command.input }) as never);
+    send.callsFake(async (command) => {
+      const call: SdkCall = { service: service as ServiceName, operation: operationOf(command), input: { ...command.input } };
+      return (await world.wire(call, () => world.answer(call.service, call.operation, call.input))) as never;
+    });
   }
   globalThis.fetch = async (url) => {
     const bytes = world.lambda.download(String(url));
