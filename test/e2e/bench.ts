@@ -13,12 +13,56 @@ export interface SeenCall {
   readonly keys?: readonly string[];
   readonly status: number;
   readonly errorCode?: string;
+  /** The kind of the fault that the call suffered. */
+  readonly fault?: Fault['kind'];
 }
 
 export interface Denial {
   readonly principalArn: string;
   readonly action: string;
   readonly resource: string;
+}
+
+/**
+ * What calls are to suffer. Those that match are counted, and `times` of them (1), beginning with the one that is number
+ * `first` (1), suffer it.
+ */
+export interface Fault {
+  /**
+   * `throttling`, `unavailable` (5xx), `denied` and `conflict` are answered with the service's own error, `error` with
+   * `errorCode`, `status`, `message` and `members`. `partial` refuses `entries` of PutEvents or SendMessageBatch (by their
+   * index, the last one), `slow` answers after so many `seconds`, `reset` resets the connection, and `kill` ends the process
+   * of the function that called once the call is made.
+   */
+  readonly kind: 'error' | 'throttling' | 'unavailable' | 'denied' | 'conflict' | 'partial' | 'slow' | 'reset' | 'kill';
+  /** As the request is signed: `lambda`, `monitoring`, or `*`. */
+  readonly service: string;
+  readonly operation?: string;
+  /** What the request's parameters hold somewhere. */
+  readonly resource?: string;
+  /** The function whose calls are meant. */
+  readonly function?: string;
+  /** What the ARN of the principal holds somewhere. */
+  readonly principalMatches?: string;
+  readonly first?: number;
+  readonly times?: number;
+  /** The call is made, and only its answer is lost. */
+  readonly after?: boolean;
+  readonly seconds?: number;
+  readonly entries?: readonly number[];
+  readonly errorCode?: string;
+  readonly status?: number;
+  readonly message?: string;
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+/** A data point in AWS/Lambda. */
+export interface FunctionMetric {
+  readonly function: string;
+  readonly metric: 'Invocations' | 'Errors' | 'Throttles' | 'DeadLetterErrors' | 'IteratorAge' | 'Duration';
+  readonly value: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: CloudTrail records differ by operation
@@ -34,6 +78,15 @@ export class Bench {
 
   async #get<T>(path: string): Promise<T> {
     return (await (await fetch(`${this.#endpoint}/_bench/${path}`)).json()) as T;
+  }
+
+  async #send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+    const answer = await fetch(`${this.#endpoint}/_bench/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`The bench refuses ${path}: ${await answer.text()}`);
+    return (await answer.json()) as T;
   }
 
   /** Calls after a mark, and the mark to ask with next. */
@@ -57,6 +110,21 @@ export class Bench {
     return (await this.#get<{ records: readonly TrailRecord[] }>('records')).records;
   }
 
+  /** Calls to come suffer this. */
+  async fault(fault: Fault): Promise<void> {
+    await this.#send('POST', 'faults', fault);
+  }
+
+  /** The faults so far, with how many calls matched each of them, and how many suffered it. */
+  async faults(): Promise<readonly (Fault & { readonly seen: number; readonly used: number })[]> {
+    return (await this.#get<{ faults: readonly (Fault & { readonly seen: number; readonly used: number })[] }>('faults')).faults;
+  }
+
+  /** No call suffers anything any more. */
+  async noFaults(): Promise<void> {
+    await this.#send('DELETE', 'faults');
+  }
+
   /** The next call of this kind fails. */
   async fail(fault: {
     readonly service: string;
@@ -65,13 +133,22 @@ export class Bench {
     readonly status: number;
     readonly principalMatches: string;
   }): Promise<void> {
-    await fetch(`${this.#endpoint}/_bench/faults`, { method: 'POST', body: JSON.stringify({ times: 1, ...fault }) });
+    await this.fault({ kind: 'error', ...fault });
+  }
+
+  /** What CloudWatch is to know of functions, at any time in the last two weeks. */
+  async metrics(points: readonly FunctionMetric[]): Promise<void> {
+    await this.#send('POST', 'metrics', points);
+  }
+
+  /** The visibility timeout of whatever a queue has given out is over: how many messages come again. */
+  async redeliver(queue: string): Promise<number> {
+    return (await this.#send<{ redelivered: number }>('POST', 'redeliver', { queue })).redelivered;
   }
 
   /** A scheduled rule is due now. */
   async fire(name: string): Promise<void> {
-    const answer = await fetch(`${this.#endpoint}/_bench/fire`, { method: 'POST', body: JSON.stringify({ name }) });
-    const { fired } = (await answer.json()) as { fired: readonly string[] };
+    const { fired } = await this.#send<{ fired: readonly string[] }>('POST', 'fire', { name });
     if (fired.length === 0) throw new Error(`There is no schedule ${name}.`);
   }
 

@@ -86,9 +86,11 @@ async def _serve(port: int, plain: bool, stop: threading.Event) -> None:
         from ministack.app import app
     else:
         import gaps
-        from bench import operations, wire
+        from bench import faults, operations, wire, workers
         wire.ACCOUNT, wire.REGION = ACCOUNT, REGION
         gaps.apply()
+        workers.install()
+        faults.install()
         app = wire.app
         threading.Thread(target=operations.preload, daemon=True).start()
 

@@ -1,8 +1,8 @@
-"""Schedules that need not be waited for."""
+"""Times that need not be waited for."""
 import time
 
 from ministack.core.responses import new_uuid, request_scope
-from ministack.services import eventbridge, scheduler
+from ministack.services import eventbridge, scheduler, sqs
 
 
 def fire(name: str) -> list[str]:
@@ -23,6 +23,20 @@ def fire(name: str) -> list[str]:
                     eventbridge._invoke_target(target, event, rule, view)
             fired.append(rule.get("Arn", ""))
     return fired
+
+
+def redeliver(name: str) -> int:
+    """The visibility timeout of every message that a queue has given out is over. How many there are."""
+    now, count = time.time(), 0
+    for (_account, _region, _url), queue in list(sqs._queues.to_dict().items()):
+        if queue["name"] != name:
+            continue
+        with sqs._queues_lock:
+            out = [message for message in queue["messages"] if message["receive_count"] > 0 and message["visible_at"] > now]
+            for message in out:
+                message["visible_at"] = now
+        count += len(out)
+    return count
 
 
 def _event(source: str, rule: dict, account: str, region: str) -> dict:

@@ -29,6 +29,7 @@ class Call:
     authorized: list = field(default_factory=list)  # (action, resource, allowed)
     raw: dict = field(default_factory=dict)         # the body and the form parameters, for condition keys
     denied: tuple | None = None                     # (action, resource) of the refusal
+    fault: dict | None = None                       # what it is to suffer
 
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("bench_call", default=None)

@@ -1,4 +1,5 @@
 """The ASGI application in front of the emulator: it sees every request and answer, journals them, and answers /_bench/."""
+import asyncio
 import json
 import logging
 import re
@@ -9,8 +10,9 @@ from urllib.parse import parse_qs, unquote
 from ministack import app as emulator
 from ministack.core.sigv4 import decode_header_value
 
-from . import clock, cloudtrail, identity, journal, operations
+from . import clock, cloudtrail, identity, journal, metrics, operations, workers
 from .context import Call, current
+from .faults import faults, reset_connection
 
 logger = logging.getLogger("bench")
 
@@ -112,6 +114,8 @@ def _journal(call: Call, started: float) -> None:
         "resources": _resources(call), "principalArn": call.principal, "account": call.account, "region": call.region,
         "status": call.status,
     }
+    if call.fault:
+        entry["fault"] = call.fault["kind"]
     if call.function:
         entry["functionName"] = call.function
     if call.error_code:
@@ -163,7 +167,7 @@ def _error_answer(call: Call, fault: dict) -> tuple[int, list, bytes]:
     if "cbor" in call.raw["headers"].get("content-type", ""):
         import cbor2
         return status, [*headers, (b"content-type", b"application/cbor"), (b"smithy-protocol", b"rpc-v2-cbor")], cbor2.dumps(
-            {"__type": code, "message": message})
+            {"__type": code, "message": message, **fault["members"]})
     if protocol == "ec2":
         body = f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
     elif protocol == "query" and not call.raw["headers"].get("x-amz-target"):
@@ -172,7 +176,7 @@ def _error_answer(call: Call, fault: dict) -> tuple[int, list, bytes]:
         body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
     else:
         return status, [*headers, (b"content-type", b"application/x-amz-json-1.1"), (b"x-amzn-errortype", code.encode())], json.dumps(
-            {"__type": code, "message": message}).encode()
+            {"__type": code, "message": message, **fault["members"]}).encode()
     return status, [*headers, (b"content-type", b"text/xml")], body.encode()
 
 
@@ -196,14 +200,18 @@ async def _control(scope, receive, send, query: dict) -> None:
             last, entries = log.since(since)
             result = {"next": last, name: entries}
         elif path == "/_bench/faults" and method == "POST":
-            result = {"fault": journal.faults.add(json.loads(body))}
+            result = {"fault": faults.add(json.loads(body))}
         elif path == "/_bench/faults" and method == "GET":
-            result = {"faults": journal.faults.list()}
+            result = {"faults": faults.list()}
         elif path == "/_bench/faults" and method == "DELETE":
-            journal.faults.clear()
+            faults.clear()
             result = {}
         elif path == "/_bench/fire" and method == "POST":
             result = {"fired": clock.fire(json.loads(body)["name"])}
+        elif path == "/_bench/redeliver" and method == "POST":
+            result = {"redelivered": clock.redeliver(json.loads(body)["queue"])}
+        elif path == "/_bench/metrics" and method == "POST":
+            result = {"written": metrics.write(json.loads(body), ACCOUNT, REGION)}
         elif path == "/_bench/health":
             result = {"ok": True}
         else:
@@ -211,6 +219,37 @@ async def _control(scope, receive, send, query: dict) -> None:
     except (ValueError, KeyError, TypeError) as error:
         status, result = 400, {"message": f"{type(error).__name__}: {error}"}
     await _answer(send, status, [(b"content-type", b"application/json")], json.dumps(result).encode())
+
+
+async def _serve_with_a_fault(call: Call, scope, request: bytes, receive, send, started: float) -> None:
+    """A call that suffers what a test asked for."""
+    fault, kind = call.fault, call.fault["kind"]
+    made = fault["after"] or kind in ("partial", "slow", "kill")
+    messages: list[dict] = []
+    if made:
+        async def keep(message):
+            messages.append(message)
+
+        await emulator.app(scope, _replay(request, receive), keep)
+        if kind == "kill":
+            workers.kill(call.access_key)
+        head = messages[0]
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.get("headers", [])}
+        _finish(call, head["status"], headers, b"".join(message.get("body", b"") for message in messages[1:]), started)
+    if kind == "reset":
+        if not made:
+            call.error_code = "ConnectionReset"
+            _journal(call, started)
+        reset_connection()
+    elif kind in ("partial", "slow", "kill"):
+        await asyncio.sleep(fault.get("seconds", 0))
+        for message in messages:
+            await send(message)
+    else:
+        status, headers, body = _error_answer(call, fault)
+        await _answer(send, status, headers, body)
+        if not made:
+            _finish(call, status, {name.decode(): value.decode() for name, value in headers}, body, started)
 
 
 async def app(scope, receive, send):
@@ -237,33 +276,22 @@ async def app(scope, receive, send):
         if call is None:
             await emulator.app(scope, _replay(body, receive), send)
             return
-        fault = journal.faults.any() and journal.faults.take(call.service, call.operation, call.principal)
-        if fault and not fault["after"]:
-            status, fault_headers, fault_body = _error_answer(call, fault)
-            await _answer(send, status, fault_headers, fault_body)
-            _finish(call, status, {name.decode(): value.decode() for name, value in fault_headers}, fault_body, started)
+        call.fault = faults.take(call)
+        if call.fault:
+            await _serve_with_a_fault(call, scope, body, receive, send, started)
             return
-        status, answer_headers, chunks, finished = 0, {}, [], False
+        status, answer_headers, chunks = 0, {}, []
 
         async def tee(message):
-            nonlocal status, answer_headers, finished
+            nonlocal status, answer_headers
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer_headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message.get("headers", [])}
-                if fault:
-                    return
-            elif message["type"] == "http.response.body":
-                if len(chunks) < 64:
-                    chunks.append(message.get("body", b""))
-                if fault:
-                    return
+            elif message["type"] == "http.response.body" and len(chunks) < 64:
+                chunks.append(message.get("body", b""))
             await send(message)
 
         await emulator.app(scope, _replay(body, receive), tee)
-        if fault:
-            # The call was served and its answer is lost: the client sees an error although the change was made.
-            lost_status, lost_headers, lost_body = _error_answer(call, fault)
-            await _answer(send, lost_status, lost_headers, lost_body)
         _finish(call, status, answer_headers, b"".join(chunks), started)
     finally:
         current.reset(token)

@@ -1,12 +1,14 @@
-"""CloudWatch: the metrics of queues, and alarms that look at their own dimensions all the time."""
+"""CloudWatch: the metrics of queues and functions, and alarms that look at their own dimensions all the time."""
 import logging
 import threading
 import time
 
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import cloudwatch, sns, sqs
+from ministack.services import cloudwatch, lambda_svc, sns, sqs
 
-from . import services
+from bench import metrics
+
+from . import lambda_, services
 from .patch import wrap
 
 logger = logging.getLogger("bench")
@@ -109,10 +111,11 @@ def metrics_of_queues() -> None:
                 dimensions = {"QueueName": queue["name"]}
                 for name, value in (("ApproximateNumberOfMessagesVisible", len(visible)), ("ApproximateNumberOfMessagesNotVisible", held),
                                     ("ApproximateAgeOfOldestMessage", oldest)):
-                    points = cloudwatch._metric_bucket(("AWS/SQS", name, cloudwatch._dims_key(dimensions)))
-                    points.append({"Timestamp": now, "Value": float(value), "Unit": "Count", "Dimensions": dict(dimensions)})
-                    while points and points[0]["Timestamp"] < now - _KEPT:
-                        points.pop(0)
+                    with metrics.lock:
+                        points = cloudwatch._metric_bucket(("AWS/SQS", name, cloudwatch._dims_key(dimensions)))
+                        points.append({"Timestamp": now, "Value": float(value), "Unit": "Count", "Dimensions": dict(dimensions)})
+                        while points and points[0]["Timestamp"] < now - _KEPT:
+                            points.pop(0)
 
     def run() -> None:
         while True:
@@ -131,21 +134,77 @@ def metrics_of_queues() -> None:
 
 
 def metrics_of_every_invocation() -> None:
-    """Every invocation counts in AWS/Lambda, whoever made it. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
-    from ministack.services import lambda_svc
-    emit = lambda_svc._emit_lambda_metrics
-
+    """Every invocation counts in AWS/Lambda, whoever made it; one that is throttled counts as that alone.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
     @wrap(lambda_svc, "_execute_function_dispatch")
     def execute(original, func, config, event, request_id, started):
         result = original(func, config, event, request_id, started)
-        emit(config.get("FunctionName", "unknown"), duration_ms=(time.time() - started) * 1000, error=bool(result.get("error")), throttle=False)
+        name = config.get("FunctionName", "unknown")
+        for metric, value in (("Invocations", 1), ("Errors", bool(result.get("error"))), ("Throttles", 0), ("Duration", (time.time() - started) * 1000)):
+            metrics.record(name, metric, value)
         return result
 
-    def only_throttles(function_name, duration_ms, error, throttle):
-        if throttle:
-            emit(function_name, duration_ms=0.0, error=False, throttle=True)
+    @wrap(lambda_svc, "_acquire_execution_slot")
+    def acquire(original, func, config, *rest):
+        slot, limit = original(func, config, *rest)
+        if slot is None:
+            metrics.record(config.get("FunctionName", "unknown"), "Throttles", 1)
+        return slot, limit
 
-    lambda_svc._emit_lambda_metrics = only_throttles
+    lambda_svc._emit_lambda_metrics = lambda *args, **kwargs: None
+
+
+def metrics_of_dead_letters() -> None:
+    """What Lambda could not put into a function's dead-letter queue counts as DeadLetterErrors, in a destination as DestinationDeliveryFailures.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#invocation-metrics"""
+    def missing(target: str) -> bool:
+        service = target.split(":")[2] if target.count(":") >= 5 else ""
+        return (service == "sqs" and sqs._queue_by_arn(target) is None) or (service == "sns" and sns._topic_by_arn_any_scope(target) is None)
+
+    @wrap(lambda_svc, "_route_async_failure")
+    def route(original, target, name, event, result):
+        config = (lambda_svc._functions.get(name) or {}).get("config") or {}
+        if lambda_.destination_problem(config.get("Role", ""), target, name) or missing(target):
+            letters = (config.get("DeadLetterConfig") or {}).get("TargetArn") == target
+            metrics.record(name, "DeadLetterErrors" if letters else "DestinationDeliveryFailures", 1)
+        return original(target, name, event, result)
+
+
+def metric_data_of_one_metric() -> None:
+    """GetMetricData is about the metric with exactly the given dimensions; it begins with the minute that StartTime lies in, ends before
+    EndTime, and gives the latest data point first unless ScanBy says otherwise.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html"""
+    def result_of(query: dict, start: float, end: float, latest_first: bool) -> dict:
+        stat = query["MetricStat"]
+        metric, period, statistic = stat["Metric"], int(stat.get("Period") or 60), stat.get("Stat", "Average")
+        key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or [])))
+        periods: dict[float, list] = {}
+        for point in cloudwatch._metrics.get(key) or []:
+            begin = point["Timestamp"] // period * period
+            if point["Timestamp"] >= start // 60 * 60 and begin < end:
+                periods.setdefault(begin, []).append(point)
+        values = [(begin, cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points))
+                  for begin, points in sorted(periods.items(), reverse=latest_first)]
+        return {"Id": query["Id"], "Label": query.get("Label") or metric["MetricName"], "StatusCode": "Complete",
+                "Timestamps": [cloudwatch._ts_iso(begin) for begin, _ in values], "Values": [value for _, value in values]}
+
+    @wrap(cloudwatch, "_get_metric_data")
+    def get_metric_data(original, params, data, is_cbor, is_json=False):
+        queries = data.get("MetricDataQueries") or []
+        if not queries or any("MetricStat" not in query for query in queries):
+            return original(params, data, is_cbor, is_json)
+        start, end = cloudwatch._parse_ts(data["StartTime"]), cloudwatch._parse_ts(data["EndTime"])
+        with metrics.lock:
+            results = [result_of(query, start, end, data.get("ScanBy") != "TimestampAscending")
+                       for query in queries if query.get("ReturnData", True)]
+        if is_cbor:
+            return cloudwatch._cbor_ok({"MetricDataResults": [cloudwatch._cbor_metric_data_result(result) for result in results]})
+        return cloudwatch._json_ok({"MetricDataResults": results})
+
+    @wrap(cloudwatch, "_evict_old_metrics")
+    def evict(original):
+        with metrics.lock:
+            return original()
 
 
 def apply() -> None:
@@ -153,3 +212,5 @@ def apply() -> None:
     alarms_publish_as_a_service()
     metrics_of_queues()
     metrics_of_every_invocation()
+    metrics_of_dead_letters()
+    metric_data_of_one_metric()

@@ -674,33 +674,35 @@ def batches_are_read_with_the_role_and_strictly() -> None:
     lambda_svc._run_sqs_batch = run
 
 
+_DESTINATION_ACTIONS = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction", "events": "events:PutEvents"}
+
+
+def destination_problem(role: str, target: str, name: str = "") -> str | None:
+    """Why a function with this role cannot send to a destination, or None."""
+    service = target.split(":")[2] if target.count(":") >= 5 else ""
+    action = _DESTINATION_ACTIONS.get(service)
+    if action and role and not iam.role_may(role, action, target, service, name):
+        return f"The provided execution role does not have permissions to call {action.split(':')[1]} on {service.upper()}"
+    return None
+
+
 def destinations_need_the_role() -> None:
     """What an asynchronous invocation fails to do goes to its destination with the function's role, which must be allowed to send.
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html"""
-    actions = {"sqs": "sqs:SendMessage", "sns": "sns:Publish", "lambda": "lambda:InvokeFunction", "events": "events:PutEvents"}
-
     @wrap(lambda_svc, "_route_async_failure")
     def route(original, target_arn, func_name, event, result):
-        service = target_arn.split(":")[2] if target_arn.count(":") >= 5 else ""
-        role = (lambda_svc._functions.get(func_name) or {}).get("config", {}).get("Role", "")
-        if service in actions and role and not iam.role_may(role, actions[service], target_arn, service, func_name):
-            logger.warning("the role of %s may not %s on %s", func_name, actions[service], target_arn)
+        problem = destination_problem((lambda_svc._functions.get(func_name) or {}).get("config", {}).get("Role", ""), target_arn, func_name)
+        if problem:
+            logger.warning("%s: %s (%s)", func_name, problem, target_arn)
             return None
         return original(target_arn, func_name, event, result)
-
-    def problem(role: str, target: str):
-        service = target.split(":")[2] if target.count(":") >= 5 else ""
-        if service in actions and not iam.role_may(role, actions[service], target, service):
-            verb = actions[service].split(":")[1]
-            return f"The provided execution role does not have permissions to call {verb} on {service.upper()}"
-        return None
 
     @wrap(lambda_svc, "_put_event_invoke_config")
     def put(original, func_name, qualifier, data):
         func = lambda_svc._functions.get(func_name)
         for kind in ("OnFailure", "OnSuccess"):
             target = ((data.get("DestinationConfig") or {}).get(kind) or {}).get("Destination")
-            message = func and target and problem(func["config"].get("Role", ""), target)
+            message = func and target and destination_problem(func["config"].get("Role", ""), target)
             if message:
                 return error_response_json("InvalidParameterValueException", message, 400)
         return original(func_name, qualifier, data)
@@ -711,7 +713,7 @@ def destinations_need_the_role() -> None:
             data = args[-1]
             target = (data.get("DeadLetterConfig") or {}).get("TargetArn")
             role = data.get("Role") or (lambda_svc._functions.get(args[0]) or {}).get("config", {}).get("Role", "") if len(args) > 1 else data.get("Role", "")
-            message = target and role and problem(role, target)
+            message = target and destination_problem(role, target)
             return error_response_json("InvalidParameterValueException", message, 400) if message else original(*args)
 
 

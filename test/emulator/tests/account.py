@@ -148,6 +148,13 @@ class Account:
         return [record for record in found if not names or record["eventName"] in names]
 
 
+def function_metric(aws: Account, name: str, metric: str, statistic: str, start: float, end: float, **more) -> list:
+    """The values of a function's metric, a minute each, as GetMetricData tells them."""
+    query = {"Id": "m", "MetricStat": {"Metric": {"Namespace": "AWS/Lambda", "MetricName": metric, "Dimensions": [{"Name": "FunctionName", "Value": name}]},
+                                       "Period": 60, "Stat": statistic}}
+    return aws.client("cloudwatch").get_metric_data(MetricDataQueries=[query], StartTime=start, EndTime=end, **more)["MetricDataResults"][0]["Values"]
+
+
 def allow(action, resource="*", **condition) -> dict:
     return {"Effect": "Allow", "Action": action, "Resource": resource, **({"Condition": condition["condition"]} if condition else {})}
 

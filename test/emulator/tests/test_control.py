@@ -1,11 +1,13 @@
 """The bench's own endpoints."""
-from .account import Case, allow, unique
+import time
+
+from .account import Case, allow, function_metric, unique
 
 
 class Calls(Case):
     def test_every_call_is_told(self):
         aws = self.aws
-        url, arn = aws.queue()
+        (url, arn), _ = aws.queue(), aws.admin
         before = aws.bench("/_bench/calls?since=999999999")["next"]
         aws.client("sqs", aws.admin).send_message(QueueUrl=url, MessageBody="x")
         aws.client("iam", aws.admin).list_roles()
@@ -25,31 +27,28 @@ class Calls(Case):
         self.assertIn(":user/", denial["principalArn"])
 
 
-class Faults(Case):
-    def tearDown(self):
-        self.aws.bench("/_bench/faults", "DELETE")
+class Metrics(Case):
+    def test_a_test_writes_what_was_an_hour_ago(self):
+        aws, name, now = self.aws, unique("fn"), time.time()
+        hour = 3600
+        aws.bench("/_bench/metrics", "POST", [
+            {"function": name, "metric": "Errors", "value": 2, "at": (now - hour) * 1000},
+            {"function": name, "metric": "Errors", "value": 3, "at": (now - hour) * 1000},
+            {"function": name, "metric": "Errors", "value": 7, "at": now * 1000},
+        ])
+        self.assertEqual([5], function_metric(aws, name, "Errors", "Sum", now - hour - 60, now - 60))
+        self.assertEqual([7, 5], function_metric(aws, name, "Errors", "Sum", now - hour - 60, now + 60))
 
-    def test_the_next_calls_fail(self):
+
+class Redelivery(Case):
+    def test_what_a_queue_has_given_out_comes_again_at_once(self):
         aws = self.aws
-        for service, call, fault, code in (
-            ("lambda", lambda: aws.client("lambda").list_functions(), {"errorCode": "TooManyRequestsException", "status": 429}, "TooManyRequestsException"),
-            ("iam", lambda: aws.client("iam").list_roles(), {"errorCode": "Throttling", "status": 400}, "Throttling"),
-            ("ec2", lambda: aws.client("ec2").describe_vpcs(), {"errorCode": "RequestLimitExceeded", "status": 503}, "RequestLimitExceeded"),
-            ("dynamodb", lambda: aws.client("dynamodb").list_tables(), {"errorCode": "InternalServerError", "status": 500}, "InternalServerError"),
-        ):
-            aws.bench("/_bench/faults", "POST", {"service": service, "operation": "*", "times": 2, **fault})
-            self.refused(code, call)
-            self.refused(code, call)
-            call()
-
-    def test_only_one_principal_may_be_meant(self):
-        aws = self.aws
-        aws.bench("/_bench/faults", "POST", {"service": "iam", "operation": "ListRoles", "times": 1, "errorCode": "Throttling", "status": 400, "principalMatches": ":root"})
-        aws.client("iam", aws.admin).list_roles()
-        self.refused("Throttling", aws.client("iam").list_roles)
-
-    def test_an_answer_can_be_lost_after_the_change(self):
-        aws, name = self.aws, unique("queue")
-        aws.bench("/_bench/faults", "POST", {"service": "sqs", "operation": "CreateQueue", "errorCode": "ServiceUnavailable", "status": 503, "after": True})
-        self.refused("ServiceUnavailable", aws.client("sqs").create_queue, QueueName=name)
-        aws.client("sqs").get_queue_url(QueueName=name)
+        url, arn = aws.queue(VisibilityTimeout="600")
+        sqs = aws.client("sqs")
+        sqs.send_message(QueueUrl=url, MessageBody="given out")
+        sqs.send_message(QueueUrl=url, MessageBody="not yet there", DelaySeconds=600)
+        self.assertEqual(1, len(sqs.receive_message(QueueUrl=url)["Messages"]))
+        self.assertNotIn("Messages", sqs.receive_message(QueueUrl=url))
+        self.assertEqual({"redelivered": 1}, aws.bench("/_bench/redeliver", "POST", {"queue": arn.split(":")[-1]}))
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
+        self.assertEqual([("given out", "2")], [(message["Body"], message["Attributes"]["ApproximateReceiveCount"]) for message in messages])
