@@ -91,7 +91,8 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
     'error' in fared
       ? `How ${arn} fares since the change could not be read (${fared.error})`
       : `${arn} was invoked ${fared.value.after.invocations} times since the change, too little to tell whether it still works`;
-  if (extended >= mostExtensions) return await unproven(change, proof, `${seen}; it is watched no longer.`, { status: 'done' }, ports);
+  if (extended >= mostExtensions)
+    return await tell(change, proof, 'unproven', `${seen}; it is watched no longer.`, { status: 'done' }, ports);
   const until = now() + length;
   const progress = { watchUntil: until, extended: extended + 1, dueAt: Math.min(now() + watchMilliseconds, until) };
   if (extended > 0) {
@@ -99,17 +100,19 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
     return [];
   }
   const longer = `it is watched for longer, until enough is seen or ${mostExtensions + 1} times ${length / 60_000} minutes are over`;
-  return await unproven(change, proof, `${seen}: ${longer}.`, progress, ports);
+  return await tell(change, proof, 'unproven', `${seen}: ${longer}.`, progress, ports);
 }
 
-async function unproven(
+/** Says something of a change whose finding stays as it is. */
+async function tell(
   change: Change,
   finding: Finding,
+  status: Alert['status'],
   summary: string,
   progress: Progress,
   { ledger, publish }: FixPorts,
 ): Promise<readonly Alert[]> {
-  const alert = alertAbout(finding, { status: 'unproven', summary, change: callsMade(change) });
+  const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
   await publish([alert]);
   await ledger.progress(change.id, progress);
   return [alert];
@@ -124,7 +127,9 @@ async function takeBack(change: Change, finding: Finding, rule: AnyRule, ports: 
     const why = await whyNot(change, finding, rule, ports);
     if (why !== undefined) {
       const summary = `${subject.arn} fares worse since the change: ${reason}. ${why}, so nothing was taken back: somebody has to look.`;
-      return await end(change, finding, { status: 'failed', summary, change: { status: 'done', error: reason } }, ports);
+      const alerts = await tell(change, finding, 'failed', summary, { status: 'done', error: reason }, ports);
+      await ledger.unlock(subject.arn, change.id);
+      return alerts;
     }
     await ledger.progress(change.id, { status: 'reverting', error: reason, dueAt: now() + abandonedMilliseconds });
   }

@@ -205,6 +205,7 @@ export function killedAfter(k: number, ports: FixPorts): { readonly ports: FixPo
       ledger: watch(ports.ledger),
       connect: <const Calls extends readonly AnyCall[]>(all: Calls) => watch(ports.connect(all) as object) as Handle<Calls>,
       publish: (alerts) => counted(() => ports.publish(alerts)),
+      metrics: (...given) => counted(() => ports.metrics(...given)),
     },
     calls: () => calls,
   };
