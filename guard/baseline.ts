@@ -1,6 +1,6 @@
 import type { ApiEvent } from './cloudtrail.ts';
 import { text } from './cloudtrail.ts';
-import type { AliasRouting, Baseline, CodePackage } from './estate.ts';
+import type { AliasRouting, Approval, Baseline, CodePackage } from './estate.ts';
 import { latest, type RunningCode } from './running-code.ts';
 
 /** How a function's code differs from its baseline. */
@@ -152,6 +152,28 @@ export function routed(running: RunningCode, { alias, routing }: CodeEvent & { k
     approvedHashes: hashesKept([...hashes, ...before.approvedHashes], running),
     aliases: { ...before.aliases, [alias]: routing },
     byHand: (before.byHand ?? []).filter((marked) => !marked.startsWith(`${alias}→`)),
+    revision: revisionAfter(before),
+  };
+}
+
+/** Whether an operator approved exactly what runs now. */
+export function isAsApproved({ runs, sha256 }: Approval, running: RunningCode): boolean {
+  return running.hashes[latest] === sha256 && marksOfRunning(running).every((marked) => runs.includes(marked));
+}
+
+/** The baseline by an operator's word: what runs is approved, whoever put it there. Events from before change nothing about it. */
+export function approvedBy({ by, at }: Approval, running: RunningCode, code: CodePackage, before: Baseline): Baseline {
+  const runs = marksOfRunning(running);
+  return {
+    function: running.function,
+    state: 'approved',
+    package: code,
+    approvedHashes: hashesKept([...Object.values(running.hashes), ...before.approvedHashes], running),
+    aliases: running.aliases,
+    byHand: (before.byHand ?? []).filter((marked) => !runs.includes(marked)),
+    by,
+    at,
+    asOf: Math.max(before.asOf, Date.parse(at)),
     revision: revisionAfter(before),
   };
 }

@@ -3,7 +3,8 @@ import type { Step } from './rule.ts';
 /**
  * A fix as the ledger journals it: written whole, with every undo, before the first step runs.
  * `waiting` goes on after resumeAt; `probation` is made, and watched until its time is over; `failed` stopped between
- * steps and says where; `reverted` was taken back by the guard, `undone` by an operator.
+ * steps and says where. The guard takes it back (`reverting`, then `reverted`), or an operator (`undoing`, then
+ * `undone`): in between, part of it is back already.
  */
 export interface Change {
   readonly id: string;
@@ -18,7 +19,7 @@ export interface Change {
   readonly remains: readonly string[];
   /** How many steps are done. */
   readonly done: number;
-  readonly status: 'running' | 'waiting' | 'probation' | 'reverting' | 'done' | 'failed' | 'reverted' | 'undone';
+  readonly status: 'running' | 'waiting' | 'probation' | 'reverting' | 'undoing' | 'done' | 'failed' | 'reverted' | 'undone';
   readonly startedAt: string;
   /** When tick looks at it (again), in milliseconds. */
   readonly dueAt?: number;
@@ -33,6 +34,7 @@ export interface Change {
   readonly watchUntil?: number;
   /** How often the end of its probation was put off. */
   readonly extended?: number;
+  /** The operator who takes it back, or did. */
   readonly undoneBy?: string;
 }
 

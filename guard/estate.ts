@@ -35,8 +35,20 @@ export interface Baseline {
   readonly at: string;
   /** Milliseconds of the event that made it so, 0 where only a sweep saw it: an older one never overwrites a newer. */
   readonly asOf: number;
+  /** An operator's word that what runs is right, until a checker has seen that it still runs. */
+  readonly approval?: Approval;
   /** One more at every write, where two workers must not write over each other's. */
   readonly revision?: number;
+}
+
+/** What an operator saw running, and approved. */
+export interface Approval {
+  /** Hashes of $LATEST and of what aliases route to, and the routings, in the words of `byHand`. */
+  readonly runs: readonly string[];
+  /** The hash of $LATEST. */
+  readonly sha256: string;
+  readonly by: string;
+  readonly at: string;
 }
 
 export interface AliasRouting {

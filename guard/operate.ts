@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
-import { matchesGlob } from './arn.ts';
+import { functionArn, matchesGlob } from './arn.ts';
 import { callsMade } from './change.ts';
-import { type Finding, isWrong } from './finding.ts';
+import { type Finding, findingId, isWrong } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import { lower } from './mode.ts';
 import type { Ports } from './ports.ts';
+import { lockMilliseconds } from './run.ts';
 
 const day = 24 * 3600_000;
 const reason = z.string().trim().min(3, 'say why, in a few words').max(500);
@@ -27,6 +28,12 @@ export const requestSchema = z.discriminatedUnion('action', [
   z.object({ action: z.literal('resume') }),
   z.object({ action: z.literal('mode'), rule: z.string().min(1), mode: z.enum(['off', 'alert']).or(z.literal('deployed')) }),
   z.object({ action: z.literal('fix'), findings: z.array(z.string()).min(1).max(100) }),
+  z.object({
+    action: z.literal('approve'),
+    function: z.string().min(1),
+    sha256: z.string().min(1),
+    runs: z.array(z.string().min(1)).min(1).max(1000).describe('What was seen running (Approval.runs).'),
+  }),
   z.object({ action: z.literal('undo'), change: z.string().min(1), reason, expires: until }),
   z.object({ action: z.literal('undone'), change: z.string().min(1) }),
 ]);
@@ -64,6 +71,8 @@ export async function operate(body: unknown, by: string, ports: OperatePorts): P
       return await unexempt(request, by, ports);
     case 'fix':
       return await fix(request, by, ports);
+    case 'approve':
+      return await approve(request, by, ports);
     case 'undo':
       return await undo(request, by, ports);
     case 'undone':
@@ -88,20 +97,21 @@ async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: 
   const covered: Finding[] = [];
   for await (const finding of ledger.findings({ rule: exemption.rule }))
     if (isWrong(finding) && finding.status !== 'unknown' && matchesGlob(finding.subject.arn, exemption.resource)) covered.push(finding);
-  refuseOwn(covered, by);
+  refuseOwn(covered, by, 'exempt it');
   const id = createHash('sha256')
     .update(JSON.stringify([exemption, by]))
     .digest('hex')
     .slice(0, 12);
+  const known = (await exemptionOf(id, ledger)) !== undefined;
   await ledger.addExemption({ id, by, ...exemption });
   const until = new Date(exemption.expires).toISOString();
   for (const finding of covered) {
     await stop(finding.change, by, ledger);
-    await ledger.setStatus(finding.id, { status: 'exempt', cause: `exemption ${id}` });
     const summary = `${by} exempted ${finding.subject.arn} from this rule until ${until}: ${exemption.reason}`;
     await ports.publish([alertAbout(finding, { status: 'exempt', summary })]);
+    await ledger.setStatus(finding.id, { status: 'exempt', cause: `exemption ${id}` });
   }
-  if (covered.length === 0) {
+  if (covered.length === 0 && !known) {
     const summary = `${by} exempted ${exemption.resource} from ${exemption.rule} until ${until}, where nothing is wrong now: ${exemption.reason}`;
     await tell({ status: 'exempt', rule: exemption.rule, title: 'An exemption', summary }, ports);
   }
@@ -110,8 +120,7 @@ async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: 
 
 async function unexempt({ id }: Request<'unexempt'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger, now } = ports;
-  let ended: Exemption | undefined;
-  for await (const exemption of ledger.exemptions()) if (exemption.id === id) ended = exemption;
+  const ended = await exemptionOf(id, ledger);
   if (ended === undefined) throw new Refused(`There is no exemption ${id}.`);
   // It ends as every exemption does, when tick comes by: what it covered is open again, and told.
   await ledger.addExemption({ ...ended, expires: now() });
@@ -144,6 +153,29 @@ async function fix({ findings }: Request<'fix'>, by: string, ports: OperatePorts
   return { fixing: findings };
 }
 
+/** The rule whose baselines an operator may approve. */
+const codeRule = 'code-changed-by-hand';
+
+/**
+ * What runs of a function is right, whoever put it there. Only the word is written down here: a checker, which sees what
+ * runs and may archive it, makes it the baseline if it still runs then.
+ */
+async function approve({ function: name, sha256, runs }: Request<'approve'>, by: string, ports: OperatePorts): Promise<Answer> {
+  const { ledger, config, now } = ports;
+  const arn = functionArn(name, config.home);
+  if (arn === undefined) throw new Refused(`${name} is no name of a function.`);
+  const finding = await ledger.finding(findingId(codeRule, arn));
+  if (finding !== undefined) refuseOwn([finding], by, 'approve it', (one) => isWrong(one) || one.status === 'exempt');
+  const baseline = await ledger.baseline(arn);
+  if (baseline === undefined) throw new Refused(`The guard knows no code of ${arn} yet: it does after the next sweep.`);
+  const approval = { runs, sha256, by, at: new Date(now()).toISOString() };
+  if (!(await ledger.recordBaseline({ ...baseline, approval, revision: (baseline.revision ?? 0) + 1 })))
+    throw new Refused(`The baseline of ${arn} was changed at this moment: look at what runs, and approve it again.`);
+  const summary = `${by} approved what ${arn} runs (${sha256}): it becomes the approved code when the guard looks at the function the next time, if it still runs then.`;
+  await tell({ status: 'resolved', rule: codeRule, title: 'Code was approved', summary }, ports);
+  return { function: arn, approved: sha256 };
+}
+
 /** Lowers a rule at once, or takes that back. Whatever is under way or watched would be left alone half way: that is refused. */
 async function mode({ rule, mode: to }: Request<'mode'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger } = ports;
@@ -165,31 +197,45 @@ async function mode({ rule, mode: to }: Request<'mode'>, by: string, ports: Oper
   return { rule, mode: to };
 }
 
-/** Before anything is taken back: what an operator undoes must not be put right again under their hands. */
+/**
+ * Before anything is taken back: what an operator undoes must not be put right again under their hands. It may be asked
+ * for again where an undo was interrupted.
+ */
 async function undo({ change: id, reason, expires }: Request<'undo'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger, now } = ports;
   limited(expires, now());
   const change = await ledger.change(id);
   if (change === undefined) throw new Refused(`There is no change ${id}.`);
+  const { rule, resource, status, done, steps, resumeAt = 0, undoneBy = 'the guard' } = change;
+  if (status === 'undone' || status === 'reverted') throw new Refused(`Change ${id} was taken back before, by ${undoneBy}.`);
   const finding = await ledger.finding(change.finding);
-  if (finding !== undefined) refuseOwn([finding], by);
-  const exemption = `undo-${change.id}`;
-  await ledger.addExemption({ id: exemption, rule: change.rule, resource: change.resource, reason, owner: by, expires, by });
-  await stop(change.id, by, ledger);
-  await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${exemption}`, change: change.id });
-  return { change: change.id, exemption };
+  if (finding !== undefined) refuseOwn([finding], by, 'take that back', () => true);
+  // A change that waits keeps its resource, and nobody is at work on it until it goes on.
+  if (status === 'waiting' && resumeAt > now()) await ledger.unlock(resource, id);
+  if (!(await ledger.lock(resource, `undo-${id}`, now(), lockMilliseconds)))
+    throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
+  const exemption = `undo-${id}`;
+  await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by });
+  // A killed remediator may have made one step more than it wrote down; to take back what was not made does nothing.
+  const made = status === 'running' ? Math.min(done + 1, steps.length) : done;
+  await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made });
+  await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${exemption}`, change: id });
+  return { change: id, exemption };
 }
 
 async function undone({ change: id }: Request<'undone'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger, publish } = ports;
   const change = await ledger.change(id);
   if (change === undefined) throw new Refused(`There is no change ${id}.`);
-  await ledger.progress(id, { status: 'undone', undoneBy: by });
+  if (change.status === 'undone') return { change: id, undoneBy: change.undoneBy };
+  if (change.status !== 'undoing') throw new Refused(`Change ${id} is ${change.status}, and nobody takes it back: begin with undo.`);
   const finding = await ledger.finding(change.finding);
   if (finding !== undefined) {
     const summary = `${by} took the change of ${change.resource} back: it breaks this rule again, and is exempt from it for a time.`;
     await publish([alertAbout(finding, { status: 'exempt', summary, change: callsMade(change) })]);
   }
+  await ledger.progress(id, { status: 'undone', undoneBy: by });
+  await ledger.unlock(change.resource, `undo-${id}`);
   return { change: id, undoneBy: by };
 }
 
@@ -198,10 +244,15 @@ async function tell(about: Parameters<typeof alertOfGuard>[1], { config, publish
   await publish([alert]);
 }
 
-/** Nobody exempts what they themselves just broke. */
-function refuseOwn(findings: readonly Finding[], by: string): void {
-  const own = findings.find((finding) => isWrong(finding) && finding.actor !== undefined && isSame(finding.actor, by));
-  if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to exempt it.`);
+/** Nobody exempts, approves or brings back what they themselves broke. */
+function refuseOwn(findings: readonly Finding[], by: string, what: string, applies: (finding: Finding) => boolean = isWrong): void {
+  const own = findings.find((finding) => applies(finding) && finding.actor !== undefined && isSame(finding.actor, by));
+  if (own !== undefined) throw new Refused(`${by} made the change behind finding ${own.id}: somebody else has to ${what}.`);
+}
+
+async function exemptionOf(id: string, ledger: Ports['ledger']): Promise<Exemption | undefined> {
+  for await (const exemption of ledger.exemptions()) if (exemption.id === id) return exemption;
+  return undefined;
 }
 
 /** The same principal, or another session of the same role under the same name. */

@@ -4,12 +4,14 @@ import { getFunction, getFunctionConfiguration, listAliases, updateAlias, update
 import { functionName } from '../../guard/arn.ts';
 import {
   type AliasDifference,
+  approvedBy,
   byHandIn,
   type CodeEvent,
   codeEvent,
   type Differences,
   deployed,
   differencesFrom,
+  isAsApproved,
   isDifferent,
   mark,
   markedByHand,
@@ -65,9 +67,9 @@ export const rule = defineRule({
       await estate.forgetBaseline(subject.arn, now);
       return { violations: [], compliant: [subject] };
     }
-    const baseline = await estate.baseline(subject.arn);
+    const found = { subject, running, baseline: await estate.baseline(subject.arn), aws, estate, settings, event };
+    const look = { ...found, baseline: await asApproved(found) };
     const code = event === undefined ? undefined : codeEvent(event);
-    const look = { subject, running, baseline, aws, estate, settings, event };
     if (event === undefined || code === undefined) return await judgeAsFound({ ...look, at: new Date(now).toISOString() });
     return await (isByHand(event, settings) ? judgeByHand : judgeDeployment)({ ...look, event, code });
   },
@@ -106,6 +108,31 @@ function isMadeByHand(differences: Differences, baseline: Baseline, running: Run
     return foreign.some(isMarked) || (routing !== undefined && marked.includes(mark(alias, routing)));
   };
   return (!differences.latest || isMarked(latest)) && differences.aliases.every(isRoutedByHand);
+}
+
+/** The baseline, by what an operator approved in the meantime: only if that is what runs, and is archived. */
+async function asApproved(look: Look): Promise<Baseline | undefined> {
+  const { running, baseline } = look;
+  if (baseline?.approval === undefined || !isAsApproved(baseline.approval, running)) return baseline;
+  const code = await archived(look);
+  if (code === undefined) return baseline;
+  const next = approvedBy(baseline.approval, running, code, baseline);
+  await record(next, look);
+  return next;
+}
+
+/** The package of $LATEST as it can be put back; undefined where it was replaced since it was read. */
+async function archived({ running, aws, settings }: Look): Promise<CodePackage | undefined> {
+  const { package: code, function: arn } = running;
+  if (code.type !== 'Zip') return code;
+  const { sha256 } = code;
+  const archive = await aws.archivePackage({
+    functionName: arn,
+    sha256,
+    bucket: settings.archiveBucket,
+    key: keyOf(arn, sha256),
+  });
+  return archive === undefined ? undefined : { ...code, archive };
 }
 
 interface Look {
@@ -178,14 +205,8 @@ async function afterDeployment(look: Look & Happened<'code'>): Promise<Baseline 
   if (code.sha256 !== running.hashes[latest] || Date.parse(event.time) < (baseline?.asOf ?? 0)) return undefined;
   const deployment = { running, event, code, before: baseline };
   if (settings.deployers.length === 0) return deployed(deployment, { state: 'observed', package: running.package });
-  if (running.package.type !== 'Zip') return deployed(deployment, { state: 'approved', package: running.package });
-  const archive = await look.aws.archivePackage({
-    functionName: running.function,
-    sha256: code.sha256,
-    bucket: settings.archiveBucket,
-    key: keyOf(running.function, code.sha256),
-  });
-  return archive === undefined ? undefined : deployed(deployment, { state: 'approved', package: { ...running.package, archive } });
+  const approved = await archived(look);
+  return approved === undefined ? undefined : deployed(deployment, { state: 'approved', package: approved });
 }
 
 /** An alias is approved as the event left it, if it still is so and routes to nothing that was put there by hand. */
@@ -226,7 +247,7 @@ function summaryOf({ subject, baseline }: Look, { latest: code, aliases }: Diffe
   ].join(', and ');
   const known =
     baseline?.state === 'approved'
-      ? `Approved is the package that ${baseline.by} deployed at ${baseline.at}.`
+      ? `Approved is the package of ${baseline.by}, since ${baseline.at}.`
       : 'No approved package of it is known.';
   return `${name}: ${what}. ${known}`;
 }

@@ -331,6 +331,107 @@ describe('a change by hand', () => {
   });
 });
 
+describe('what an operator approves', () => {
+  const olga = 'arn:aws:sts::111122223333:assumed-role/Operators/olga';
+
+  /** As operate writes it down: what the operator saw, and nothing else of the baseline. */
+  async function approves(...runs: readonly string[]): Promise<void> {
+    const baseline = await approved();
+    const approval = { runs, sha256: runs[0] ?? '', by: olga, at: new Date(world.now).toISOString() };
+    expect(await ledger.recordBaseline({ ...baseline, approval, revision: (baseline.revision ?? 0) + 1 })).toBe(true);
+  }
+
+  const keyOf = (text: string) => `orders/${sha256(text).replaceAll('+', '-').replaceAll('/', '_').replace('=', '')}.zip`;
+
+  test('is archived, is what comes back, and is by hand no longer', async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    expect(await verdict(byHand('hot fix', '2026-11-22T11:05:00Z'))).toBe('violating');
+    await approves(sha256('hot fix'));
+    expect(await verdict()).toBe('compliant');
+    const kept = { sha256: sha256('hot fix'), archive: { bucket: 'guard-archive', key: keyOf('hot fix') }, architecture: 'arm64' };
+    expect(await approved()).toMatchObject({ state: 'approved', package: kept, by: olga, byHand: [] });
+    expect(await approved()).not.toHaveProperty('approval');
+    expect(Buffer.from(world.s3.object('guard-archive', keyOf('hot fix')) ?? []).toString()).toBe('hot fix');
+    put('foreign package');
+    world.advance(60);
+    expect(await verdict(byHand('foreign package', new Date(world.now).toISOString()))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { sha256: sha256('hot fix'), S3Key: keyOf('hot fix') } }]);
+  });
+
+  test('may be what a sweep only observed', async () => {
+    make('first package');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    expect(await verdict()).toBe('compliant');
+    expect((await approved()).state).toBe('observed');
+    await approves(sha256('first package'), 'live→1');
+    expect(await verdict()).toBe('compliant');
+    expect(await approved()).toMatchObject({ state: 'approved', aliases: { live: { version: '1', weights: {} } } });
+  });
+
+  test('waits where an alias routes elsewhere by then', async () => {
+    make('approved package');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    await look(byHand('hot fix', '2026-11-22T11:05:00Z'));
+    await approves(sha256('hot fix'), sha256('approved package'), 'live→1');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    world.lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '2' });
+    expect(await verdict(byHandRoutes('2', '2026-11-22T11:10:00Z'))).toBe('violating');
+    expect(await approved()).toMatchObject({ state: 'approved', by: pipeline, package: { sha256: sha256('approved package') } });
+    world.lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    expect(await verdict()).toBe('compliant');
+    expect(await approved()).toMatchObject({ by: olga, package: { sha256: sha256('hot fix') } });
+  });
+
+  test('is not approved where it is replaced between reading and archiving', async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    await look(byHand('hot fix', '2026-11-22T11:05:00Z'));
+    await approves(sha256('hot fix'));
+    const { getFunction } = world.lambda;
+    let reads = 0;
+    world.lambda.getFunction = (input) => {
+      reads += 1;
+      if (reads === 2) put('foreign package');
+      return getFunction.call(world.lambda, input);
+    };
+    expect(await verdict()).toBe('violating');
+    expect(await approved()).toMatchObject({ by: pipeline, approval: { by: olga } });
+  });
+
+  test('is forgotten once a deployer has deployed', async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    await look(byHand('hot fix', '2026-11-22T11:05:00Z'));
+    await approves(sha256('hot fix'));
+    put('next package');
+    world.advance(60);
+    expect(await verdict(deploys('next package', new Date(world.now).toISOString()))).toBe('compliant');
+    put('hot fix');
+    world.advance(60);
+    expect(await verdict(byHand('hot fix', new Date(world.now).toISOString()))).toBe('violating');
+  });
+
+  test('does not give way to an event from before, which comes late', async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    await look(byHand('hot fix', '2026-11-22T11:05:00Z'));
+    await approves(sha256('hot fix'));
+    await look();
+    put('approved package');
+    expect(await verdict(deploys('approved package', '2026-11-22T11:00:00Z'))).toBe('undecided');
+    expect(await approved()).toMatchObject({ by: olga, package: { sha256: sha256('hot fix') } });
+  });
+});
+
 describe('a plan', () => {
   beforeEach(async () => {
     make('approved package');

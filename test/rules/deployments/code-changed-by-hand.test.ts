@@ -76,9 +76,15 @@ function withTwoVersions({ lambda }: World): void {
   lambda.publishVersion({ FunctionName: 'orders' });
 }
 
+const approvalOf = (hash: string) => ({
+  runs: [hash],
+  sha256: hash,
+  by: 'arn:aws:sts::111122223333:assumed-role/Operators/olga',
+  at: '2026-11-22T11:30:00.000Z',
+});
 const liveAtOne = { aliases: { live: { version: '1', weights: {} } } };
 const approvedBy = { approved: approvedHash, approvedBy: pipeline, approvedAt: '2026-11-22T11:00:00Z' };
-const byPipeline = `Approved is the package that ${pipeline} deployed at 2026-11-22T11:00:00Z.`;
+const byPipeline = `Approved is the package of ${pipeline}, since 2026-11-22T11:00:00Z.`;
 
 const changed = {
   subject: orders,
@@ -234,6 +240,29 @@ ruleTest(rule, {
       calls: { ledger: 2 },
     },
     {
+      name: 'code by hand that an operator approved, and that still runs',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withForeignCode(world);
+        await approve(world, ledger, { byHand: [foreignHash], approval: approvalOf(foreignHash) });
+      },
+      settings,
+      sweep: orders,
+      expect: { compliant: [orders] },
+      calls: { aws: 4, ledger: 2 },
+    },
+    {
+      name: 'an image that an operator approved, where nobody is listed as a deployer',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        world.lambda.createFunction({ FunctionName: 'orders', PackageType: 'Image', Code: { ImageUri: image('foreign image') } });
+        await observe(world, ledger, { approval: approvalOf(sha256('foreign image', 'hex')) });
+      },
+      sweep: orders,
+      expect: { compliant: [orders] },
+      calls: { aws: 2, ledger: 2 },
+    },
+    {
       name: 'no deployers are listed, and it was no console session',
       kind: 'compliant',
       arrange: (world) => withForeignCode(world),
@@ -301,6 +330,17 @@ ruleTest(rule, {
       event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
       expect: { violations: [{ ...changed, plan: { steps: [putBack] } }] },
       calls: { aws: 4, ledger: 2 },
+    },
+    {
+      name: 'an operator approved other code than somebody put there by hand since',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        withForeignCode(world);
+        await approve(world, ledger, { approval: approvalOf(sha256('hot fix')) });
+      },
+      settings,
+      event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
+      expect: { violations: [{ ...changed, plan: { steps: [putBack] } }] },
     },
     {
       name: "a console session that wears the pipeline's role",
