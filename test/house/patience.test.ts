@@ -18,7 +18,7 @@ describe('no call is still being tried when Lambda ends the function', () => {
     expect(1_000 * Number(properties['Timeout'])).toBeGreaterThan(longestChain(attempt));
   });
 
-  test('two functions or more move packages', () => {
+  test('packages are moved by those that archive and restore code', () => {
     const movers = functions(everything).filter(({ id }) =>
       roleStatements(everything.resources[`${id}Role`]?.Properties ?? {}).some(({ actions }) =>
         movesPackages.some((action) => actions.includes(action)),
