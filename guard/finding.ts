@@ -59,6 +59,8 @@ export interface Finding {
    * A finding that was opened before its rule was set to remediate has none, and waits for `guard fix`.
    */
   readonly fixAfter?: number;
+  /** Until when tags of its subject exempt it, in milliseconds; an operator's exemption stands in the ledger by itself. */
+  readonly exemptUntil?: number;
   /** When fixes of it were begun, in milliseconds, the latest last: the budget counts them. */
   readonly fixes?: readonly number[];
   /** The operator who had it fixed. */
@@ -73,6 +75,11 @@ export function findingId(rule: string, subjectArn: string): string {
 /** 16 hexadecimal digits of whatever distinguishes a violation. */
 export function fingerprintOf(distinction: unknown): string {
   return createHash('sha256').update(JSON.stringify(distinction)).digest('hex').slice(0, 16);
+}
+
+/** What a sweep looks at again, so that nothing stays in the ledger that is no longer so. */
+export function isUnended(finding: Pick<Finding, 'status'>): boolean {
+  return isWrong(finding) || finding.status === 'exempt';
 }
 
 /** What somebody has to look at, and may be exempted from. */

@@ -11,12 +11,13 @@ export type Written = 'changed' | 'again' | 'unchanged';
 export interface Ledger extends Estate {
   /**
    * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise one that is open (or failed,
-   * or reverted) stays as it is but for `lastSeen`, and an exempt one exempt.
-   * `finding.status` is `open`, or `unknown` where the subject could not be read.
+   * or reverted) stays as it is but for `lastSeen`, and one that an operator exempted stays exempt; one that tags exempted
+   * opens, or is exempt until another time, as the tags now are.
+   * `finding.status` is `open`, `exempt`, or `unknown` where the subject could not be read.
    * One call, and one more where it was wrong already. `finding` in the answer is what the ledger now holds.
    */
   open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
-  /** Ends a finding, if there is one that is wrong (see isWrong), no change is under way and no newer reading says otherwise. One call. */
+  /** Ends a finding, if there is one that has not ended (see isUnended), no change is under way and no newer reading says otherwise. One call. */
   resolve(
     id: string,
     reading: { readonly asOf: number; readonly cause: string },
@@ -32,6 +33,8 @@ export interface Ledger extends Estate {
   progress(id: string, to: Progress): Promise<void>;
   change(id: string): Promise<Change | undefined>;
   changes(): AsyncIterable<Change>;
+  /** Changes that were begun since then (milliseconds), the latest first. One that was begun in this very second may be missing. */
+  latestChanges(since: number): AsyncIterable<Change>;
 
   /** Takes the lock on a resource for this holder, or again for the same; false where another holds it. */
   lock(resource: string, holder: string, now: number, milliseconds: number): Promise<boolean>;
@@ -85,7 +88,7 @@ export interface Ledger extends Estate {
   spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean>;
 }
 
-/** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out. */
+/** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out, `exemptUntil` always. */
 export interface StatusChange {
   readonly status: Status;
   readonly cause: string;
@@ -116,6 +119,8 @@ export interface Exemption {
   /** Milliseconds. */
   readonly expires: number;
   readonly by: string;
+  /** When it was granted, in milliseconds. */
+  readonly since?: number;
 }
 
 export interface Due {

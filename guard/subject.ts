@@ -1,9 +1,12 @@
 import { functionArn, type Place, parseArn, partitionOf, qualifierOf } from './arn.ts';
 
+/** CloudFormation's names for what a finding may be about. */
+export const subjectTypes = ['AWS::Lambda::Function', 'AWS::EC2::SecurityGroup', 'AWS::IAM::Role'] as const;
+
 /** What a rule judges and what a finding names: the thing that is wrong and would be changed. */
 export interface Subject extends Place {
   readonly arn: string;
-  readonly type: 'AWS::Lambda::Function' | 'AWS::EC2::SecurityGroup';
+  readonly type: (typeof subjectTypes)[number];
 }
 
 /** A function, or one of its versions or aliases, from the name in an event. */

@@ -42,14 +42,14 @@ export class DynamoLedger implements Ledger {
 
   async open(finding: Finding): Promise<{ written: Written; finding: Finding }> {
     const { id, opened: _opened, firstSeen, attempts: _attempts, status, lastSeen, ...rest } = finding;
-    // What had ended may open again; what is exempt opens when its exemption ends, and not before.
-    const from = status === 'exempt' ? '#status <> :exempt' : '#status IN (:remediated, :resolved, :unknown)';
-    const reopens = `#status <> :now AND ${from}`;
+    // What had ended may open again. What an operator exempted opens when that ends, and not before; tags tell at each reading.
     // DynamoDB refuses redundant parentheses.
     const changes =
       status === 'open'
-        ? `((${reopens}) OR (#status IN (:open, :partial, :failed, :reverted) AND attribute_not_exists(#fixing) AND (#rank < :rank OR #fingerprint <> :fingerprint)))`
-        : reopens;
+        ? '(#status IN (:remediated, :resolved, :unknown) OR (#status = :exempt AND attribute_exists(#exemptUntil)) OR (#status IN (:open, :partial, :failed, :reverted) AND attribute_not_exists(#fixing) AND (#rank < :rank OR #fingerprint <> :fingerprint)))'
+        : status === 'exempt'
+          ? '(#status <> :exempt OR (attribute_exists(#exemptUntil) AND #exemptUntil <> :exemptUntil))'
+          : '#status IN (:remediated, :resolved)';
     const answer = await this.#table.update(
       keys.finding(id),
       {
@@ -76,7 +76,7 @@ export class DynamoLedger implements Ledger {
           one: 1,
           firstSeen,
           asOf: finding.asOf,
-          now: status,
+          exemptUntil: finding.exemptUntil ?? 0,
           open: 'open',
           partial: 'partial',
           failed: 'failed',
@@ -103,9 +103,9 @@ export class DynamoLedger implements Ledger {
     const answer = await this.#table.update(
       keys.finding(id),
       {
-        set: { status: 'resolved', cause, asOf, ...dueAttributes(undefined) },
-        when: '#status IN (:open, :partial, :failed, :reverted, :unknown) AND attribute_not_exists(#fixing) AND #asOf <= :asOf',
-        values: { open: 'open', partial: 'partial', failed: 'failed', reverted: 'reverted', unknown: 'unknown', asOf },
+        set: { status: 'resolved', cause, asOf, exemptUntil: undefined, ...dueAttributes(undefined) },
+        when: '#status IN (:open, :partial, :failed, :reverted, :unknown, :exempt) AND attribute_not_exists(#fixing) AND #asOf <= :asOf',
+        values: { open: 'open', partial: 'partial', failed: 'failed', reverted: 'reverted', unknown: 'unknown', exempt: 'exempt', asOf },
       },
       'new',
     );
@@ -130,7 +130,10 @@ export class DynamoLedger implements Ledger {
   async setStatus(id: string, { status, cause, dueAt, fixing, ...optional }: StatusChange): Promise<Finding | undefined> {
     const answer = await this.#table.update(
       keys.finding(id),
-      { set: { status, cause, fixing, ...defined({ ...optional }), ...dueAttributes(dueAt) }, when: 'attribute_exists(#pk)' },
+      {
+        set: { status, cause, fixing, exemptUntil: undefined, ...defined({ ...optional }), ...dueAttributes(dueAt) },
+        when: 'attribute_exists(#pk)',
+      },
       'new',
     );
     return answer.done ? toFinding(answer.before) : undefined;
@@ -161,6 +164,10 @@ export class DynamoLedger implements Ledger {
 
   async *changes(): AsyncGenerator<Change> {
     for await (const item of this.#table.list('kind', 'change')) yield toChange(item);
+  }
+
+  async *latestChanges(since: number): AsyncGenerator<Change> {
+    for await (const item of this.#table.latest('change', since)) yield toChange(item);
   }
 
   // --- locks, switches, exemptions
@@ -494,7 +501,15 @@ const dueKinds: readonly (readonly [string, Due['kind']])[] = [
 ];
 
 /** What an earlier life of a finding may have left, and a new one has only if it says so. */
-const absent = { actor: undefined, event: undefined, sweep: undefined, fixing: undefined, fixAfter: undefined, orderedBy: undefined };
+const absent = {
+  actor: undefined,
+  event: undefined,
+  sweep: undefined,
+  fixing: undefined,
+  fixAfter: undefined,
+  exemptUntil: undefined,
+  orderedBy: undefined,
+};
 
 function dueAttributes(dueAt: number | undefined): { dueAt: number | undefined; dueKey: string | undefined } {
   return { dueAt, dueKey: dueAt === undefined ? undefined : 'due' };

@@ -134,6 +134,17 @@ export class Table {
     });
   }
 
+  /** Items of one kind that were made since then, the latest first. */
+  async *latest(kind: string, since: number): AsyncGenerator<Item> {
+    yield* this.#pages({
+      IndexName: 'kind',
+      KeyConditionExpression: '#kind = :kind AND #madeAt >= :since',
+      ExpressionAttributeNames: { '#kind': 'kind', '#madeAt': 'madeAt' },
+      ExpressionAttributeValues: { ':kind': kind, ':since': since },
+      ScanIndexForward: false,
+    });
+  }
+
   async *#pages(input: Omit<QueryCommandInput, 'TableName'>, limit = Number.POSITIVE_INFINITY): AsyncGenerator<Item> {
     let ExclusiveStartKey: Record<string, unknown> | undefined;
     let left = limit;

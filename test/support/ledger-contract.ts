@@ -159,7 +159,38 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         });
       });
 
-      it.each(['open', 'partial', 'failed', 'reverted', 'unknown'] as const)('resolves one that is %s', async (status) => {
+      it('follows the tags of one that they exempt: another time, no exemption, or an operator instead', async () => {
+        const exempt = { ...finding, status: 'exempt' as const, exemptUntil: base + 9 * minute, dueAt: base + 9 * minute };
+        expect(await ledger.open(exempt)).toEqual({ written: 'changed', finding: exempt });
+        expect(await ledger.open({ ...exempt, asOf: base + 1, cause: 'event 2' })).toMatchObject({ written: 'unchanged' });
+        const longer = { ...exempt, exemptUntil: base + 20 * minute, dueAt: base + 20 * minute, asOf: base + 2, cause: 'event 3' };
+        expect(await ledger.open(longer)).toMatchObject({ written: 'changed', finding: { exemptUntil: base + 20 * minute, opened: 2 } });
+        expect(await ledger.due(base + 10 * minute)).toEqual([]);
+        expect(await ledger.open({ ...finding, asOf: base + 1, cause: 'event 1b' })).toMatchObject({ written: 'unchanged' });
+        const opened = await ledger.open({ ...finding, asOf: base + 3, cause: 'event 4' });
+        expect(opened).toMatchObject({ written: 'changed', finding: { status: 'open', opened: 3 } });
+        expect(opened.finding).not.toHaveProperty('exemptUntil');
+        expect(opened.finding).not.toHaveProperty('dueAt');
+        await ledger.open({ ...exempt, asOf: base + 4, cause: 'event 5' });
+        const byOperator = { ...finding, status: 'exempt' as const, asOf: base + 5, cause: 'event 6' };
+        expect(await ledger.open(byOperator)).toMatchObject({ written: 'changed' });
+        expect(await ledger.open({ ...finding, asOf: base + 6, cause: 'event 7' })).toMatchObject({ written: 'unchanged' });
+        expect(await ledger.open({ ...exempt, asOf: base + 7, cause: 'event 8' })).toMatchObject({ written: 'unchanged' });
+      });
+
+      it('forgets until when tags exempted it, whatever else becomes of it', async () => {
+        const exempt = { ...finding, status: 'exempt' as const, exemptUntil: base + minute, dueAt: base + minute };
+        await ledger.open(exempt);
+        await ledger.setStatus(finding.id, { status: 'exempt', cause: 'exemption x1' });
+        expect(await ledger.finding(finding.id)).not.toHaveProperty('exemptUntil');
+        await ledger.open({ ...exempt, id: 'other' });
+        const { finding: ended } = await ledger.resolve('other', { asOf: base + 1, cause: 'event 2' });
+        expect(ended).toMatchObject({ status: 'resolved' });
+        expect(ended).not.toHaveProperty('exemptUntil');
+        expect(await ledger.due(base + minute)).toEqual([]);
+      });
+
+      it.each(['open', 'partial', 'failed', 'reverted', 'unknown', 'exempt'] as const)('resolves one that is %s', async (status) => {
         await ledger.open(finding);
         await ledger.setStatus(finding.id, { status, cause: 'change 1', dueAt: base });
         expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
@@ -171,12 +202,12 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.due(base + minute)).toEqual([]);
       });
 
-      it.each(['exempt', 'remediated'] as const)('does not resolve one that is %s', async (status) => {
+      it('does not resolve one that is remediated', async () => {
         await ledger.open(finding);
-        await ledger.setStatus(finding.id, { status, cause: 'change 1' });
+        await ledger.setStatus(finding.id, { status: 'remediated', cause: 'change 1' });
         expect(await ledger.resolve(finding.id, { asOf: base + 1, cause: 'event 2' })).toMatchObject({
           written: 'unchanged',
-          finding: { status },
+          finding: { status: 'remediated' },
         });
       });
 
@@ -254,6 +285,17 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.begin({ ...change, startedAt: new Date(base + minute).toISOString() })).toMatchObject(change);
         expect(await all(ledger.changes())).toHaveLength(1);
         expect(await ledger.change('nobody')).toBeUndefined();
+      });
+
+      it('lists those that were begun since a moment, the latest first', async () => {
+        for (const [id, at] of [
+          ['a', 0],
+          ['c', 2],
+          ['b', 1],
+        ] as const)
+          await ledger.begin({ ...change, id, startedAt: new Date(base + at * minute).toISOString() });
+        expect((await all(ledger.latestChanges(base + minute))).map(({ id }) => id)).toEqual(['c', 'b']);
+        expect(await all(ledger.latestChanges(base + 3 * minute))).toEqual([]);
       });
 
       it('keeps how far it came', async () => {

@@ -1,7 +1,7 @@
 import { matchesGlob } from '../../guard/arn.ts';
 import type { Change, Progress } from '../../guard/change.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
-import { type Finding, isWrong, rankOf, type Status } from '../../guard/finding.ts';
+import { type Finding, isUnended, isWrong, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
 
@@ -29,14 +29,18 @@ export class MemoryLedger implements Ledger {
     const present = this.#findings.get(finding.id);
     if (present === undefined) return { written: 'changed', finding: this.#keep({ ...finding, opened: 1, attempts: 0 }) };
     const ended: readonly Status[] = ['remediated', 'resolved', 'unknown'];
-    const from = finding.status === 'exempt' ? present.status !== 'exempt' : ended.includes(present.status);
+    const byTags = present.exemptUntil !== undefined;
+    const reopens =
+      finding.status === 'exempt'
+        ? present.status !== 'exempt' || (byTags && present.exemptUntil !== finding.exemptUntil)
+        : (present.status !== finding.status && ended.includes(present.status)) || (finding.status === 'open' && byTags);
     const another = rankOf(present.severity) < rankOf(finding.severity) || present.fingerprint !== finding.fingerprint;
     const graver =
       finding.status === 'open' &&
       ['open', 'partial', 'failed', 'reverted'].includes(present.status) &&
       present.fixing === undefined &&
       another;
-    if (present.asOf <= finding.asOf && ((present.status !== finding.status && from) || graver)) {
+    if (present.asOf <= finding.asOf && (reopens || graver)) {
       const { opened, attempts, firstSeen, change, fixes } = present;
       const kept = defined({ change, fixes });
       const again = { ...finding, opened: opened + 1, attempts, firstSeen, ...kept };
@@ -51,8 +55,8 @@ export class MemoryLedger implements Ledger {
     this.calls.push('resolve');
     const present = this.#findings.get(id);
     if (present === undefined) return { written: 'unchanged', finding: undefined };
-    if (isWrong(present) && present.fixing === undefined && present.asOf <= asOf) {
-      const { dueAt: _, ...rest } = present;
+    if (isUnended(present) && present.fixing === undefined && present.asOf <= asOf) {
+      const { dueAt: _, exemptUntil: _until, ...rest } = present;
       return { written: 'changed', finding: this.#keep({ ...rest, status: 'resolved', cause, asOf }) };
     }
     return { written: present.cause === cause && present.status === 'resolved' ? 'again' : 'unchanged', finding: copy(present) };
@@ -74,7 +78,7 @@ export class MemoryLedger implements Ledger {
     this.calls.push('setStatus');
     const present = this.#findings.get(id);
     if (present === undefined) return undefined;
-    const { dueAt: _due, fixing: _fixing, ...rest } = present;
+    const { dueAt: _due, fixing: _fixing, exemptUntil: _until, ...rest } = present;
     return this.#keep({ ...rest, ...defined(to) });
   }
 
@@ -102,6 +106,13 @@ export class MemoryLedger implements Ledger {
   async *changes(): AsyncGenerator<Change> {
     this.calls.push('changes');
     for (const change of [...this.#changes.values()]) yield copy(change);
+  }
+
+  async *latestChanges(since: number): AsyncGenerator<Change> {
+    this.calls.push('latestChanges');
+    const begun = ({ startedAt }: Change) => Date.parse(startedAt);
+    const all = [...this.#changes.values()].filter((change) => begun(change) >= since);
+    for (const change of all.toSorted((a, b) => begun(b) - begun(a))) yield copy(change);
   }
 
   async lock(resource: string, holder: string, now: number, milliseconds: number): Promise<boolean> {

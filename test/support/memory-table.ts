@@ -16,6 +16,7 @@ interface Input extends Expressions {
   readonly Item?: Item;
   readonly IndexName?: string;
   readonly Limit?: number;
+  readonly ScanIndexForward?: boolean;
   readonly ReturnValues?: string;
   readonly TransactItems?: readonly { readonly Put?: Input; readonly Delete?: Input }[];
 }
@@ -81,13 +82,12 @@ export class MemoryTable {
     return {};
   }
 
-  #query({ IndexName = 'table', Limit = Number.POSITIVE_INFINITY, ...input }: Input): readonly Item[] {
+  #query({ IndexName = 'table', Limit = Number.POSITIVE_INFINITY, ScanIndexForward = true, ...input }: Input): readonly Item[] {
     const sort = sortKeys[IndexName] ?? 'sk';
-    return [...this.#items.values()]
+    const found = [...this.#items.values()]
       .filter((item) => item[sort] !== undefined && holds(input.KeyConditionExpression, input, item))
-      .sort((a, b) => (order(a[sort]) < order(b[sort]) ? -1 : order(a[sort]) > order(b[sort]) ? 1 : 0))
-      .slice(0, Limit)
-      .map(copy);
+      .sort((a, b) => (order(a[sort]) < order(b[sort]) ? -1 : order(a[sort]) > order(b[sort]) ? 1 : 0));
+    return (ScanIndexForward ? found : found.reverse()).slice(0, Limit).map(copy);
   }
 }
 
