@@ -1,29 +1,62 @@
-import { GetFunctionConfigurationCommand, UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
+import { GetFunctionConfigurationCommand, ListVersionsByFunctionCommand, UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
 import {
   CreateSecretCommand,
   DeleteSecretCommand,
+  type DeleteSecretCommandInput,
   DescribeSecretCommand,
   GetSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import type { Call, Connection, Permission } from '../guard/call.ts';
-import { errorName, RetryLater } from '../guard/errors.ts';
+import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 import { configurationWithoutLayers, getDecryptedConfiguration, keysThroughLambda, lambdaClient } from './lambda.ts';
+import { allPages } from './pages.ts';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
 /** Secrets that the guard makes are named `compliance-guard/…`, and no other may it touch. */
 const secrets = 'arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:compliance-guard/*';
+const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
 
 const client = clientPerRegion((settings) => new SecretsManagerClient(settings));
 const call = callsOf('secretsmanager', (connection, command) => client(connection).send(command));
 
-/** Deleted with a recovery window, so that even an undo can be taken back. */
-export const deleteSecret = call('DeleteSecret', DeleteSecretCommand, {
+const deletion = call('DeleteSecret', DeleteSecretCommand, {
   resource: secrets,
   alreadyDone: ['InvalidRequestException', 'ResourceNotFoundException'],
 });
+
+/**
+ * Deletes a secret with a recovery window, so that even an undo can be taken back, unless a version of its function was
+ * published with its ARN: whoever invokes that version needs it. A version that cannot be read counts as one.
+ */
+export const deleteSecret = {
+  ...deletion,
+  permissions: [
+    ...deletion.permissions,
+    { action: 'lambda:ListVersionsByFunction', resource: functions },
+    ...keysThroughLambda('kms:Decrypt'),
+  ],
+  run: async (
+    connection: Connection,
+    { functionName, ...input }: DeleteSecretCommandInput & { readonly functionName: string },
+  ): Promise<void> => {
+    if (!(await isPublished(connection, functionName, input.SecretId ?? ''))) await deletion.run(connection, input);
+  },
+};
+
+async function isPublished(connection: Connection, FunctionName: string, secretName: string): Promise<boolean> {
+  const pages = allPages(async (Marker) => {
+    const page = await lambdaClient(connection).send(new ListVersionsByFunctionCommand({ FunctionName, Marker, MaxItems: 50 }));
+    return { items: page.Versions, next: page.NextMarker };
+  });
+  return ((await ifPresent(pages)) ?? []).some(
+    ({ Version, Environment }) =>
+      Version !== '$LATEST' &&
+      (Environment?.Error !== undefined || Object.values(Environment?.Variables ?? {}).some((value) => value.includes(secretName))),
+  );
+}
 
 /** A variable that moves into a secret; `token` becomes the id of the secret's version. */
 export interface VariableMove {

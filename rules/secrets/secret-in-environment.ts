@@ -164,7 +164,7 @@ function stepsOf({ arn }: Subject, moves: readonly VariableMove[], changeId: str
     ...moves.map((move) => ({
       call: 'createSecretFromVariable',
       input: { functionName: arn, ...move, tags },
-      undo: [{ call: 'deleteSecret', input: { SecretId: move.secretName, RecoveryWindowInDays: 7 } }],
+      undo: [{ call: 'deleteSecret', input: { functionName: arn, SecretId: move.secretName, RecoveryWindowInDays: 7 } }],
     })),
     {
       call: 'pointVariablesAtSecrets',

@@ -36,7 +36,7 @@ const steps = [
   {
     call: 'createSecretFromVariable',
     input: { functionName: orders, ...move, tags: { 'compliance-guard:function': 'orders', 'compliance-guard:change': changeId } },
-    undo: [{ call: 'deleteSecret', input: { SecretId: move.secretName, RecoveryWindowInDays: 7 } }],
+    undo: [{ call: 'deleteSecret', input: { functionName: orders, SecretId: move.secretName, RecoveryWindowInDays: 7 } }],
   },
   {
     call: 'pointVariablesAtSecrets',

@@ -36,6 +36,7 @@ const operations = [
   'DescribeSecret',
   'GetSecretValue',
   'UpdateFunctionConfiguration',
+  'ListVersionsByFunction',
   'DeleteSecret',
 ];
 
