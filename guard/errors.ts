@@ -22,7 +22,7 @@ export function errorName(error: unknown): string {
 }
 
 export function errorKind(error: unknown): ErrorKind {
-  if (error instanceof RetryLater) return 'passing';
+  if (error instanceof RetryLater || error instanceof LedgerFailed) return 'passing';
   const name = errorName(error);
   if (absent.test(name)) return 'absent';
   if (passing.test(name)) return 'passing';
@@ -43,6 +43,19 @@ export async function ifPresent<T>(answer: Promise<T>): Promise<T | undefined> {
 /** Thrown where the same message will succeed later: the queue delivers it again. */
 export class RetryLater extends Error {
   override readonly name = 'RetryLater';
+}
+
+/**
+ * The ledger could not be read or written. That says nothing of the resource that is looked at: whatever the error is, what
+ * needed the ledger stops there and is tried again.
+ */
+export class LedgerFailed extends Error {
+  override readonly name: string;
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = `LedgerFailed (${errorName(cause)})`;
+  }
 }
 
 /** Thrown where AWS hands out no package, or no hash of it: what runs is then unknown. */

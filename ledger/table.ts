@@ -11,6 +11,7 @@ import {
   UpdateCommand,
 } from '../aws/dynamodb.ts';
 import type { Connection } from '../guard/call.ts';
+import { LedgerFailed } from '../guard/errors.ts';
 
 export type Item = Readonly<Record<string, unknown>>;
 export interface Key {
@@ -46,7 +47,11 @@ export class Table {
 
   async #send(command: unknown): Promise<Record<string, unknown>> {
     this.calls += 1;
-    return (await dynamodb(this.#connection).send(command as never)) as Record<string, unknown>;
+    try {
+      return (await dynamodb(this.#connection).send(command as never)) as Record<string, unknown>;
+    } catch (error) {
+      throw refused(error) === undefined ? new LedgerFailed(error) : error;
+    }
   }
 
   async get(key: Key): Promise<Item | undefined> {

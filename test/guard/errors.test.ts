@@ -1,6 +1,15 @@
 import { LambdaServiceException, ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { S3ServiceException } from '@aws-sdk/client-s3';
-import { errorKind, errorName, errorSummary, ifPresent, PackageUnreadable, RetryLater } from '../../guard/errors.ts';
+import {
+  errorKind,
+  errorName,
+  errorSummary,
+  ifPresent,
+  isAnswer,
+  LedgerFailed,
+  PackageUnreadable,
+  RetryLater,
+} from '../../guard/errors.ts';
 
 const named = (name: string, more: object = {}) => Object.assign(new Error('secret-message'), { name, ...more });
 
@@ -71,6 +80,15 @@ test('a code goes before a name', () => {
 test("the guard's own errors", () => {
   expect(errorKind(new RetryLater('later'))).toBe('passing');
   expect(errorKind(new PackageUnreadable('never'))).toBe('lasting');
+});
+
+test('what the ledger answers says nothing of a resource, even that it is denied or missing', () => {
+  for (const name of ['AccessDeniedException', 'ResourceNotFoundException', 'InternalServerError']) {
+    const failed = new LedgerFailed(named(name, { $metadata: {} }));
+    expect(errorKind(failed)).toBe('passing');
+    expect(isAnswer(failed)).toBe(false);
+    expect(errorSummary(failed)).toBe(`LedgerFailed (${name})`);
+  }
 });
 
 test('what is logged of an error holds nothing that AWS quoted', () => {

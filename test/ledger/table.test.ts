@@ -9,6 +9,7 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
+import { LedgerFailed } from '../../guard/errors.ts';
 import { Table } from '../../ledger/table.ts';
 import { expectSound } from './expressions.ts';
 
@@ -89,8 +90,11 @@ describe('put', () => {
   });
 
   test('that fails otherwise is an error', async () => {
-    dynamo.on(PutCommand).rejects(Object.assign(new Error('x'), { name: 'ProvisionedThroughputExceededException' }));
-    await expect(table.put(key)).rejects.toMatchObject({ name: 'ProvisionedThroughputExceededException' });
+    const error = Object.assign(new Error('x'), { name: 'ProvisionedThroughputExceededException' });
+    dynamo.on(PutCommand).rejects(error);
+    const failed = await table.put(key).catch((thrown: unknown) => thrown);
+    expect(failed).toBeInstanceOf(LedgerFailed);
+    expect(failed).toMatchObject({ name: 'LedgerFailed (ProvisionedThroughputExceededException)', cause: error });
   });
 });
 
@@ -212,7 +216,7 @@ describe('transact', () => {
     dynamo.on(TransactWriteCommand).rejects(cancelled('ConditionalCheckFailed'));
     expect(await table.transact([{ put: key }])).toBe(false);
     dynamo.on(TransactWriteCommand).rejects(cancelled('TransactionConflict'));
-    await expect(table.transact([{ put: key }])).rejects.toThrow(TransactionCanceledException);
+    await expect(table.transact([{ put: key }])).rejects.toThrow(LedgerFailed);
   });
 });
 
