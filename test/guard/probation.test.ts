@@ -440,6 +440,10 @@ describe.each(endings)('a change that fares worse is %s', (_, prepare, { says, .
   test.each([
     ['the queue delivers the message again', async (on: Probation) => void (await remediate(on.id, watched, on.ports))],
     ['tick sends it again', async () => {}],
+    [
+      'whoever follows is killed in the middle of it, too',
+      async (on: Probation) => void (await remediate(on.id, watched, killedAfter(6, on.ports).ports).catch(() => undefined)),
+    ],
   ])('after any call at which its process is killed; %s', async (__, deliver) => {
     const counting = await worse();
     const counted = killedAfter(Number.POSITIVE_INFINITY, counting.ports);

@@ -32,6 +32,10 @@ function told(alerts: readonly Alert[]): readonly string[] {
   return [...new Set(alerts.map(({ kind, status, change }) => `${kind} ${status}${change === undefined ? '' : ` ${change.id}`}`))];
 }
 
+function said(alerts: readonly Alert[]): readonly string[] {
+  return [...new Set(alerts.map(({ summary }) => summary))];
+}
+
 describe('a finding', () => {
   test('is put right: steps, a wait, the last step, and a word about it', async () => {
     const on = bench();
@@ -390,12 +394,13 @@ describe('a process that is killed', () => {
       on.advance(20 * minute);
       await untilDone(on, id, rule);
       const { Tags } = on.world.lambda.listTags({ Resource: orders }) as { Tags: Record<string, string> };
-      expect({ k, status: (await on.ledger.finding(id))?.status, limited: 'limited' in Tags, told: told(on.published) }).toEqual({
+      expect({ k, status: (await on.ledger.finding(id))?.status, limited: 'limited' in Tags, said: said(on.published) }).toEqual({
         k,
         status: 'failed',
         limited,
-        told: told(counting.published),
+        said: said(counting.published),
       });
+      expect(told(on.published)).toEqual(told(counting.published));
     }
   });
 
@@ -504,6 +509,24 @@ describe('a call that fails', () => {
     await untilDone(on, id, rule);
     expect(on.world.snapshot()).toEqual(before);
     expect(told(on.published).filter((alert) => alert.startsWith('change'))).toHaveLength(1);
+  });
+
+  test('while it is taken back, for good: it is told, and nobody tries for ever', async () => {
+    const rule: AnyRule = { ...timeoutLong, probation: true };
+    const on = bench(rule);
+    const id = await found(on, rule);
+    on.world.fail('UpdateFunctionConfiguration', 'AccessDeniedException');
+    on.world.fail('RemovePermission', 'AccessDeniedException');
+    await untilDone(on, id, rule);
+    expect(on.published.at(-1)).toMatchObject({
+      kind: 'change',
+      status: 'failed',
+      summary: `The fix of ${orders} stopped: lambda:UpdateFunctionConfiguration failed with AccessDeniedException; taking back what had been done stopped with AccessDeniedException, and somebody has to look.`,
+    });
+    const change = await on.ledger.change(on.published.at(-1)?.change?.id ?? '');
+    expect(change).toMatchObject({ status: 'failed' });
+    expect(change).not.toHaveProperty('dueAt');
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'failed' });
   });
 
   test.each(['TooManyRequestsException', 'ServiceException'])('with %s is tried again by the queue', async (error) => {
