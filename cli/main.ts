@@ -1,8 +1,12 @@
 import { Command, CommanderError } from 'commander';
-import { changes, exempt, findings, mode, pause, resume, undoChange } from './commands.ts';
+import { approve } from './approve.ts';
+import { exempt, mode, pause, resume, unexempt } from './commands.ts';
+import { changes, exemptions, findings } from './lists.ts';
+import { fix, plan } from './plan.ts';
 import { WrongUse } from './session.ts';
+import { undoChange } from './undo.ts';
 
-/** 0 nothing open, 1 findings, 2 wrong use, 3 could not read everything. */
+/** 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused. */
 const exitCodes = { fine: 0, findings: 1, wrongUse: 2, unreadable: 3 } as const;
 
 const program = new Command('guard')
@@ -13,17 +17,34 @@ const program = new Command('guard')
 
 program
   .command('findings')
-  .description('what breaks a rule now')
+  .description('what breaks a rule now, the gravest first')
   .option('--rule <id>')
   .option('--all', 'ended ones too')
+  .option('--json', 'as the ledger keeps them')
   .action(run(findings));
-program.command('changes').description('what the guard changed, with the command that takes it back').action(run(changes));
+program
+  .command('plan <finding>')
+  .description('what a fix would do, call by call, with its undo; reads with your credentials, and changes nothing')
+  .action(run(plan));
+program
+  .command('fix [finding]')
+  .description('has a finding fixed that is older than its rule in remediate, or that the guard gave up; shows the plan first')
+  .option('--rule <id>', 'all that are open of a rule, instead of one')
+  .option('--yes', 'without asking')
+  .action(run(fix));
+program.command('changes').description('what the guard changed').option('--json', 'as the ledger keeps them').action(run(changes));
 program
   .command('undo <change>')
-  .description('takes a change back, with your credentials; the finding is exempt until you say so')
+  .description('takes a change back, with your credentials; the rule leaves the resource alone for that time')
   .requiredOption('--for <time>', 'how long the guard leaves the resource alone: 12h, 7d')
   .requiredOption('--reason <text>', 'why')
+  .option('--force', 'even if somebody changed the resource since')
   .action(run(undoChange));
+program
+  .command('approve <function>')
+  .description('what runs now of a function becomes its approved code, whoever put it there')
+  .option('--yes', 'without asking')
+  .action(run(approve));
 program
   .command('exempt <rule> <resource>')
   .description('leaves a resource (an ARN, or a glob of ARNs) alone for a time')
@@ -31,6 +52,12 @@ program
   .requiredOption('--reason <text>', 'why')
   .requiredOption('--owner <name>', 'who answers for it')
   .action(run(exempt));
+program
+  .command('exemptions')
+  .description('what is exempt, and until when')
+  .option('--json', 'as the ledger keeps them')
+  .action(run(exemptions));
+program.command('unexempt <exemption>').description('ends an exemption at once').action(run(unexempt));
 program
   .command('pause')
   .description('stops every fix before its next write, without a deployment')

@@ -1,10 +1,13 @@
 import { describeStack } from '../aws/cloudformation.ts';
 import { callOperate } from '../aws/operate.ts';
+import { partitionOf } from '../guard/arn.ts';
 import type { Connection } from '../guard/call.ts';
+import { type Config, readConfig } from '../guard/config.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { OperateRequest } from '../guard/operate.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
+import { rules } from '../rules/index.ts';
 
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -17,6 +20,10 @@ export class WrongUse extends Error {
 export interface Session {
   readonly connection: Connection;
   readonly ledger: Ledger;
+  /** What the stack was deployed with. */
+  readonly config: Config;
+  /** What the variables in the permissions of calls (`${Archive.Arn}`) stand for in this stack. */
+  readonly names: Readonly<Record<string, string>>;
   readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
 }
 
@@ -25,17 +32,29 @@ export async function openSession({
   region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
 }: Options): Promise<Session> {
   if (typeof region !== 'string' || region === '') throw new WrongUse('Which region is the stack in? Give --region, or set AWS_REGION.');
-  const { outputs, account } = await describeStack(region, String(stack)).catch((error: Error) => {
+  const { outputs, parameters, account } = await describeStack(region, String(stack)).catch((error: Error) => {
     throw new WrongUse(
       `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
     );
   });
-  const { LedgerTableName, OperateUrl, GuardBusName } = outputs;
+  const { LedgerTableName, OperateUrl, GuardBusName, ArchiveBucketName = '', RoleBoundaryArn = '', KeyArn = '' } = outputs;
   if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
     throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
   const connection = { account, region };
+  const partition = partitionOf(region);
+  const own = { GUARD_ACCOUNT: account, AWS_REGION: region, StackName: GuardBusName };
   return {
     connection,
+    config: readConfig({ ...parameters, ...own, ArchiveBucket: ArchiveBucketName, BoundaryArn: RoleBoundaryArn }, rules),
+    names: {
+      ...parameters,
+      'AWS::Partition': partition,
+      'AWS::AccountId': account,
+      'AWS::Region': region,
+      'Archive.Arn': `arn:${partition}:s3:::${ArchiveBucketName}`,
+      'Key.Arn': KeyArn,
+      RoleBoundary: RoleBoundaryArn,
+    },
     ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
     // The bus has the stack's name, also where --stack is its ARN.
     operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),

@@ -10,7 +10,7 @@ import { callOperate, OperateError } from '../../aws/operate.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };
 
-test('a stack tells its outputs, and whose it is', async () => {
+test('a stack tells its outputs and parameters, and whose it is', async () => {
   mockClient(CloudFormationClient)
     .on(DescribeStacksCommand, { StackName: 'guard' })
     .resolves({
@@ -21,10 +21,15 @@ test('a stack tells its outputs, and whose it is', async () => {
           StackStatus: 'CREATE_COMPLETE',
           StackId: 'arn:aws:cloudformation:us-east-1:111122223333:stack/guard/1',
           Outputs: [{ OutputKey: 'OperateUrl', OutputValue: 'https://x' }],
+          Parameters: [{ ParameterKey: 'Deployers', ParameterValue: 'a,b' }, { ParameterKey: 'NeverTouch' }],
         },
       ],
     });
-  expect(await describeStack('us-east-1', 'guard')).toMatchObject({ outputs: { OperateUrl: 'https://x' }, account: '111122223333' });
+  expect(await describeStack('us-east-1', 'guard')).toEqual({
+    outputs: { OperateUrl: 'https://x' },
+    parameters: { Deployers: 'a,b', NeverTouch: '' },
+    account: '111122223333',
+  });
 });
 
 describe('a write that its own condition refused', () => {

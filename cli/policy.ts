@@ -1,0 +1,70 @@
+import type { Watch } from '../aws/handle.ts';
+import { type AnyCall, iamName, type Permission } from '../guard/call.ts';
+import { errorName } from '../guard/errors.ts';
+import type { Session } from './session.ts';
+
+/** The operator's credentials lack a permission: the message names it, and holds the policy that they need. */
+export class NotAllowed extends Error {
+  override readonly name = 'NotAllowed';
+}
+
+/**
+ * Makes calls with the operator's credentials.
+ * @param what what the calls are for, as the first words of a sentence
+ * @throws NotAllowed where IAM refuses one of them
+ */
+export async function asOperator<T>(
+  what: string,
+  calls: readonly AnyCall[],
+  { names }: Pick<Session, 'names'>,
+  make: (watch: Watch) => Promise<T>,
+): Promise<T> {
+  let latest: AnyCall | undefined;
+  try {
+    return await make((call) => {
+      latest = call;
+    });
+  } catch (error) {
+    const action = deniedAction(error, latest);
+    if (action === undefined) throw error;
+    throw new NotAllowed(
+      `${what} needs ${action}, which your credentials may not do. This policy allows all of it:\n${policyOf(calls, names)}`,
+    );
+  }
+}
+
+const denials = /^(AccessDenied(Exception)?|UnauthorizedOperation|AuthorizationError(Exception)?|Forbidden|403)$/;
+
+/** The action that IAM refused, by AWS's own word, or the call that was made where AWS does not tell. */
+function deniedAction(error: unknown, latest: AnyCall | undefined): string | undefined {
+  if (!denials.test(errorName(error))) return undefined;
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+  const told = /not authorized to perform: ([a-z0-9-]+:\w+)/.exec(String((error as Error).message))?.[1];
+  return told ?? (latest === undefined ? 'more' : iamName(latest));
+}
+
+/** The IAM policy by which somebody may make these calls in this stack's account. */
+export function policyOf(calls: readonly AnyCall[], names: Session['names']): string {
+  const actions = new Map<string, string[]>();
+  for (const { action, resource, condition } of calls.flatMap(({ permissions }) => permissions)) {
+    const on = JSON.stringify([[resource].flat().flatMap((one) => filled(one, names)), condition]);
+    actions.set(on, [...(actions.get(on) ?? []), action]);
+  }
+  const Statement = [...actions].map(([on, allowed]) => {
+    const [Resource, Condition] = JSON.parse(on) as [readonly string[], Permission['condition'] | null];
+    return { Effect: 'Allow', Action: [...new Set(allowed)].sort(), Resource, ...(Condition === null ? {} : { Condition }) };
+  });
+  return JSON.stringify({ Version: '2012-10-17', Statement }, null, 2);
+}
+
+/** A resource with the stack's own names in it; a parameter that lists several becomes several. */
+function filled(resource: string, names: Session['names']): readonly string[] {
+  return resource.replace(/\$\{([\w:.]+)\}/g, (whole, name: string) => names[name] || whole).split(',');
+}
+
+const isRead = ({ action }: Permission) => /^[a-z0-9-]+:(Get|List|Describe|Simulate)|^kms:Decrypt$/.test(action);
+
+/** The calls among these that change nothing. */
+export function readsAmong<Calls extends readonly AnyCall[]>(calls: Calls): Calls {
+  return calls.filter(({ permissions }) => permissions.every(isRead)) as readonly AnyCall[] as Calls;
+}

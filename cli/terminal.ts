@@ -1,0 +1,32 @@
+import { createInterface } from 'node:readline/promises';
+import { type Options, WrongUse } from './session.ts';
+
+/** Asks for a yes, unless --yes said it before. @throws WrongUse where nobody can be asked */
+export async function confirmed(question: string, { yes }: Options): Promise<boolean> {
+  if (yes === true) return true;
+  if (!process.stdin.isTTY) throw new WrongUse(`${question} Nobody can be asked here: give --yes.`);
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Rows in columns, under their heads. */
+export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  return [heads, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** `2026-11-22 18:00`, in UTC. */
+export function minuteOf(time: string | number): string {
+  return new Date(time).toISOString().slice(0, 16).replace('T', ' ');
+}
