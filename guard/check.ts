@@ -29,12 +29,13 @@ async function subjectsOf(occasion: Occasion, rule: AnyRule, { connect }: Ports)
   return rule.sweep === undefined ? [occasion.subject] : await rule.sweep(occasion.subject, { aws: connect(rule.check) });
 }
 
-/** The subjects that an event names to a rule, each once. */
+/** The subjects that an event names to a rule, each once; an ARN in a request may name one that lies elsewhere. */
 export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
   const named = rule.on.flatMap(({ service, operations, subjects }) =>
     service === event.service && operations.includes(event.operation) ? subjects(event) : [],
   );
-  return [...new Map(named.map((subject) => [subject.arn, subject])).values()];
+  const here = named.filter(({ account, region }) => account === event.account && region === event.region);
+  return [...new Map(here.map((subject) => [subject.arn, subject])).values()];
 }
 
 async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports): Promise<readonly Alert[]> {

@@ -110,6 +110,17 @@ test('an alert that the bus does not take is sent again with the next delivery',
   expect(onBus(on)).toHaveLength(2);
 });
 
+test.each([
+  ['another account', 'arn:aws:lambda:us-east-1:444455556666:function:open'],
+  ['another region', 'arn:aws:lambda:eu-west-1:111122223333:function:open'],
+  ['nowhere', 'open\narn:aws:lambda:us-east-1:111122223333:function:open'],
+])('an event that names a function of %s asks nothing', async (_, functionName) => {
+  on.world.calls.length = 0;
+  expect(failures(await on.handler(batch({ elsewhere: url(functionName) }), context))).toEqual([]);
+  expect(on.world.calls).toEqual([]);
+  expect(onBus(on)).toEqual([]);
+});
+
 describe('a message of a sweep', () => {
   const subject = (name: string) => ({ arn: orders.replace('orders', name), type: 'AWS::Lambda::Function', ...place });
 
