@@ -87,3 +87,11 @@ test.each([
   await expect(on.handler(event as unknown as SQSEvent, context)).rejects.toThrow();
   expect(on.world.calls).toEqual([]);
 });
+
+test('what somebody wrote into a message stays within one line of the log', async () => {
+  const messageId = 'x\n{"level":"ERROR","message":"everything is lost"}\u0085\u001b[2J';
+  expect(failures(await on.handler(made({ messageId, receiptHandle: 'made up' }), context))).toEqual([messageId]);
+  const lines = on.logged().split('\n');
+  expect(lines.filter((line) => /^\s*\{"level":"ERROR"/.test(line))).toEqual([]);
+  expect(on.logged()).toContain(JSON.stringify(messageId));
+});
