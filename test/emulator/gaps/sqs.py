@@ -20,8 +20,9 @@ def queues_lose_nothing() -> None:
             with lock:
                 return original(*args, **kwargs)
 
-    for name in ("_act_send_message", "_act_delete_message", "_act_change_visibility", "_act_purge_queue", "_collect_msgs", "_dlq_sweep",
-                 "_expire_retained", "_refresh_counts", "_receive_messages_for_esm", "_delete_messages_for_esm"):
+    for name in ("_act_send_message", "_act_delete_message", "_act_change_visibility", "_act_change_visibility_batch", "_act_purge_queue",
+                 "_collect_msgs", "_dlq_sweep", "_expire_retained", "_refresh_counts", "_receive_messages_for_esm",
+                 "_delete_messages_for_esm"):
         locked(sqs, name)
     locked(sns, "_deliver_to_sqs")
     locked(lambda_svc, "_route_async_failure")

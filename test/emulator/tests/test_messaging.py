@@ -114,6 +114,36 @@ class Targets(Case):
         self.assertEqual("us-east-1", json.loads(message["Body"])["region"])
 
 
+class Receipts(Case):
+    def test_only_the_receipt_of_a_message_in_flight_is_one(self):
+        aws = self.aws
+        url, _ = aws.queue(VisibilityTimeout="30")
+        sqs = aws.client("sqs")
+        sqs.send_message(QueueUrl=url, MessageBody="x")
+        real = sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
+        entry = {"VisibilityTimeout": 30}
+        answer = sqs.change_message_visibility_batch(QueueUrl=url, Entries=[
+            {"Id": "real", "ReceiptHandle": real, **entry}, {"Id": "forged", "ReceiptHandle": "AQEBforged", **entry}])
+        self.assertEqual(["real"], [each["Id"] for each in answer["Successful"]])
+        self.assertEqual([("forged", "ReceiptHandleIsInvalid", True)], [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]])
+        other, _ = aws.queue()
+        self.assertEqual(["real"], [each["Id"] for each in sqs.change_message_visibility_batch(
+            QueueUrl=other, Entries=[{"Id": "real", "ReceiptHandle": real, **entry}])["Failed"]])
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=real)
+        self.assertEqual(["gone"], [each["Id"] for each in sqs.change_message_visibility_batch(
+            QueueUrl=url, Entries=[{"Id": "gone", "ReceiptHandle": real, **entry}])["Failed"]])
+
+    def test_the_batch_needs_the_permission_of_the_single_call_and_obeys_the_queue(self):
+        aws = self.aws
+        url, arn = aws.queue()
+        entries = [{"Id": "1", "ReceiptHandle": "AQEBforged", "VisibilityTimeout": 30}]
+        allowed = aws.client("sqs", aws.user(allow("sqs:ChangeMessageVisibility", arn)))
+        self.assertEqual(1, len(allowed.change_message_visibility_batch(QueueUrl=url, Entries=entries)["Failed"]))
+        Targets.policy(self, aws, url, arn, {"Effect": "Deny", "Principal": "*", "Action": ["sqs:ChangeMessageVisibility", "sqs:ReceiveMessage"]})
+        self.refused("AccessDenied", allowed.change_message_visibility_batch, QueueUrl=url, Entries=entries)
+        self.refused("AccessDenied", aws.client("sqs", aws.admin).receive_message, QueueUrl=url)
+
+
 class Sns(Case):
     def topic(self, aws) -> str:
         return aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
