@@ -8,6 +8,7 @@ import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
+import { security } from './parts/security.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
 import { sweeps } from './parts/sweep.ts';
 import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts';
@@ -25,6 +26,7 @@ const remediate = {
   ),
   RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/shared-*',
   RoleSharedSettle: '1',
+  NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   DigestOver: '1000',
 };
 
@@ -51,6 +53,7 @@ describe('with every rule in remediate', () => {
   securityGroupOpenIngress();
   codeChangedByHand();
   badInput();
+  security();
   calls();
 });
 
