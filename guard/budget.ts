@@ -26,8 +26,7 @@ export async function stoppedByBudget(finding: Finding, changeId: string, ports:
   const alert = alertOfGuard(config, { status: 'paused', title: 'Every fix is paused', summary });
   await publish([alert]);
   await ledger.setSwitch('paused', summary, 'the guard');
-  const { id, status, cause } = finding;
-  await ledger.setStatus(id, { status, cause, dueAt: now() + tenMinutes });
+  await ledger.remind(finding.id, now() + tenMinutes);
   return [alert];
 }
 

@@ -24,6 +24,8 @@ export interface Ledger extends Estate {
   ): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
   finding(id: string): Promise<Finding | undefined>;
   findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
+  /** When tick sends a finding to its remediator (again); undefined for never. Nothing is written where it is no longer open. */
+  remind(id: string, dueAt: number | undefined): Promise<void>;
   /** Sets a finding's status after a fix, an undo or an operator's word. */
   setStatus(id: string, to: StatusChange): Promise<Finding | undefined>;
 

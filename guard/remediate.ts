@@ -63,14 +63,14 @@ function isTooEarly({ fixing, fixAfter }: Finding, now: number): boolean {
 }
 
 /** Tick sends the finding once more. */
-async function later({ id, status, cause, fixing }: Finding, dueAt: number, { ledger }: FixPorts): Promise<readonly Alert[]> {
-  await ledger.setStatus(id, { status, cause, dueAt, ...(fixing === undefined ? {} : { fixing }) });
+async function later({ id }: Finding, dueAt: number, { ledger }: FixPorts): Promise<readonly Alert[]> {
+  await ledger.remind(id, dueAt);
   return [];
 }
 
 /** What is not put right now stays open, and tick need not send it again. */
-async function rest({ id, status, cause, dueAt, fixing }: Finding, { ledger }: FixPorts): Promise<readonly Alert[]> {
-  if (dueAt !== undefined) await ledger.setStatus(id, { status, cause, ...(fixing === undefined ? {} : { fixing }) });
+async function rest({ id, dueAt }: Finding, { ledger }: FixPorts): Promise<readonly Alert[]> {
+  if (dueAt !== undefined) await ledger.remind(id, undefined);
   return [];
 }
 
@@ -97,10 +97,10 @@ function nextChangeId({ id, opened, attempts }: Finding): string {
     .slice(0, 12);
 }
 
-async function exempt({ rule, subject, id, dueAt }: Finding, { ledger, now }: FixPorts): Promise<boolean> {
+async function exempt({ rule, subject, id }: Finding, { ledger, now }: FixPorts): Promise<boolean> {
   const exemption = await ledger.exemption(rule, subject.arn, now());
   if (exemption === undefined) return false;
-  await ledger.setStatus(id, { status: 'exempt', cause: `exemption ${exemption.id}`, ...(dueAt === undefined ? {} : { dueAt }) });
+  await ledger.setStatus(id, { status: 'exempt', cause: `exemption ${exemption.id}` });
   return true;
 }
 

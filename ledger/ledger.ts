@@ -127,6 +127,10 @@ export class DynamoLedger implements Ledger {
     }
   }
 
+  async remind(id: string, dueAt: number | undefined): Promise<void> {
+    await this.#table.update(keys.finding(id), { set: dueAttributes(dueAt), when: '#status = :open', values: { open: 'open' } });
+  }
+
   async setStatus(id: string, { status, cause, dueAt, fixing, ...optional }: StatusChange): Promise<Finding | undefined> {
     const answer = await this.#table.update(
       keys.finding(id),

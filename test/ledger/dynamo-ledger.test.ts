@@ -71,6 +71,8 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   resolve: [1, (ledger) => ledger.resolve(finding.id, { asOf: now, cause: 'event e2' })],
   finding: [1, (ledger) => ledger.finding(finding.id)],
   findings: [1, (ledger) => all(ledger.findings({ rule: 'role-shared', status: 'open' }))],
+  remind: [1, (ledger) => ledger.remind(finding.id, now)],
+  'remind, never': [1, (ledger) => ledger.remind(finding.id, undefined)],
   setStatus: [1, (ledger) => ledger.setStatus(finding.id, { status: 'remediated', cause: 'change c1' })],
   'setStatus, whole': [
     1,

@@ -258,6 +258,26 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await all(ledger.findings({ status: 'open' }))).toEqual([finding]);
       });
 
+      it('reminds of one that is open, and changes nothing else of it', async () => {
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status: 'open', cause: 'c', fixing: change.id });
+        await ledger.remind(finding.id, base + minute);
+        expect(await ledger.finding(finding.id)).toEqual({ ...finding, cause: 'c', fixing: change.id, dueAt: base + minute });
+        expect(await ledger.due(base + minute)).toMatchObject([{ kind: 'finding', id: finding.id }]);
+        await ledger.remind(finding.id, undefined);
+        expect(await ledger.finding(finding.id)).toEqual({ ...finding, cause: 'c', fixing: change.id });
+        expect(await ledger.due(base + minute)).toEqual([]);
+      });
+
+      it('does not remind of one that somebody else has ended meanwhile, or that it does not know', async () => {
+        await ledger.remind(finding.id, base);
+        expect(await ledger.finding(finding.id)).toBeUndefined();
+        await ledger.open(finding);
+        await ledger.setStatus(finding.id, { status: 'remediated', cause: 'c' });
+        await ledger.remind(finding.id, base);
+        expect(await ledger.due(base + minute)).toEqual([]);
+      });
+
       it('keeps what a status change leaves out, but for the time that was due and the change under way', async () => {
         await ledger.open({ ...finding, dueAt: base + minute });
         await ledger.setStatus(finding.id, {

@@ -74,6 +74,14 @@ export class MemoryLedger implements Ledger {
     }
   }
 
+  async remind(id: string, dueAt: number | undefined): Promise<void> {
+    this.calls.push('remind');
+    const present = this.#findings.get(id);
+    if (present?.status !== 'open') return;
+    const { dueAt: _due, ...rest } = present;
+    this.#keep({ ...rest, ...defined({ dueAt }) });
+  }
+
   async setStatus(id: string, to: StatusChange): Promise<Finding | undefined> {
     this.calls.push('setStatus');
     const present = this.#findings.get(id);
