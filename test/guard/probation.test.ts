@@ -335,6 +335,47 @@ describe('a change on probation', () => {
   );
 });
 
+test('a change on probation is done where the next fix was faster than the clock', async () => {
+  const quick: AnyRule = {
+    ...watched,
+    plan: async (...given: Parameters<typeof timeoutLong.plan>) => ({ steps: (await timeoutLong.plan(...given)).steps.slice(-1) }),
+  };
+  const on = bench(quick);
+  for (const name of ['e1', 'e2']) {
+    on.world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout: 300 });
+    await remediate(await found(on, quick, name), quick, on.ports);
+  }
+  on.advance(2 * minute);
+  const { tasks } = await tick(on.ports);
+  expect(tasks.filter(({ task }) => task === 'fix')).toHaveLength(1);
+  expect(await changeOf(on, 0)).toMatchObject({ status: 'done' });
+  expect(await changeOf(on, 1)).toMatchObject({ status: 'probation' });
+});
+
+test('a change whose process is killed at its end gets on probation all the same', async () => {
+  for (let k = 1; ; k += 1) {
+    const on = bench(watched);
+    const id = await found(on, watched);
+    await remediate(id, watched, on.ports);
+    on.advance(minute);
+    const finished = await remediate(id, watched, killedAfter(k, on.ports).ports).then(
+      () => true,
+      () => false,
+    );
+    await pass(on, 20);
+    const { status, fixing } = (await on.ledger.finding(id)) ?? {};
+    expect({ k, status, fixing, change: (await changeOf(on)).status }).toEqual({
+      k,
+      status: 'remediated',
+      fixing: undefined,
+      change: 'probation',
+    });
+    expect(told(on.published).filter((text) => text.startsWith('remediated'))).toHaveLength(1);
+    if (finished) break;
+    expect(k).toBeLessThan(40);
+  }
+});
+
 describe('what cannot be read is no proof', () => {
   /** As the SDK throws it. */
   const refused = (name: string, httpStatusCode: number) => Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
