@@ -28,7 +28,7 @@ export async function asOperator<T>(
     const action = deniedAction(error, latest);
     if (action === undefined) throw error;
     throw new NotAllowed(
-      `${what} needs ${action}, which your credentials may not do. This policy allows all of it:\n${policyOf(calls, names)}`,
+      `${what} needs ${action}, which your credentials do not allow. This policy allows all of it:\n${policyOf(calls, names)}`,
     );
   }
 }
@@ -47,7 +47,9 @@ function deniedAction(error: unknown, latest: AnyCall | undefined): string | und
 export function policyOf(calls: readonly AnyCall[], names: Session['names']): string {
   const actions = new Map<string, string[]>();
   for (const { action, resource, condition } of calls.flatMap(({ permissions }) => permissions)) {
-    const on = JSON.stringify([[resource].flat().flatMap((one) => filled(one, names)), condition]);
+    // A parameter that lists several resources becomes several.
+    const resources = [resource].flat().flatMap((one) => filled(one, names).split(','));
+    const on = filled(JSON.stringify([resources, condition]), names);
     actions.set(on, [...(actions.get(on) ?? []), action]);
   }
   const Statement = [...actions].map(([on, allowed]) => {
@@ -57,9 +59,9 @@ export function policyOf(calls: readonly AnyCall[], names: Session['names']): st
   return JSON.stringify({ Version: '2012-10-17', Statement }, null, 2);
 }
 
-/** A resource with the stack's own names in it; a parameter that lists several becomes several. */
-function filled(resource: string, names: Session['names']): readonly string[] {
-  return resource.replace(/\$\{([\w:.]+)\}/g, (whole, name: string) => names[name] || whole).split(',');
+/** With what the variables stand for in this stack. */
+function filled(text: string, names: Session['names']): string {
+  return text.replace(/\$\{([\w:.]+)\}/g, (whole, name: string) => names[name] || whole);
 }
 
 const isRead = ({ action }: Permission) => /^[a-z0-9-]+:(Get|List|Describe|Simulate)|^kms:Decrypt$/.test(action);
