@@ -1,0 +1,80 @@
+import * as z from 'zod';
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+const oneOrMany = z.union([z.string(), z.array(z.string())]).transform((value) => (typeof value === 'string' ? [value] : value));
+const conditionValue = z
+  .union([z.string(), z.boolean(), z.number(), z.array(z.union([z.string(), z.boolean(), z.number()]))])
+  .transform((value) => (Array.isArray(value) ? value : [value]).map(String));
+const principal = z.union([z.literal('*').transform(() => ({ '*': ['*'] })), z.record(z.string(), oneOrMany)]);
+
+const statement = z.looseObject({
+  Sid: z.string().optional(),
+  Effect: z.enum(['Allow', 'Deny']),
+  Principal: principal.optional(),
+  NotPrincipal: principal.optional(),
+  Action: oneOrMany.optional(),
+  NotAction: oneOrMany.optional(),
+  Resource: oneOrMany.optional(),
+  NotResource: oneOrMany.optional(),
+  Condition: z.record(z.string(), z.record(z.string(), conditionValue)).optional(),
+});
+
+const policyDocument = z.looseObject({
+  Statement: z.union([statement, z.array(statement)]).transform((value) => (Array.isArray(value) ? value : [value])),
+});
+
+export type Statement = z.output<typeof statement>;
+export type Principals = z.output<typeof principal>;
+
+/**
+ * The statements of a policy, with single values made lists. IAM returns documents URL-encoded; both forms are read.
+ * @throws PolicyUnreadable where the text is no policy: what cannot be read is never taken for safe
+ */
+export function readPolicy(document: string | undefined): readonly Statement[] {
+  if (document === undefined || document === '') return [];
+  const read = policyDocument.safeParse(parse(document));
+  if (!read.success) throw new PolicyUnreadable('the policy does not follow the policy grammar', { cause: read.error });
+  return read.data.Statement;
+}
+
+export class PolicyUnreadable extends Error {
+  override readonly name = 'PolicyUnreadable';
+}
+
+function parse(document: string): unknown {
+  try {
+    return JSON.parse(document.startsWith('%7B') ? decodeURIComponent(document) : document);
+  } catch (cause) {
+    throw new PolicyUnreadable('the policy is not JSON', { cause });
+  }
+}
+
+/** A statement of a resource's policy, which names principals and actions one way or the other, and nothing that the grammar lacks. */
+const resourceStatement = z
+  .strictObject(statement.shape)
+  .refine(({ Principal, NotPrincipal, Action, NotAction, Resource, NotResource }) => {
+    const once = (a: readonly unknown[] | undefined, b: readonly unknown[] | undefined) => (a ?? b ?? []).length > 0 && !(a && b);
+    const names = (principals: Principals | undefined) => principals && Object.values(principals).flat();
+    return once(names(Principal), names(NotPrincipal)) && once(Action, NotAction) && !(Resource && NotResource);
+  });
+
+/** A statement, by its Sid, or by `#` and its index in the policy where it has none; undefined where it is not understood. */
+export interface NamedStatement {
+  readonly sid: string;
+  readonly statement: Statement | undefined;
+}
+
+/**
+ * The statements of a resource's policy one by one, so that none hides behind another that is not understood.
+ * @param document the parsed JSON, or its text
+ * @throws PolicyUnreadable where there are no statements to be told apart
+ */
+export function readStatements(document: unknown): readonly NamedStatement[] {
+  if (document === undefined || document === '') return [];
+  const read = z.looseObject({ Statement: z.unknown() }).safeParse(typeof document === 'string' ? parse(document) : document);
+  if (!read.success || typeof read.data.Statement !== 'object') throw new PolicyUnreadable('the policy has no statements');
+  return [read.data.Statement].flat().map((one, index) => {
+    const { Sid } = z.object({ Sid: z.string().min(1) }).safeParse(one).data ?? {};
+    return { sid: Sid ?? `#${index}`, statement: resourceStatement.safeParse(one).data };
+  });
+}
