@@ -18,7 +18,9 @@ const report = new Report();
 const emulator = await report.step('an account of AWS, emulated, IAM enforced', () => startEmulator(values));
 
 try {
-  const estate = await report.step('administrator, pipeline role, six functions and a VPC', () => buildEstate(rootUser(emulator)));
+  const estate = await report.step('administrator, pipeline and operator roles, six functions and a VPC', () =>
+    buildEstate(rootUser(emulator)),
+  );
   await act(estate);
 } catch (error) {
   report.failed(error);
@@ -45,7 +47,6 @@ async function play(
   { ArchiveBucketName: archive = '', LedgerTableName: table = '' }: Readonly<Record<string, string>>,
   parameters: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { administrator } = estate;
   await report.step('the pipeline deploys: its packages become the approved ones', () => estate.deployAll(archive));
   await latency(estate, inbox);
   await report.step('the first sweep, a minute after the deployment, has seen every function', () => swept(estate, table));
@@ -87,7 +88,7 @@ async function play(
       const { code, output } = await run(
         'npm',
         ['run', '--silent', 'guard', '--', 'undo', id, '--for', '7d', '--reason', 'the demo takes it back'],
-        environmentOf(administrator),
+        environmentOf(estate.operator),
       );
       if (code !== 0) throw new Error(`npm run guard -- undo ${id} ended with ${code}: ${output}`);
       return `npm run guard -- undo ${id}: ${await eventually('the state is what it was', () => scene.undone?.(estate) ?? Promise.resolve(undefined))}`;

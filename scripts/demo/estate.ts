@@ -37,6 +37,8 @@ export interface Estate {
   readonly administrator: Principal;
   readonly pipeline: Principal;
   readonly pipelineRole: string;
+  /** Takes changes back: whoever broke something may not bring it back. */
+  readonly operator: Principal;
   readonly sharedRole: string;
   readonly ownRole: string;
   readonly securityGroup: string;
@@ -114,10 +116,10 @@ export async function buildEstate(root: Principal): Promise<Estate> {
     ),
   );
   const account = (roles[names.orders] ?? '').split(':')[4] ?? '';
-  const pipelineRole = await role('deploy-pipeline', { AWS: `arn:aws:iam::${account}:root` }, [
-    'arn:aws:iam::aws:policy/AdministratorAccess',
-  ]);
+  const powerful = (name: string) => role(name, { AWS: `arn:aws:iam::${account}:root` }, ['arn:aws:iam::aws:policy/AdministratorAccess']);
+  const pipelineRole = await powerful('deploy-pipeline');
   const pipeline = await assumeRole(administrator, pipelineRole, 'release');
+  const operator = await assumeRole(administrator, await powerful('operator'), 'on-call');
   const deployer = new LambdaClient(pipeline);
 
   const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: '10.0.0.0/16' }));
@@ -179,6 +181,7 @@ export async function buildEstate(root: Principal): Promise<Estate> {
     administrator,
     pipeline,
     pipelineRole,
+    operator,
     sharedRole: roles[names.orders] ?? '',
     ownRole: roles[names.invoices] ?? '',
     securityGroup: GroupId,
