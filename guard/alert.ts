@@ -96,7 +96,18 @@ export function alertOfGuard(
     summary,
     rule = '*',
     title,
-  }: { readonly status: Alert['status']; readonly summary: string; readonly rule?: string; readonly title: string },
+    severity = 'high',
+    evidence = {},
+    sweep,
+  }: {
+    readonly status: Alert['status'];
+    readonly summary: string;
+    readonly rule?: string;
+    readonly title: string;
+    readonly severity?: Alert['severity'];
+    readonly evidence?: Alert['evidence'];
+    readonly sweep?: string;
+  },
 ): Alert {
   const { account, region } = config.home;
   return {
@@ -105,7 +116,7 @@ export function alertOfGuard(
     status,
     rule,
     practice: 'guard',
-    severity: 'high',
+    severity,
     title,
     summary,
     resource: {
@@ -114,11 +125,12 @@ export function alertOfGuard(
       account,
       region,
     },
-    evidence: {},
+    evidence,
     plan: [],
     docs: 'docs/operations.md',
     findingId: '',
     opened: 0,
+    ...(sweep === undefined ? {} : { sweep }),
   };
 }
 

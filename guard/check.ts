@@ -1,32 +1,86 @@
 import { type Alert, alertAbout } from './alert.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import { errorKind, errorSummary, isAnswer, QuotaUsedUp, RetryLater } from './errors.ts';
-import { type Finding, findingId, fingerprintOf } from './finding.ts';
+import { type Finding, findingId, fingerprintOf, isUnended } from './finding.ts';
+import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
+import type { SweepMessage } from './sweep.ts';
+import { causeByTags, type ExemptionByTags, exemptionByTags, retagged } from './tags.ts';
 
-/** What a checker looks at: an event, or one function of a sweep. */
-export type Occasion = { readonly event: ApiEvent } | { readonly sweep: string; readonly subject: Subject };
+/** What a checker looks at: an event, or a message of a sweep. */
+export type Occasion = { readonly event: ApiEvent } | SweepMessage;
 
 /** A checker may know the exemptions as they were so many milliseconds ago: what is exempted meanwhile is marked in its finding. */
 const exemptionsAge = 30_000;
 
-/** event → subjects → findings: judges everything that one message names by the rules of a practice. */
+/**
+ * event → subjects → findings: judges everything that one message names by the rules of a practice. What fails for one rule
+ * or subject keeps no other from being judged and told.
+ * @throws what failed, then, so that the message is delivered again
+ */
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
+  const failures: unknown[] = [];
+  const attempt = async (look: () => Promise<readonly Alert[]>) => {
+    // Whoever waited for the quota in vain has no time to wait for it again.
+    if (failures.some((error) => error instanceof QuotaUsedUp)) return;
+    try {
+      alerts.push(...(await look()));
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  if ('event' in occasion) await attempt(() => unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports));
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
-    for (const subject of await subjectsOf(occasion, rule, ports)) alerts.push(...(await judge(rule, subject, occasion, ports)));
+    await attempt(async () => {
+      const subjects = await subjectsOf(rule, occasion, ports);
+      for (const subject of subjects) await attempt(() => judge(rule, subject, occasion, ports));
+      return [];
+    });
   }
   if (alerts.length > 0) await ports.publish(alerts);
+  if (failures.length > 0) throw failures.find((error) => errorKind(error) === 'passing') ?? failures[0];
   return alerts;
 }
 
-async function subjectsOf(occasion: Occasion, rule: AnyRule, { connect }: Ports): Promise<readonly Subject[]> {
-  if ('event' in occasion) return triggered(rule, occasion.event);
-  return rule.sweep === undefined ? [occasion.subject] : await rule.sweep(occasion.subject, { aws: connect(rule.check) });
+async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Promise<readonly Subject[]> {
+  if ('event' in occasion) return unique([...triggered(rule, occasion.event), ...(await foundOnRetagged(rule, occasion.event, ports))]);
+  // A finding's own subject is looked at by its own rule, whatever the rule would look at in a sweep.
+  if (occasion.rule !== undefined) return occasion.rule === rule.id ? [occasion.subject] : [];
+  return await sweptBy(rule, occasion.subject, ports);
+}
+
+async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Promise<readonly Subject[]> {
+  return rule.sweep === undefined ? [subject] : await rule.sweep(subject, { aws: connect(rule.check) });
+}
+
+/**
+ * What a rule has found on a resource whose tags were changed: they may exempt it now, or no longer. A function's tags are
+ * its aliases' as well. Where nothing was found, tags exempt from nothing: only the ledger is asked.
+ */
+async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Ports): Promise<readonly Subject[]> {
+  const found: Subject[] = [];
+  for (const subject of retagged(event)) {
+    const all = subject.type === 'AWS::Lambda::Function' ? await sweptBy(rule, subject, ports) : [subject];
+    for (const one of all) {
+      const finding = await ports.ledger.finding(findingId(rule.id, one.arn));
+      if (finding !== undefined && isUnended(finding)) found.push(one);
+    }
+  }
+  return found;
+}
+
+/** Everything that an event names to any of the rules. */
+function namedBy(event: ApiEvent, rules: readonly AnyRule[]): readonly Subject[] {
+  return unique([...rules.flatMap((rule) => triggered(rule, event)), ...retagged(event)]);
+}
+
+function unique(subjects: readonly Subject[]): readonly Subject[] {
+  return [...new Map(subjects.map((subject) => [subject.arn, subject])).values()];
 }
 
 /** The subjects that an event names to a rule, each once; an ARN in a request may name one that lies elsewhere. */
@@ -35,7 +89,7 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
     service === event.service && operations.includes(event.operation) ? subjects(event) : [],
   );
   const here = named.filter(({ account, region }) => account === event.account && region === event.region);
-  return [...new Map(here.map((subject) => [subject.arn, subject])).values()];
+  return unique(here);
 }
 
 async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports): Promise<readonly Alert[]> {
@@ -91,13 +145,30 @@ export async function evaluate(
 }
 
 async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
-  const { ledger, now } = ports;
-  const exempt = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
-  const { written, finding: kept } = await ledger.open(exempt === undefined ? candidate : { ...candidate, status: 'exempt' });
-  if (written === 'unchanged' || kept.status === 'exempt') return [];
+  const { ledger, config, now } = ports;
+  const granted = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
+  const byTags = exemptionByTags(candidate, config, now());
+  const { written, finding: kept } = await ledger.open(granted === undefined ? asTagsSay(candidate, byTags) : exempt(candidate));
+  // An operator told of their exemption, nobody of that in tags.
+  if (written === 'unchanged' || (kept.status === 'exempt' && kept.exemptUntil === undefined)) return [];
+  if (kept.status === 'exempt' && byTags !== undefined && 'until' in byTags) {
+    const summary = `${kept.summary} Its tags exempt it from this rule until ${new Date(byTags.until).toISOString()}: ${byTags.reason}`;
+    return [alertAbout(kept, { status: 'exempt', summary })];
+  }
   // What is fixed at once needs no plan beside it: the next alert says what was done.
   const shown = kept.status === 'open' && rule.fix.length > 0 && (kept.fixAfter ?? Number.POSITIVE_INFINITY) > now();
   return [alertAbout(kept, { status: kept.status, plan: shown ? await planToShow(kept, rule, ports) : [] })];
+}
+
+/** What is exempt is not fixed, and nobody has to look after it in between. */
+function exempt({ fixAfter: _, dueAt: _due, ...candidate }: Finding): Finding {
+  return { ...candidate, status: 'exempt' };
+}
+
+function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Finding {
+  if (byTags === undefined || candidate.status !== 'open') return candidate;
+  if ('refused' in byTags) return { ...candidate, summary: `${candidate.summary} ${byTags.refused}` };
+  return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }
 
 async function resolve(id: string, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<readonly Alert[]> {

@@ -20,6 +20,8 @@ export interface Config {
   readonly settings: Settings;
   readonly operators: readonly string[];
   readonly neverTouch: readonly string[];
+  /** Whether tags of a resource may exempt it from a rule. */
+  readonly allowTagExemptions: boolean;
   readonly digestOver: number;
   /** How often the same finding is put right within an hour, and how many changes the account sees within ten minutes. */
   readonly budget: { readonly perFinding: number; readonly perAccount: number };
@@ -52,6 +54,7 @@ const environment = z.object({
   RemediateScope: list,
   ArchiveBucket: z.string().default(''),
   BoundaryArn: z.string().default(''),
+  AllowTagExemptions: z.enum(['true', 'false']).default('false'),
   DigestOver: between(1, 1000, 20),
   LambdaCallsPerSecond: between(1, 15, 5),
   FixesPerFinding: between(1, 100, 3),
@@ -90,6 +93,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     settings: { deployers: read.Deployers, archiveBucket: read.ArchiveBucket, boundaryArn: read.BoundaryArn },
     operators: read.Operators,
     neverTouch: read.NeverTouch,
+    allowTagExemptions: read.AllowTagExemptions === 'true',
     digestOver: read.DigestOver,
     budget: { perFinding: read.FixesPerFinding, perAccount: read.ChangesPerTenMinutes },
     probation: { length: read.ProbationMinutes * 60_000, invocations: read.ProbationInvocations },

@@ -103,7 +103,7 @@ async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: 
     .digest('hex')
     .slice(0, 12);
   const known = (await exemptionOf(id, ledger)) !== undefined;
-  await ledger.addExemption({ id, by, ...exemption });
+  await ledger.addExemption({ id, by, since: now(), ...exemption });
   const until = new Date(exemption.expires).toISOString();
   for (const finding of covered) {
     await stop(finding.change, by, ledger);
@@ -215,7 +215,7 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   if (!(await ledger.lock(resource, `undo-${id}`, now(), lockMilliseconds)))
     throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
   const exemption = `undo-${id}`;
-  await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by });
+  await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by, since: now() });
   // A killed remediator may have made one step more than it wrote down; to take back what was not made does nothing.
   const made = status === 'running' ? Math.min(done + 1, steps.length) : done;
   await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made });

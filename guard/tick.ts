@@ -4,6 +4,7 @@ import { type Change, callsMade } from './change.ts';
 import type { Finding } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import type { Ports } from './ports.ts';
+import { causeByTags } from './tags.ts';
 
 type TickPorts = Pick<Ports, 'ledger' | 'config' | 'now' | 'publish'>;
 
@@ -22,10 +23,12 @@ export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly
   const tasks: Task[] = [];
   const alerts: Alert[] = [];
   for (const due of await ledger.due(now())) {
-    const listens = due.kind !== 'finding' || ports.config.rule(due.rule).mode === 'remediate';
+    const byTags = due.kind === 'finding' ? await exemptByTags(due.id, ledger) : undefined;
+    const listens = due.kind !== 'finding' || byTags !== undefined || ports.config.rule(due.rule).mode === 'remediate';
     // A deployment took its remediator away. A later one fixes what is found from then on.
     if (!(await ledger.postpone(due, listens ? now() + againAfter : undefined)) || !listens) continue;
-    if (due.kind === 'finding') tasks.push({ task: 'fix', rule: due.rule, findingId: due.id });
+    if (byTags !== undefined) alerts.push(...(await tagsOver(byTags, ports)));
+    else if (due.kind === 'finding') tasks.push({ task: 'fix', rule: due.rule, findingId: due.id });
     if (due.kind === 'digest') tasks.push({ task: 'digest', bucket: due.id });
     if (due.kind === 'change') {
       const change = await ledger.change(due.id);
@@ -72,6 +75,28 @@ function howFar({ status, calls }: Change, made: number): string {
   return `was under way, after ${made} of its ${calls.filter((call) => call !== '').length} calls`;
 }
 
+async function exemptByTags(id: string, ledger: TickPorts['ledger']): Promise<Finding | undefined> {
+  const finding = await ledger.finding(id);
+  return finding?.status === 'exempt' && finding.exemptUntil !== undefined ? finding : undefined;
+}
+
+/** The date in a finding's tags has come: it is open again. Told before it is written down, so that it is told for certain. */
+async function tagsOver(finding: Finding, { ledger, config, now, publish }: TickPorts): Promise<readonly Alert[]> {
+  const { id, rule, subject } = finding;
+  const granted = await ledger.exemption(rule, subject.arn, now());
+  if (granted !== undefined) {
+    await ledger.setStatus(id, { status: 'exempt', cause: `exemption ${granted.id}` });
+    return [];
+  }
+  const { mode, delay } = config.rule(rule);
+  const alert = alertAbout(finding, { status: 'open', summary: `${finding.summary} Its exemption by tags has expired.` });
+  await publish([alert]);
+  // Its remediator saw an exempt finding in that alert: the next tick sends it once more.
+  const delayed = mode === 'remediate' ? { fixAfter: now() + delay, dueAt: now() + delay } : {};
+  await ledger.setStatus(id, { status: 'open', cause: causeByTags(`expired at ${now()}`), asOf: now(), ...delayed });
+  return [alert];
+}
+
 /** An exemption is over: what it covered is open again. It is removed last: whoever is killed in between tells it again. */
 async function expire(id: string, { ledger, config, now, publish }: TickPorts): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
@@ -83,7 +108,7 @@ async function expire(id: string, { ledger, config, now, publish }: TickPorts): 
   // As for every finding that opens: an owner gets the rule's delay to put it right.
   const delayed = mode === 'remediate' ? { fixAfter: now() + delay, ...(delay > 0 ? { dueAt: now() + delay } : {}) } : {};
   for await (const finding of ledger.findings({ rule: expired.rule })) {
-    const covered = finding.status === 'exempt' && matchesGlob(finding.subject.arn, expired.resource);
+    const covered = finding.status === 'exempt' && finding.exemptUntil === undefined && matchesGlob(finding.subject.arn, expired.resource);
     // Opened by a tick that was killed: told once more, unless it is being put right by now.
     const again = finding.cause === cause && finding.status === 'open' && finding.fixing === undefined;
     if (!covered && !again) continue;

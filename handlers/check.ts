@@ -3,11 +3,13 @@ import * as z from 'zod';
 import { check } from '../guard/check.ts';
 import { readEvent } from '../guard/cloudtrail.ts';
 import type { AnyRule } from '../guard/rule.ts';
+import { subjectTypes } from '../guard/subject.ts';
 import { logger, metrics, queueHandler, wire } from './wire.ts';
 
 const sweepMessage = z.object({
   sweep: z.string(),
-  subject: z.object({ arn: z.string(), type: z.literal('AWS::Lambda::Function'), account: z.string(), region: z.string() }),
+  rule: z.string().optional(),
+  subject: z.object({ arn: z.string(), type: z.enum(subjectTypes), account: z.string(), region: z.string() }),
 });
 
 /** The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus. */

@@ -1,21 +1,26 @@
 import { functionPages } from '../aws/lambda.ts';
 import { sendMessages } from '../aws/sqs.ts';
+import type { Practice } from '../guard/finding.ts';
 import { sweep } from '../guard/sweep.ts';
 import { logger, variable, wire } from './wire.ts';
 
 const ports = wire([]);
 
-/** Lists the estate: one message a function to each checker's sweep queue. */
+/** Lists the estate: messages to the checkers' sweep queues, which stand in `SweepQueues` as `practice=url`. */
 export async function handler(): Promise<void> {
   const id = new Date(ports.now()).toISOString();
-  const queues = variable('SweepQueues').split(',');
-  const functions = await sweep(
+  const { home } = ports.config;
+  const queues = new Map(
+    variable('SweepQueues')
+      .split(',')
+      .map((part) => part.split('=', 2) as [Practice, string]),
+  );
+  const sent = await sweep(
     id,
-    functionPages(ports.config.home),
-    async (messages) => {
-      for (const queue of queues) await sendMessages(ports.config.home, queue, messages);
-    },
+    functionPages(home),
+    [...queues.keys()],
+    async (practice, messages) => await sendMessages(home, queues.get(practice) ?? '', messages),
     ports,
   );
-  logger.info('sweep sent', { sweep: id, functions });
+  logger.info('sweep sent', { sweep: id, ...sent });
 }

@@ -4,6 +4,7 @@ import { getMetricData } from '../../aws/cloudwatch.ts';
 import type { AnyCall, Permission } from '../../guard/call.ts';
 import type { Practice } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
+import { tagOperations } from '../../guard/tags.ts';
 import { practices } from './rules-index.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
@@ -207,6 +208,9 @@ export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly se
     for (const operation of operations) known.add(operation);
     byService.set(service, known);
   }
+  // Tags may exempt whatever the rules find on a resource of the service.
+  for (const [service, operations] of Object.entries(tagOperations))
+    for (const operation of operations) byService.get(service)?.add(operation);
   return [...byService].map(([service, operations]) => {
     const names = [...operations].sort();
     const eventName = [...names, ...(service === 'lambda' ? names.map((name) => ({ prefix: `${name}20` })) : [])];
@@ -346,15 +350,16 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
     ...mapping('NotifyAlertsMapping', 'Notify', 'NotifyAlerts', 2),
     ...lambda('Sweep', {
       handler: 'sweep',
-      description: 'Lists the estate, one message a function to every checker',
+      description: 'Lists the estate: every function, and whatever has a finding, to the checkers',
       timeout: 900,
       dead: 'SweepDeadLetters',
-      variables: { SweepQueues: { 'Fn::Join': [',', sweepQueues.map(ref)] } },
+      variables: { SweepQueues: { 'Fn::Join': [',', used.map((practice) => sub(`${practice}=\${Check${pascalCase(practice)}Sweeps}`))] } },
       statements: [
         { Effect: 'Allow', Action: 'lambda:ListFunctions', Resource: '*' },
         { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: sweepQueues.map(arnOf) },
         key,
         ...ledgerStatements,
+        publishes,
       ],
     }),
     ...deadLetters('Sweep', ['SweepOnSchedule', 'SweepOnDue']),
@@ -715,7 +720,7 @@ function writers(used: readonly Practice[], fixable: readonly AnyRule[]): Block 
           Principal: '*',
           Action: 'events:PutEvents',
           Resource: arnOf('GuardBus'),
-          Condition: { ArnNotEquals: { 'aws:PrincipalArn': [...ids, 'Tick', 'Operate'].map(roleArn) } },
+          Condition: { ArnNotEquals: { 'aws:PrincipalArn': [...ids, 'Sweep', 'Tick', 'Operate'].map(roleArn) } },
         },
       },
     },

@@ -1,4 +1,5 @@
 import { check, triggered } from '../../guard/check.ts';
+import type { ApiEvent } from '../../guard/cloudtrail.ts';
 import { QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
 import { findingId, isWrong } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
@@ -362,19 +363,261 @@ describe('what a rule is asked for', () => {
     expect(seen).toEqual([orders, `${orders}:live`]);
   });
 
-  test('every rule of the practice, and a message that fails for one is delivered again for all', async () => {
-    const failing: AnyRule = {
+  test('just the subject of a finding by its own rule, where a sweep names them', async () => {
+    const seen: string[] = [];
+    const looking = (id: string): AnyRule => ({
       ...timeoutLong,
-      id: 'failing',
-      evaluate: async () => Promise.reject(Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} })),
-    };
+      id,
+      sweep: async () => Promise.reject(new Error('nobody asks')),
+      evaluate: async (subject: Subject) => {
+        seen.push(`${id} ${subject.arn}`);
+        return { violations: [], compliant: [] };
+      },
+    });
     const on = bench();
     const ports = { ...on.ports, config: { ...on.config, rule: () => on.config.rule('timeout-long') } };
-    await expect(check({ event: event('e1') }, [timeoutLong, failing], ports)).rejects.toMatchObject({ name: 'TooManyRequestsException' });
-    expect(on.published).toEqual([]);
-    await check({ event: event('e1') }, [timeoutLong], ports);
+    const subject: Subject = { arn: `${orders}:live`, type: 'AWS::Lambda::Function', ...place };
+    await check({ sweep: 's1', rule: 'one', subject }, [looking('one'), looking('two')], ports);
+    await check({ sweep: 's1', rule: 'that is no more', subject }, [looking('one')], ports);
+    expect(seen).toEqual([`one ${orders}:live`]);
+  });
+});
+
+describe('a rule that fails', () => {
+  const failing = (id: string, error: Error): AnyRule => ({ ...timeoutLong, id, evaluate: async () => Promise.reject(error) });
+  const throttled = Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} });
+  const everyRule = (on: Bench) => ({ ...on.ports, config: { ...on.config, rule: () => on.config.rule('timeout-long') } });
+
+  test.each([
+    ['before', (rule: AnyRule) => [rule, timeoutLong]],
+    ['after', (rule: AnyRule) => [timeoutLong, rule]],
+  ])('%s another keeps nothing from it: the message comes again, and tells nothing new', async (_, both) => {
+    const on = bench();
+    const all = both(failing('failing', throttled));
+    await expect(check({ event: event('e1') }, all, everyRule(on))).rejects.toMatchObject({ name: 'TooManyRequestsException' });
+    expect(told(on)).toEqual(['finding open']);
+    await expect(check({ event: event('e1') }, all, everyRule(on))).rejects.toMatchObject({ name: 'TooManyRequestsException' });
+    expect(told(on)).toEqual(['finding open']);
+    expect(await on.ledger.finding(id)).toMatchObject({ opened: 1 });
+  });
+
+  test('for one subject is still asked for the others', async () => {
+    const on = bench();
+    const rule: AnyRule = {
+      ...timeoutLong,
+      sweep: async (subject: Subject) => [{ ...subject, arn: `${subject.arn}:bad` }, subject],
+      evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) =>
+        given[0].arn.endsWith(':bad') ? Promise.reject(throttled) : timeoutLong.evaluate(...given),
+    };
+    const message = { sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } } as const;
+    await expect(check(message, [rule], on.ports)).rejects.toBe(throttled);
     expect(told(on)).toEqual(['finding open']);
   });
+
+  test('and cannot list its subjects is an error as well', async () => {
+    const on = bench();
+    const rule: AnyRule = { ...timeoutLong, id: 'failing', sweep: async () => Promise.reject(throttled) };
+    const message = { sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } } as const;
+    await expect(check(message, [rule, timeoutLong], everyRule(on))).rejects.toBe(throttled);
+    expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('for now makes the message come back soon, whatever fails for good beside it', async () => {
+    const on = bench();
+    const defect = failing('defect', new TypeError('x'));
+    await expect(check({ event: event('e1') }, [defect, failing('busy', throttled)], everyRule(on))).rejects.toBe(throttled);
+    await expect(check({ event: event('e1') }, [defect], everyRule(on))).rejects.toThrow(TypeError);
+  });
+
+  test('because the quota is used up ends it all: there is no time to wait once more', async () => {
+    const on = bench();
+    const all = [failing('first', new QuotaUsedUp('x')), timeoutLong];
+    await expect(check({ event: event('e1') }, all, everyRule(on))).rejects.toBeInstanceOf(QuotaUsedUp);
+    expect(on.world.calls).toEqual([]);
+  });
+});
+
+describe('tags of a subject', () => {
+  const day = 24 * 60 * minute;
+  const allowed = { AllowTagExemptions: 'true' };
+  const until = (on: Bench, days = 30) => new Date(on.world.now + days * day).toISOString().replace(/\.\d+/, '');
+  const exempting = (on: Bench, more: Readonly<Record<string, string>> = {}) => ({
+    'compliance-guard:exempt': 'timeout-long',
+    'compliance-guard:exempt-until': until(on),
+    'compliance-guard:exempt-reason': 'a batch job',
+    ...more,
+  });
+  const tag = ({ world }: Bench, Tags: Record<string, string>) => world.lambda.tagResource({ Resource: orders, Tags });
+  const untag = ({ world }: Bench) => world.lambda.untagResource({ Resource: orders, TagKeys: ['compliance-guard:exempt'] });
+  const tagged = (name: string): ApiEvent => ({
+    ...event(name),
+    operation: 'TagResource',
+    request: { resource: orders, tags: { 'compliance-guard:exempt': 'timeout-long' } },
+  });
+
+  test('exempt it: the status says so, the cause names the tag, and it is told once', async () => {
+    const on = bench(timeoutLong, { ...allowed, TimeoutLongDelay: '15' });
+    tag(on, exempting(on));
+    for (const name of ['e1', 'e2', 'e3']) {
+      await check({ event: event(name) }, rules, on.ports);
+      on.advance(minute);
+    }
+    expect(on.published).toMatchObject([
+      {
+        kind: 'finding',
+        status: 'exempt',
+        plan: [],
+        summary: expect.stringMatching(/may run for 300 s\. Its tags exempt it from this rule until .*Z: a batch job$/),
+      },
+    ]);
+    const finding = await on.ledger.finding(id);
+    const end = Date.parse(until(on)) - 3 * minute;
+    expect(finding).toMatchObject({
+      status: 'exempt',
+      cause: 'tag compliance-guard:exempt, event e1',
+      summary: `${orders} may run for 300 s.`,
+    });
+    expect(finding?.exemptUntil).toBe(finding?.dueAt);
+    expect(Math.abs((finding?.exemptUntil ?? 0) - end)).toBeLessThan(1_000);
+    expect(finding?.fixAfter).toBeUndefined();
+  });
+
+  test('are heard of by their own event, come and gone: open again, with the delay of the rule', async () => {
+    const on = bench(timeoutLong, { ...allowed, TimeoutLongDelay: '15' });
+    await check({ event: event('e1') }, rules, on.ports);
+    on.advance(minute);
+    tag(on, exempting(on));
+    await check({ event: tagged('e2') }, rules, on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+    on.advance(minute);
+    untag(on);
+    await check(
+      { event: { ...tagged('e3'), operation: 'UntagResource', request: { resource: orders, tagKeys: ['compliance-guard:exempt'] } } },
+      rules,
+      on.ports,
+    );
+    expect(told(on)).toEqual(['finding open', 'finding exempt', 'finding open']);
+    const finding = await on.ledger.finding(id);
+    expect(finding).toMatchObject({ status: 'open', opened: 3, dueAt: on.world.now + 15 * minute, fixAfter: on.world.now + 15 * minute });
+    expect(finding).not.toHaveProperty('exemptUntil');
+  });
+
+  test('of a function are those of its aliases', async () => {
+    const on = bench(timeoutLong, allowed);
+    const rule: AnyRule = { ...timeoutLong, sweep: async (subject: Subject) => [subject, { ...subject, arn: `${subject.arn}:live` }] };
+    on.world.lambda.publishVersion({ FunctionName: 'orders' });
+    on.world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    await check({ event: { ...event('e1'), request: { functionName: `${orders}:live` } } }, [rule], on.ports);
+    expect(on.published).toMatchObject([{ status: 'open', resource: { arn: `${orders}:live` } }]);
+    on.advance(minute);
+    tag(on, exempting(on));
+    // Tags are the function's; this rule asks for those of its subject.
+    const listTags = on.world.lambda.listTags.bind(on.world.lambda);
+    on.world.lambda.listTags = () => listTags({ Resource: orders });
+    await check({ event: tagged('e2') }, [rule], on.ports);
+    expect(on.published.slice(1)).toMatchObject([{ status: 'exempt', resource: { arn: `${orders}:live` } }]);
+  });
+
+  test('make nobody look where nothing was found, or where what was found has ended', async () => {
+    const on = bench(timeoutLong, allowed);
+    await check({ event: tagged('e1') }, rules, on.ports);
+    expect(on.ledger.calls).toEqual(['finding']);
+    expect(on.world.calls).toEqual([]);
+    await check({ event: event('e2') }, rules, on.ports);
+    setTimeoutTo(on, 30);
+    on.advance(minute);
+    await check({ event: event('e3') }, rules, on.ports);
+    on.world.calls.length = 0;
+    await check({ event: tagged('e4') }, rules, on.ports);
+    expect(on.world.calls).toEqual([]);
+  });
+
+  test('that give another date count from then on; what was told is told again', async () => {
+    const on = bench(timeoutLong, allowed);
+    tag(on, exempting(on));
+    await check({ event: event('e1') }, rules, on.ports);
+    on.advance(minute);
+    tag(on, { 'compliance-guard:exempt-until': until(on, 60) });
+    await check({ event: tagged('e2') }, rules, on.ports);
+    expect(told(on)).toEqual(['finding exempt', 'finding exempt']);
+    const { exemptUntil = 0, dueAt } = (await on.ledger.finding(id)) ?? {};
+    expect(exemptUntil).toBeGreaterThan(on.world.now + 59 * day);
+    expect(dueAt).toBe(exemptUntil);
+  });
+
+  test('that do not count leave it open, and the alert says why', async () => {
+    const on = bench(timeoutLong, allowed);
+    tag(on, exempting(on, { 'compliance-guard:exempt-reason': '' }));
+    await check({ event: event('e1') }, rules, on.ports);
+    expect(on.published).toMatchObject([
+      {
+        status: 'open',
+        summary: `${orders} may run for 300 s. Its tag compliance-guard:exempt does not count: compliance-guard:exempt-reason has to say why.`,
+      },
+    ]);
+    const notAllowed = bench();
+    tag(notAllowed, exempting(notAllowed));
+    await check({ event: event('e1') }, rules, notAllowed.ports);
+    expect(notAllowed.published).toMatchObject([{ status: 'open', summary: expect.stringContaining('AllowTagExemptions') }]);
+  });
+
+  test('never exempt from a critical finding, not even from one that has become critical', async () => {
+    let severity: 'high' | 'critical' = 'high';
+    const rule: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) => {
+        const { violations, compliant } = await timeoutLong.evaluate(...given);
+        return { violations: violations.map((violation) => ({ ...violation, severity })), compliant };
+      },
+    };
+    const on = bench(rule, allowed);
+    tag(on, exempting(on));
+    await check({ event: event('e1') }, [rule], on.ports);
+    severity = 'critical';
+    on.advance(minute);
+    await check({ event: event('e2') }, [rule], on.ports);
+    expect(on.published).toMatchObject([
+      { status: 'exempt' },
+      { status: 'open', severity: 'critical', summary: expect.stringContaining('only an operator') },
+    ]);
+  });
+
+  test('do not touch what an operator exempted, and what cannot be read stays exempt', async () => {
+    const on = bench(timeoutLong, allowed);
+    tag(on, exempting(on));
+    await check({ event: event('e1') }, rules, on.ports);
+    on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
+    on.advance(minute);
+    await check({ event: event('e2') }, rules, on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+    on.world.fail('GetFunctionConfiguration', 'none', { after: 99 });
+    await on.ledger.addExemption({
+      id: 'x1',
+      rule: 'timeout-long',
+      resource: orders,
+      reason: 'migration',
+      owner: 'shop',
+      expires: on.world.now + day,
+      by: admin,
+    });
+    on.advance(minute);
+    await check({ event: event('e3') }, rules, on.ports);
+    untag(on);
+    on.advance(minute);
+    await check({ event: tagged('e4') }, rules, on.ports);
+    expect(told(on)).toEqual(['finding exempt']);
+    expect(await on.ledger.finding(id)).not.toHaveProperty('exemptUntil');
+  });
+});
+
+test('an exempt finding ends where its subject keeps the rule, and is told', async () => {
+  const on = bench();
+  await check({ event: event('e1') }, rules, on.ports);
+  await on.ledger.setStatus(id, { status: 'exempt', cause: 'exemption x1' });
+  setTimeoutTo(on, 30);
+  on.advance(minute);
+  await check({ event: event('e2') }, rules, on.ports);
+  expect(told(on)).toEqual(['finding open', 'finding resolved']);
 });
 
 test('a late event does not overwrite what a newer reading said', async () => {

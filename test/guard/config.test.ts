@@ -25,6 +25,7 @@ test('what nobody sets has a default, and no rule acts by itself', () => {
     settings: { deployers: [], archiveBucket: '', boundaryArn: '' },
     operators: [],
     neverTouch: [],
+    allowTagExemptions: false,
     digestOver: 20,
     lambdaCallsPerSecond: 5,
   });
@@ -47,6 +48,7 @@ test('parameters are read by the names that the stack gives them', () => {
       RemediateScope: 'tag:team=shop,arn:aws:lambda:*:*:function:x',
       ArchiveBucket: 'archive',
       BoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
+      AllowTagExemptions: 'true',
       DigestOver: '3',
       LambdaCallsPerSecond: '10',
       TimeoutLongMode: 'remediate',
@@ -61,6 +63,7 @@ test('parameters are read by the names that the stack gives them', () => {
     settings: { deployers: ['arn:aws:iam::111122223333:role/a', 'arn:aws:iam::111122223333:role/b'], archiveBucket: 'archive' },
     operators: ['arn:aws:iam::111122223333:role/ops'],
     neverTouch: ['arn:aws:lambda:*:*:function:pay-*'],
+    allowTagExemptions: true,
     digestOver: 3,
     lambdaCallsPerSecond: 10,
   });
@@ -80,6 +83,7 @@ test.each([
   ['AWS_REGION', ''],
   ['AWS_REGION', undefined],
   ['StackName', ''],
+  ['AllowTagExemptions', 'yes'],
   ['DigestOver', '0'],
   ['DigestOver', '1001'],
   ['DigestOver', 'many'],

@@ -65,4 +65,14 @@ test('the guard never changes itself', () => {
   expect(why({}, orders, { 'aws:cloudformation:stack-name': 'guard' })).toContain('guard itself');
   expect(why({}, group, { 'aws:cloudformation:stack-name': 'guard' })).toContain('guard itself');
   expect(why({}, functionSubject('guardian', place))).toBeUndefined();
+  expect(why({}, functionSubject('orders', place, 'guard-tested'))).toBeUndefined();
+});
+
+test.each([
+  ['its roles', 'arn:aws:iam::111122223333:role/guard-check-roles'],
+  ['its queues', 'arn:aws:sqs:us-east-1:111122223333:guard-CheckRolesEvents-1A2B3C'],
+  ['its log groups', 'arn:aws:logs:us-east-1:111122223333:log-group:/aws/lambda/guard-check-roles'],
+])('nor %s', (_, arn) => {
+  expect(why({}, { ...group, arn })).toContain('guard itself');
+  expect(why({}, { ...group, arn: arn.replace('guard-', 'guardian-') })).toBeUndefined();
 });

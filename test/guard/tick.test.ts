@@ -1,4 +1,5 @@
 import type { Change } from '../../guard/change.ts';
+import type { Finding } from '../../guard/finding.ts';
 import { operate } from '../../guard/operate.ts';
 import { remediate } from '../../guard/remediate.ts';
 import type { AnyRule } from '../../guard/rule.ts';
@@ -291,6 +292,16 @@ describe('an exemption that is over', () => {
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
   });
 
+  test('leaves alone what tags exempt', async () => {
+    const on = bench();
+    const id = await found(on);
+    await on.ledger.open({ ...((await on.ledger.finding(id)) as Finding), status: 'exempt', exemptUntil: on.world.now + 60 * minute });
+    await on.ledger.addExemption({ ...exemption, expires: on.world.now + minute });
+    on.advance(2 * minute);
+    expect((await tick(on.ports)).alerts).toEqual([]);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+  });
+
   test('is told, whenever the process is killed', async () => {
     for (let k = 1; ; k += 1) {
       const on = bench();
@@ -311,6 +322,76 @@ describe('an exemption that is over', () => {
         told: true,
         status: 'open',
       });
+      if (finished) break;
+      expect(k).toBeLessThan(30);
+    }
+  });
+});
+
+describe('an exemption by tags whose date has come', () => {
+  async function exemptByTags(variables: Readonly<Record<string, string>> = {}): Promise<{ readonly on: Bench; readonly id: string }> {
+    const on = bench(timeoutLong, { AllowTagExemptions: 'true', ...variables });
+    await on.ledger.recordSweep('s1', on.world.now);
+    const Tags = {
+      'compliance-guard:exempt': 'timeout-long',
+      'compliance-guard:exempt-until': new Date(on.world.now + 60 * minute).toISOString().replace(/\.\d+/, ''),
+      'compliance-guard:exempt-reason': 'a batch job',
+    };
+    on.world.lambda.tagResource({ Resource: orders, Tags });
+    const id = await found(on);
+    on.published.length = 0;
+    return { on, id };
+  }
+
+  test.each([
+    ['in remediate, with its delay', { TimeoutLongDelay: '15' }, 15 * minute],
+    ['in remediate, at once', {}, 0],
+    ['in alert', { TimeoutLongMode: 'alert' }, undefined],
+  ])('opens the finding again, told: %s', async (_, variables, delay) => {
+    const { on, id } = await exemptByTags(variables);
+    expect(await tick(on.ports)).toEqual({ tasks: [], alerts: [] });
+    on.advance(61 * minute);
+    const { alerts, tasks } = await tick(on.ports);
+    expect(tasks).toEqual([]);
+    expect(alerts).toMatchObject([
+      { status: 'open', findingId: id, summary: `${orders} may run for 300 s. Its exemption by tags has expired.` },
+    ]);
+    expect(on.published).toEqual(alerts);
+    const { status, dueAt, fixAfter, exemptUntil } = (await on.ledger.finding(id)) as Finding;
+    const then = delay === undefined ? undefined : on.world.now + delay;
+    expect({ status, dueAt, fixAfter, exemptUntil }).toEqual({ status: 'open', dueAt: then, fixAfter: then, exemptUntil: undefined });
+    on.advance(20 * minute);
+    expect((await tick(on.ports)).tasks).toEqual(delay === undefined ? [] : [{ task: 'fix', rule: 'timeout-long', findingId: id }]);
+  });
+
+  test('is followed by the exemption of an operator, if there is one', async () => {
+    const { on, id } = await exemptByTags();
+    await on.ledger.addExemption({ ...exemption, expires: on.world.now + 90 * minute });
+    on.advance(61 * minute);
+    expect(await tick(on.ports)).toEqual({ tasks: [], alerts: [] });
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt', cause: 'exemption x1' });
+    on.advance(60 * minute);
+    expect((await tick(on.ports)).alerts).toMatchObject([{ status: 'open' }]);
+  });
+
+  test('is told, whenever the process is killed, and fixed then', async () => {
+    for (let k = 1; ; k += 1) {
+      const { on, id } = await exemptByTags();
+      on.advance(61 * minute);
+      const finished = await tick(killedAfter(k, on.ports).ports).then(
+        () => true,
+        () => false,
+      );
+      on.advance(6 * minute);
+      const { tasks: first } = await tick(on.ports);
+      on.advance(6 * minute);
+      const tasks = [...first, ...(await tick(on.ports)).tasks];
+      expect({ k, told: new Set(on.published.map(({ status, summary, opened }) => [status, summary, opened].join(' '))).size }).toEqual({
+        k,
+        told: 1,
+      });
+      expect(tasks).toContainEqual({ task: 'fix', rule: 'timeout-long', findingId: id });
+      expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
       if (finished) break;
       expect(k).toBeLessThan(30);
     }

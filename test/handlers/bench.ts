@@ -35,7 +35,7 @@ const environment = {
   ArchiveBucket: 'archive',
   BoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
   Queues: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue,https://sqs.us-east-1.amazonaws.com/111122223333/guard-sweeps',
-  SweepQueues: 'https://sqs.us-east-1.amazonaws.com/111122223333/one,https://sqs.us-east-1.amazonaws.com/111122223333/two',
+  SweepQueues: 'apis=https://sqs.us-east-1.amazonaws.com/111122223333/one,roles=https://sqs.us-east-1.amazonaws.com/111122223333/two',
   RoleSharedMode: 'alert',
   SecretInEnvironmentMode: 'alert',
   FunctionUrlOpenMode: 'alert',

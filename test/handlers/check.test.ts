@@ -131,6 +131,24 @@ describe('a message of a sweep', () => {
     expect(onBus(on)).toMatchObject([{ detail: { sweep: 's1', status: 'open' } }]);
   });
 
+  test('about a finding is judged by the rule of the finding', async () => {
+    on.world.lambda.createFunction({ FunctionName: 'found' });
+    on.world.lambda.createFunctionUrlConfig({ FunctionName: 'found', AuthType: 'NONE' });
+    const about = (rule: string) => ({ sweep: 's1', rule, subject: subject('found') });
+    expect(failures(await on.handler(batch({ other: about('role-shared') }), context))).toEqual([]);
+    expect(onBus(on)).toEqual([]);
+    expect(failures(await on.handler(batch({ own: about('function-url-open') }), context))).toEqual([]);
+    expect(onBus(on)).toMatchObject([{ detail: { sweep: 's1', status: 'open', rule: 'function-url-open' } }]);
+  });
+
+  test.each(['AWS::EC2::SecurityGroup', 'AWS::IAM::Role'])('may be about %s', async (type) => {
+    on.world.calls.length = 0;
+    expect(
+      failures(await on.handler(batch({ s: { sweep: 's1', rule: 'function-url-open', subject: { ...subject('x'), type } } }), context)),
+    ).toEqual([]);
+    expect(on.world.calls.length).toBeGreaterThan(0);
+  });
+
   test.each([
     ['of another kind', { sweep: 's1', subject: { ...subject('x'), type: 'AWS::S3::Bucket' } }],
     ['without a sweep', { subject: subject('x') }],

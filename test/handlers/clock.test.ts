@@ -54,6 +54,54 @@ describe('sweep', () => {
     expect(await on.ledger.lastSweep()).toBeDefined();
   });
 
+  test('sends what has a finding to the queue of its practice alone, and tells of idle exemptions', async () => {
+    const on = await load<Handler>('sweep');
+    const place = { account: '111122223333', region: 'us-east-1' };
+    const arn = 'arn:aws:lambda:us-east-1:111122223333:function:orders:live';
+    const seen = new Date().toISOString();
+    await on.ledger.open({
+      id: 'f1',
+      rule: 'function-url-open',
+      practice: 'apis',
+      severity: 'high',
+      title: 'A URL',
+      summary: 'It is open.',
+      subject: { arn, type: 'AWS::Lambda::Function', ...place },
+      evidence: {},
+      tags: {},
+      status: 'open',
+      opened: 1,
+      firstSeen: seen,
+      openedAt: seen,
+      lastSeen: seen,
+      asOf: 1,
+      cause: 'event e1',
+      attempts: 0,
+    });
+    await on.ledger.addExemption({
+      id: 'x1',
+      rule: 'role-shared',
+      resource: '*',
+      reason: 'old',
+      owner: 'shop',
+      expires: Date.now() + 9e9,
+      by: 'olga',
+      since: 1,
+    });
+    await on.ledger.recordSweep('s0', 2);
+    await on.handler();
+    const sent: readonly Sent[] = mocked(on.queue)
+      .commandCalls(SendMessageBatchCommand)
+      .map((call: { args: [{ input: Sent }] }) => call.args[0].input);
+    expect(sent.map(({ QueueUrl, Entries }) => [QueueUrl, Entries.map(({ MessageBody }) => JSON.parse(MessageBody))])).toEqual([
+      [
+        'https://sqs.us-east-1.amazonaws.com/111122223333/one',
+        [{ sweep: expect.any(String), rule: 'function-url-open', subject: { arn, type: 'AWS::Lambda::Function', ...place } }],
+      ],
+    ]);
+    expect(onBus(on)).toMatchObject([{ type: 'Compliance Failure', detail: { title: 'Exemptions that cover nothing', severity: 'low' } }]);
+  });
+
   test('fails where a queue does not take all, so that it is done again', async () => {
     const on = await load<Handler>('sweep');
     on.world.lambda.createFunction({ FunctionName: 'orders' });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { triggered } from '../../guard/check.ts';
 import { operationOf, readEvent } from '../../guard/cloudtrail.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
+import { retagged, tagOperations } from '../../guard/tags.ts';
 import { rules } from '../../rules/index.ts';
 import { matches } from './pattern.ts';
 import { committed, read } from './repository.ts';
@@ -30,8 +31,16 @@ function hearing(event: unknown): readonly string[] {
 function supposed(event: Sample): readonly string[] {
   const service = String(event.detail['eventSource']).replace('.amazonaws.com', '');
   const operation = operationOf(event.detail.eventName);
-  const listening = all.filter(({ on }) => on.some((trigger) => trigger.service === service && trigger.operations.includes(operation)));
+  const ofTags = tagOperationsOf(service).includes(operation);
+  const listening = all.filter(({ on }) =>
+    on.some((trigger) => trigger.service === service && (ofTags || trigger.operations.includes(operation))),
+  );
   return [...new Set(listening.map(({ practice }) => `Check${pascalCase(practice)}On${pascalCase(service)}`))].sort();
+}
+
+/** Every checker that hears of a service's calls hears of those that change tags. */
+function tagOperationsOf(service: string): readonly string[] {
+  return new Map<string, readonly string[]>(Object.entries(tagOperations)).get(service) ?? [];
 }
 
 function changed(event: Sample, detail: Readonly<Record<string, unknown>>): Sample {
@@ -114,6 +123,17 @@ test('every rule finds a subject in a sample of each operation that it listens t
   );
   expect(silent).toEqual([]);
 });
+
+test.each(Object.entries(tagOperations).flatMap(([service, operations]) => operations.map((operation) => [service, operation] as const)))(
+  'a sample of %s %s names whose tags were changed',
+  (service, operation) => {
+    const named = samples.flatMap(([, event]) => {
+      const read = readEvent(event, { account: '111122223333', region: 'us-east-1' });
+      return 'ignored' in read || read.event.service !== service || read.event.operation !== operation ? [] : retagged(read.event);
+    });
+    expect(named).not.toEqual([]);
+  },
+);
 
 test('the matcher knows what EventBridge does', () => {
   const event = { source: 'a', detail: { name: 'PutX', list: ['x', 'y'], nested: { flag: true } } };

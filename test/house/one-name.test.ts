@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { operationOf, readEvent } from '../../guard/cloudtrail.ts';
 import type { AnyRule } from '../../guard/rule.ts';
+import { tagOperations } from '../../guard/tags.ts';
 import { rules } from '../../rules/index.ts';
 import { committed, names, read, testFiles } from './repository.ts';
 
@@ -79,7 +80,8 @@ describe.each([...samples].map(([path, sample]) => [path, sample] as const))('%s
 
   test('is of an operation that a rule listens to', () => {
     const heard = all.flatMap(({ on }) => on.flatMap(({ service, operations }) => operations.map((name) => `${service} ${name}`)));
-    expect(heard).toContain(means);
+    const ofTags = Object.entries(tagOperations).flatMap(([service, operations]) => operations.map((name) => `${service} ${name}`));
+    expect([...heard, ...ofTags]).toContain(means);
   });
 
   test('can be read', () => {

@@ -213,6 +213,9 @@ def _ec2(call: Call, input_shape, output_shape):
         if "SecurityGroupRuleIds" in params:
             request.pop("securityGroupRuleId", None)
             request["securityGroupRuleIds"] = _ec2_list_of_ids(params["SecurityGroupRuleIds"], "securityGroupRuleId")
+    if call.operation in ("CreateTags", "DeleteTags"):
+        tags = [{key.lower(): value for key, value in tag.items()} for tag in params.get("Tags", [])]
+        request = {"resourcesSet": _ec2_list_of_ids(params.get("Resources", []), "resourceId"), "tagSet": {"items": tags} if tags else {}}
     if "TagSpecifications" in params:
         specifications = request.pop("tagSpecification", None) or request.pop("tagSpecificationSet", None)
         if specifications:

@@ -282,6 +282,14 @@ class Ec2(Shape):
         self.assertTrue(record["responseElements"]["groupId"].startswith("sg-"))
         self.assertIs(True, record["responseElements"]["_return"])
 
+    def test_tags(self):
+        group = self.group()
+        record = self.record(lambda: self.api.create_tags(Resources=[group], Tags=[{"Key": "a", "Value": "b"}]), "CreateTags")
+        self.assertEqual({"resourcesSet": {"items": [{"resourceId": group}]}, "tagSet": {"items": [{"key": "a", "value": "b"}]}}, record["requestParameters"])
+        self.assertIs(True, record["responseElements"]["_return"])
+        record = self.record(lambda: self.api.delete_tags(Resources=[group], Tags=[{"Key": "a"}]), "DeleteTags")
+        self.assertEqual({"resourcesSet": {"items": [{"resourceId": group}]}, "tagSet": {"items": [{"key": "a"}]}}, record["requestParameters"])
+
     def test_delete_security_group(self):
         group = self.group()
         record = self.record(lambda: self.api.delete_security_group(GroupId=group), "DeleteSecurityGroup")
