@@ -1,11 +1,14 @@
 import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
-import { alertMode, seedEstate } from './parts/alert-mode.ts';
+import { alertMode, openedInAlert, seedEstate } from './parts/alert-mode.ts';
 import { alertsAreValid } from './parts/alerts-are-valid.ts';
 import { badInput } from './parts/bad-input.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
+import { operators } from './parts/operators.ts';
+import { deployedBack, probation } from './parts/probation.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { security } from './parts/security.ts';
@@ -28,7 +31,10 @@ const remediate = {
   RoleSharedSettle: '1',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   DigestOver: '1000',
+  ChangesPerTenMinutes: '1000',
+  ProbationMinutes: '1',
 };
+const alert = Object.fromEntries(Object.entries(remediate).flatMap(([name, value]) => (value === 'remediate' ? [[name, 'alert']] : [])));
 
 beforeAll(async () => {
   await openStage();
@@ -52,6 +58,8 @@ describe('with every rule in remediate', () => {
   secretInEnvironment();
   securityGroupOpenIngress();
   codeChangedByHand();
+  operators(openedInAlert);
+  probation(fight);
   badInput();
   security();
   calls();
@@ -61,4 +69,5 @@ describe('in the end', () => {
   valuesAreNowhere();
   alertsAreValid();
   leastPrivilege();
+  deployedBack(() => ({ ...common(), ...alert }));
 });

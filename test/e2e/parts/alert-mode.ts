@@ -1,8 +1,8 @@
 import type { Alert } from '../../../guard/alert.ts';
 import { samDeploy } from '../../support/stack.ts';
 import { type Answer, bytes } from '../boto.ts';
-import { answerOf, packageOf } from '../functions.ts';
-import { buildDirectory, due, functionRole, quiet, stack, stage } from '../stage.ts';
+import { answerOf, createFunction, packageOf } from '../functions.ts';
+import { alerted, buildDirectory, due, functionRole, mark, quiet, stack, stage } from '../stage.ts';
 
 const legacy = Array.from({ length: 8 }, (_, index) => `legacy-${index + 1}`);
 /** Looks like a password, opens nothing. */
@@ -24,6 +24,8 @@ export async function seedEstate(): Promise<void> {
   }
 }
 const violations = legacy.length * 3 - 1;
+/** Its URL is opened for everyone while the rule is in alert. */
+export const openedInAlert = 'window-shop';
 
 interface GuardStatement {
   readonly role: string;
@@ -31,18 +33,21 @@ interface GuardStatement {
   readonly resources: readonly string[];
 }
 
-/** What the roles of the stack are allowed, statement by statement. */
+/** What the roles of the stack are allowed, statement by statement. @throws where a role has policies that are not its own */
 export async function allowedToTheGuard(): Promise<readonly GuardStatement[]> {
   const { RoleDetailList } = await stage.botoRoot.call('iam', 'get_account_authorization_details', { Filter: ['Role'] });
   const list = (value: Answer): readonly string[] => (Array.isArray(value) ? value : [value]);
-  return RoleDetailList.filter(({ RoleName }: Answer) => RoleName.startsWith(`${stack}-`)).flatMap(({ RoleName, RolePolicyList }: Answer) =>
-    RolePolicyList.flatMap(({ PolicyDocument }: Answer) =>
-      PolicyDocument.Statement.filter(({ Effect }: Answer) => Effect === 'Allow').map((statement: Answer) => ({
-        role: RoleName,
-        actions: list(statement.Action),
-        resources: list(statement.Resource),
-      })),
-    ),
+  return RoleDetailList.filter(({ RoleName }: Answer) => RoleName.startsWith(`${stack}-`)).flatMap(
+    ({ RoleName, RolePolicyList, AttachedManagedPolicies }: Answer) => {
+      if (AttachedManagedPolicies.length > 0) throw new Error(`${RoleName} has managed policies, which nobody has looked at.`);
+      return RolePolicyList.flatMap(({ PolicyDocument }: Answer) =>
+        PolicyDocument.Statement.filter(({ Effect }: Answer) => Effect === 'Allow').map((statement: Answer) => ({
+          role: RoleName,
+          actions: list(statement.Action),
+          resources: list(statement.Resource),
+        })),
+      );
+    },
   );
 }
 
@@ -117,6 +122,16 @@ export function alertMode(parameters: () => Readonly<Record<string, string>>): v
       expect(stage.inbox.received.filter(({ alert }) => alert.sweep !== undefined && alert.kind !== 'digest')).toEqual([]);
       expect(JSON.stringify(digest)).not.toContain(password);
       expect(await answerOf('legacy-1')).toBe('legacy-1');
+    });
+
+    it('tells with each alert what a fix would do', async () => {
+      await createFunction(openedInAlert, await functionRole(openedInAlert));
+      await quiet();
+      const since = mark();
+      await stage.boto.call('lambda', 'create_function_url_config', { FunctionName: openedInAlert, AuthType: 'NONE' });
+      const { plan } = await alerted({ rule: 'function-url-open', status: 'open', resource: `function:${openedInAlert}` }, since);
+      const arn = `arn:aws:lambda:us-east-1:111122223333:function:${openedInAlert}`;
+      expect(plan).toEqual([`lambda:UpdateFunctionUrlConfig {"FunctionName":"${arn}","AuthType":"AWS_IAM"}`]);
     });
   });
 }
