@@ -166,7 +166,7 @@ function exempt({ fixAfter: _, dueAt: _due, ...candidate }: Finding): Finding {
 }
 
 function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Finding {
-  if (byTags === undefined || candidate.status !== 'open') return candidate;
+  if (byTags === undefined) return candidate;
   if ('refused' in byTags) return { ...candidate, summary: `${candidate.summary} ${byTags.refused}` };
   return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }

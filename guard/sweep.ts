@@ -102,7 +102,7 @@ async function tellIdle(
   const named = idle.slice(0, namedAtMost).map(({ rule, resource, owner, reason }) => `${resource} from ${rule} (${owner}: ${reason})`);
   const more = idle.length > namedAtMost ? ` and ${idle.length - namedAtMost} more` : '';
   const what = idle.length === 1 ? 'An exemption covers' : `${idle.length} exemptions cover`;
-  const summary = `${what} nothing that is wrong, says the sweep of ${sweepId}: ${named.join('; ')}${more}.`;
+  const summary = `${what} nothing that is wrong, says the sweep of ${sweepId}: ${named.join('; ')}${more}. \`npm run guard -- unexempt <id>\` ends one.`;
   const exemptions = idle.slice(0, listedAtMost).map(({ id, rule, resource, owner, reason, expires }) => ({
     id,
     rule,

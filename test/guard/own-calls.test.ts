@@ -193,6 +193,8 @@ describe('a call that no change explains', () => {
     const on = bench();
     if (made !== undefined) await on.ledger.begin(change(on, { startedAt: '2026-11-22T12:00:00.000Z', ...made }));
     expect(await told(on, call(on, { at: Date.parse('2026-11-22T12:00:00Z'), ...how }))).toHaveLength(1);
+    // Only remediators make changes: for others nobody looks.
+    expect(on.ledger.calls.includes('latestChanges')).toBe(!('name' in how));
   });
 
   test('is told once for each event, whichever checkers hear of it and in which order, and again for the next', async () => {

@@ -212,7 +212,7 @@ describe('exemptions that cover nothing', () => {
         severity: 'low',
         rule: '*',
         sweep: 's2',
-        summary: `An exemption covers nothing that is wrong, says the sweep of s2: ${orders}* from timeout-long (shop: migration until May).`,
+        summary: `An exemption covers nothing that is wrong, says the sweep of s2: ${orders}* from timeout-long (shop: migration until May). \`npm run guard -- unexempt <id>\` ends one.`,
         evidence: { exemptions: [{ id: 'x1', owner: 'shop', reason: 'migration until May', expires: expect.stringMatching(/^\d{4}-/) }] },
       },
     ]);
