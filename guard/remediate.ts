@@ -20,6 +20,7 @@ import {
   violationOf,
 } from './run.ts';
 import { untouchable } from './scope.ts';
+import { exemptionByTags } from './tags.ts';
 
 /**
  * finding → change: takes a finding by its id and puts its subject right, goes on with a change that waited, or watches
@@ -110,7 +111,7 @@ async function begin(
   rule: AnyRule,
   ports: FixPorts,
 ): Promise<Change | { readonly alerts: readonly Alert[] }> {
-  const { ledger, now, publish } = ports;
+  const { ledger, config, now, publish } = ports;
   const violation = await violationOf(finding, rule, ports);
   if (violation === undefined) {
     const resolved = alertAbout(finding, {
@@ -120,6 +121,13 @@ async function begin(
     await publish([resolved]);
     await ledger.resolve(finding.id, { asOf: now(), cause: `change ${id}` });
     return { alerts: [resolved] };
+  }
+  const { tags, severity = rule.severity } = violation;
+  const byTags = exemptionByTags({ rule: rule.id, severity, tags }, config, now());
+  if (byTags !== undefined && 'until' in byTags) {
+    // The event of its tags is still on the way to the checker, which says so.
+    await rest(finding, ports);
+    return { alerts: [] };
   }
   const plan = await planFor({ ...finding, evidence: violation.evidence }, id, rule, ports);
   if (plan.refused !== undefined || plan.steps.length === 0) {

@@ -263,6 +263,24 @@ describe('nothing is written', () => {
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
   });
 
+  test('to what tags exempt since it was found: their event is on the way', async () => {
+    const on = bench(timeoutLong, { AllowTagExemptions: 'true' });
+    const id = await found(on);
+    const Tags = {
+      'compliance-guard:exempt': 'timeout-long',
+      'compliance-guard:exempt-until': new Date(on.world.now + 60 * minute).toISOString().replace(/\.\d+/, ''),
+      'compliance-guard:exempt-reason': 'a batch job',
+    };
+    on.world.lambda.tagResource({ Resource: orders, Tags });
+    on.published.length = 0;
+    expect(await remediate(id, timeoutLong, on.ports)).toEqual([]);
+    expect(timeout(on)).toBe(300);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open', attempts: 0 });
+    on.world.lambda.untagResource({ Resource: orders, TagKeys: ['compliance-guard:exempt'] });
+    await remediate(id, timeoutLong, on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ attempts: 1 });
+  });
+
   test('to what is exempt, and the finding says so', async () => {
     const on = bench();
     const id = await found(on);
