@@ -108,7 +108,7 @@ async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: 
   for (const finding of covered) {
     await stop(finding.change, by, ledger);
     const summary = `${by} exempted ${finding.subject.arn} from this rule until ${until}: ${exemption.reason}`;
-    await ports.publish([alertAbout(finding, { status: 'exempt', summary })]);
+    await ports.publish([alertNow(finding, { status: 'exempt', summary })]);
     await ledger.setStatus(finding.id, { status: 'exempt', cause: `exemption ${id}` });
   }
   if (covered.length === 0 && !known) {
@@ -148,7 +148,7 @@ async function fix({ findings }: Request<'fix'>, by: string, ports: OperatePorts
     const open = await ledger.setStatus(finding.id, { status: 'open', cause: `ordered by ${by} at ${now()}`, ...ordered });
     if (open === undefined) continue;
     // The remediator listens to open findings.
-    await publish([alertAbout(open, { status: 'open', summary: `${open.summary} ${by} has it fixed.` })]);
+    await publish([alertNow(open, { status: 'open', summary: `${open.summary} ${by} has it fixed.` })]);
   }
   return { fixing: findings };
 }
@@ -210,8 +210,8 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   if (status === 'undone' || status === 'reverted') throw new Refused(`Change ${id} was taken back before, by ${undoneBy}.`);
   const finding = await ledger.finding(change.finding);
   if (finding !== undefined) refuseOwn([finding], by, 'take that back', () => true);
-  // A change that waits keeps its resource, and nobody is at work on it until it goes on.
-  if (status === 'waiting' && resumeAt > now()) await ledger.unlock(resource, id);
+  // A change that waits keeps its resource; nobody is at work on it until it goes on, or while everything is paused.
+  if (status === 'waiting' && (resumeAt > now() || (await ledger.switches()).paused)) await ledger.unlock(resource, id);
   if (!(await ledger.lock(resource, `undo-${id}`, now(), lockMilliseconds)))
     throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
   const exemption = `undo-${id}`;
@@ -237,6 +237,11 @@ async function undone({ change: id }: Request<'undone'>, by: string, ports: Oper
   await ledger.progress(id, { status: 'undone', undoneBy: by });
   await ledger.unlock(change.resource, `undo-${id}`);
   return { change: id, undoneBy: by };
+}
+
+/** What an operator does is told at once, also where a sweep had found what it is about. */
+function alertNow(finding: Finding, parts: Parameters<typeof alertAbout>[1]): Alert {
+  return alertAbout({ ...finding, sweep: undefined }, parts);
 }
 
 async function tell(about: Parameters<typeof alertOfGuard>[1], { config, publish }: OperatePorts): Promise<void> {

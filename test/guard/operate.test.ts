@@ -6,7 +6,21 @@ import { type Finding, findingId, type Status } from '../../guard/finding.ts';
 import { operate, Refused } from '../../guard/operate.ts';
 import { remediate } from '../../guard/remediate.ts';
 import { tick } from '../../guard/tick.ts';
-import { admin, type Bench, bench, configFor, event, found, Killed, killedAfter, minute, orders, timeout, timeoutLong } from './bench.ts';
+import {
+  admin,
+  type Bench,
+  bench,
+  configFor,
+  event,
+  found,
+  Killed,
+  killedAfter,
+  minute,
+  orders,
+  place,
+  timeout,
+  timeoutLong,
+} from './bench.ts';
 
 const day = 24 * 60 * minute;
 const operator = 'arn:aws:sts::111122223333:assumed-role/Operators/olga';
@@ -105,6 +119,17 @@ describe('an exemption', () => {
     expect(on.published).toMatchObject([{ ...told, summary }]);
     await operate(request, operator, on.ports);
     expect(on.published).toHaveLength(1);
+  });
+
+  test.each(['exempt', 'fix'] as const)('and %s are told at once, where a sweep found it', async (action) => {
+    const on = bench();
+    const subject = { arn: orders, type: 'AWS::Lambda::Function', ...place } as const;
+    const [alert] = await check({ sweep: 's1', subject }, [timeoutLong], on.ports);
+    expect(alert).toMatchObject({ sweep: 's1' });
+    on.published.length = 0;
+    await operate(action === 'exempt' ? exempting(on) : { action, findings: [alert?.findingId] }, operator, on.ports);
+    expect(on.published).toHaveLength(1);
+    expect(on.published[0]).not.toHaveProperty('sweep');
   });
 
   test('is told as well where nothing is wrong yet', async () => {
@@ -496,6 +521,18 @@ describe('an undo', () => {
     expect(await on.ledger.change(fixing)).toMatchObject({ status: 'waiting' });
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
     expect(await exemptions(on)).toEqual([]);
+  });
+
+  test('of a change that a pause holds back is made at once', async () => {
+    const on = bench();
+    const id = await found(on);
+    await remediate(id, timeoutLong, on.ports);
+    const { fixing = '' } = (await on.ledger.finding(id)) ?? {};
+    await on.ledger.setSwitch('paused', 'incident', operator);
+    on.advance(2 * minute);
+    await remediate(id, timeoutLong, on.ports);
+    await undoing(on, fixing);
+    expect(await on.ledger.change(fixing)).toMatchObject({ status: 'undoing', done: 3 });
   });
 
   test('of a change whose remediator was killed takes back one step more than was written down', async () => {
