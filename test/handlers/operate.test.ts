@@ -126,7 +126,7 @@ describe('a request is refused, and nobody is asked about it,', () => {
     ['whose date is not signed', { change: unsigned('x-amz-date') }, somethingElse],
     [
       'that names its signed headers twice',
-      { change: (i) => ({ ...i, authorization: i.authorization.replace(', Sig', ', SignedHeaders=host, Sig') }) },
+      { change: (i) => ({ ...i, authorization: i.authorization.replace(', Signature', ', SignedHeaders=host, Signature') }) },
       somethingElse,
     ],
     ['that was signed six minutes ago', { change: at(-360_000) }, notRecently],
