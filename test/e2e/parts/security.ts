@@ -158,7 +158,7 @@ export function security(): void {
       }
       await quiet(1_500);
       const { calls } = await stage.bench.calls(before);
-      expect(calls.filter(({ functionName = '' }) => functionName.startsWith(`${stack}-`))).toEqual([]);
+      expect(calls.filter(({ functionName = '' }) => functionName.startsWith(`${stack}-check-`))).toEqual([]);
     });
   });
 
