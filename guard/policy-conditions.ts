@@ -123,8 +123,8 @@ export function judgeConditions(block: Statement['Condition'], trust: Trust): Ju
   const present = new Set(['aws:principalaccount', ...asked]);
   return allOf(
     conditions.map((condition) => {
-      const { key, comparison, values, negated, set, ifExists } = condition;
-      if (comparison === undefined || kindOf(key) === undefined || values.length === 0) return 'unknown';
+      const { key, comparison, negated, set, ifExists } = condition;
+      if (comparison === undefined || kindOf(key) === undefined) return 'unknown';
       if (comparison === 'absence' || negated) return 'open';
       if ((ifExists || set === 'forallvalues') && !present.has(key)) return 'open';
       return judgeValues(condition, trust);
@@ -147,7 +147,7 @@ export function alwaysMet(block: Statement['Condition'], { kind, value }: Caller
   return conditionsOf(block).every((condition) => {
     const { key, comparison, negated, set, values } = condition;
     const known = kind === 'Service' || (kind === 'AWS' && value !== '*');
-    if (known && key === 'aws:principalisawsservice' && comparison === 'boolean' && set === undefined) {
+    if (known && key === 'aws:principalisawsservice' && comparison === 'boolean') {
       return values.join() === String(kind === 'Service');
     }
     const everyValue = kindOf(key) === 'path' ? set === 'forallvalues' : set !== 'foranyvalue';
@@ -204,7 +204,7 @@ const judgeValue: Readonly<Record<Exclude<Kind, 'nothing' | 'range'>, (value: st
       const own = value.replace(/\$\{aws:ResourceAccount\}/gi, trust.account);
       const [arn = '', partition = '', service = '', region = '', account = '', ...resource] = own.split(':');
       const before = [arn, partition, service, region].join('');
-      if (before.includes('$') || account.includes('$')) return 'unknown';
+      if (before.includes('$')) return 'unknown';
       if (resource.length === 0) return /[*?]/.test(own) ? undecided(comparison) : 'unknown';
       if (account === '') return 'open';
       if (!/^\d{12}$/.test(account)) return /[*?]/.test(account) ? undecided(comparison) : 'unknown';

@@ -85,8 +85,7 @@ function judgeCaller({ kind, value }: Caller, trust: Trust): Judgement {
     case 'Federated':
       // An identity provider for the whole world, such as graph.facebook.com.
       if (!value.startsWith('arn:')) return 'open';
-      if (account === undefined) return 'unknown';
-      if (!isInside(account, trust)) return 'open';
+      if (account !== undefined && !isInside(account, trust)) return 'open';
       return resource.startsWith('saml-provider/') ? 'closed' : 'unknown';
     default:
       return 'unknown';
@@ -134,7 +133,7 @@ function covers(pattern: string, other: string): boolean {
 /** The same of ARNs, in which a wildcard ends at a colon. */
 function coversArn(pattern: string, other: string): boolean {
   const [these, those] = [parseArn(pattern), parseArn(other)];
-  if (these === undefined || those === undefined) return pattern === '*' || pattern === other;
+  if (these === undefined || those === undefined) return pattern === '*';
   return (['partition', 'service', 'region', 'account', 'resource'] as const).every((part) => covers(these[part], those[part]));
 }
 

@@ -32,8 +32,10 @@ export type Principals = z.output<typeof principal>;
  */
 export function readPolicy(document: string | undefined): readonly Statement[] {
   if (document === undefined || document === '') return [];
-  const read = policyDocument.safeParse(parse(document));
-  if (!read.success) throw new PolicyUnreadable('the policy does not follow the policy grammar', { cause: read.error });
+  const parsed = parse(document);
+  const read = policyDocument.safeParse(parsed);
+  if (!read.success || holdsPrototype(parsed))
+    throw new PolicyUnreadable('the policy does not follow the policy grammar', { cause: read.error });
   return read.data.Statement;
 }
 
@@ -49,14 +51,34 @@ function parse(document: string): unknown {
   }
 }
 
-/** A statement of a resource's policy, which names principals and actions one way or the other, and nothing that the grammar lacks. */
-const resourceStatement = z
-  .strictObject(statement.shape)
-  .refine(({ Principal, NotPrincipal, Action, NotAction, Resource, NotResource }) => {
-    const once = (a: readonly unknown[] | undefined, b: readonly unknown[] | undefined) => (a ?? b ?? []).length > 0 && !(a && b);
-    const names = (principals: Principals | undefined) => principals && Object.values(principals).flat();
-    return once(names(Principal), names(NotPrincipal)) && once(Action, NotAction) && !(Resource && NotResource);
-  });
+/** Whether a key is `__proto__`: records leave that out, and a condition with it. */
+function holdsPrototype(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(holdsPrototype);
+}
+
+const resourceStatement = z.strictObject(statement.shape).refine(isWhole);
+
+/** Whether a statement names principals and actions, one way or the other, and no condition key twice in two cases. */
+function isWhole({
+  Principal,
+  NotPrincipal,
+  Action,
+  NotAction,
+  Resource,
+  NotResource,
+  Condition = {},
+}: z.output<typeof statement>): boolean {
+  const names = (principals: Principals | undefined) => principals && Object.values(principals).flat();
+  const oneOf = (a: readonly string[] | undefined, b: readonly string[] | undefined) => !(a && b) && (a ?? b ?? []).length > 0;
+  const blocks = [Condition, ...Object.values(Condition)].map((block) => Object.keys(block).map((key) => key.toLowerCase()));
+  return (
+    oneOf(names(Principal), names(NotPrincipal)) &&
+    oneOf(Action, NotAction) &&
+    !(Resource && NotResource) &&
+    blocks.every((keys) => new Set(keys).size === keys.length)
+  );
+}
 
 /** A statement, by its Sid, or by `#` and its index in the policy where it has none; undefined where it is not understood. */
 export interface NamedStatement {
@@ -75,6 +97,6 @@ export function readStatements(document: unknown): readonly NamedStatement[] {
   if (!read.success || typeof read.data.Statement !== 'object') throw new PolicyUnreadable('the policy has no statements');
   return [read.data.Statement].flat().map((one, index) => {
     const { Sid } = z.object({ Sid: z.string().min(1) }).safeParse(one).data ?? {};
-    return { sid: Sid ?? `#${index}`, statement: resourceStatement.safeParse(one).data };
+    return { sid: Sid ?? `#${index}`, statement: holdsPrototype(one) ? undefined : resourceStatement.safeParse(one).data };
   });
 }

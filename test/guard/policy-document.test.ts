@@ -31,10 +31,16 @@ describe('a policy', () => {
 
   it('may come URL-encoded, from IAM', () => expect(readPolicy(encodeURIComponent(policy(statement)))).toHaveLength(1));
 
-  it.each([['{'], ['[]'], ['"text"'], ['%7B%'], [policy({ Effect: 'Perhaps' })], [policy({ ...statement, Principal: 7 })], ['{}']])(
-    'that cannot be understood is no empty policy: %s',
-    (text) => expect(() => readPolicy(text)).toThrow(PolicyUnreadable),
-  );
+  it.each([
+    ['{'],
+    ['[]'],
+    ['"text"'],
+    ['%7B%'],
+    [policy({ Effect: 'Perhaps' })],
+    [policy({ ...statement, Principal: 7 })],
+    ['{}'],
+    ['{"Statement":[{"Effect":"Deny","Condition":{"Bool":{"__proto__":"x"}}}]}'],
+  ])('that cannot be understood is no empty policy: %s', (text) => expect(() => readPolicy(text)).toThrow(PolicyUnreadable));
 });
 
 describe('the public statements of a URL', () => {

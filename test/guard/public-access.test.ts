@@ -171,6 +171,7 @@ const callers = conditions(
   ['a root user elsewhere', 'public', { StringEquals: { 'aws:userid': '444455556666' } }],
   ['a user, whose account is not told', 'unknown', { StringEquals: { 'aws:userid': 'AIDA1234567890EXAMPLE' } }],
   ['sessions of a role, whose account is not told', 'unknown', { StringLike: { 'aws:userid': 'AROA1234567890EXAMPLE:*' } }],
+  ['a user of no id', 'unknown', { StringLike: { 'aws:userid': 'ana' } }],
   ['sessions of that name', 'public', { StringLike: { 'aws:userid': '*:ana' } }],
   // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
   ['an account at KMS', 'restricted', { StringEquals: { 'kms:CallerAccount': '111122223333' } }],
@@ -221,6 +222,8 @@ const networks = conditions(
     'public',
     { IpAddressIfExists: { 'aws:SourceIp': '203.0.113.0/24' }, StringEqualsIfExists: { 'aws:SourceVpc': 'vpc-1' } },
   ],
+  ['instances of a VPC', 'restricted', { StringEquals: { 'aws:Ec2InstanceSourceVpc': 'vpc-1' } }],
+  ['an address, as text', 'unknown', { StringEquals: { 'aws:SourceIp': '203.0.113.7' } }],
   ['an address in some VPC', 'public', { IpAddress: { 'aws:VpcSourceIp': '10.1.2.3' } }],
   ['an address in a VPC', 'restricted', { IpAddress: { 'aws:VpcSourceIp': '10.1.2.3' }, StringEquals: { 'aws:SourceVpc': 'vpc-1' } }],
   ['VPC endpoints of an account', 'restricted', { StringEquals: { 'aws:VpceAccount': '111122223333' } }],
@@ -231,6 +234,7 @@ const networks = conditions(
 const operators = conditions(
   ['nothing', 'public', {}],
   ['no key', 'public', { StringEquals: {} }],
+  ['no value, if it exists', 'public', { StringEqualsIfExists: { 'aws:SourceAccount': [] } }],
   ['no value', 'unknown', { StringEquals: { 'aws:SourceAccount': [] } }],
   ['a negation', 'public', { StringNotEquals: { 'aws:PrincipalAccount': '444455556666' } }],
   ['a negation, any case', 'public', { StringNotEqualsIgnoreCase: { 'aws:PrincipalOrgID': 'o-zzzzzzzzzz' } }],
@@ -260,7 +264,7 @@ const operators = conditions(
   ['a set that AWS does not have', 'unknown', { 'ForSomeValue:StringEquals': { 'aws:SourceAccount': '111122223333' } }],
   ['an operator that does not go with the key', 'unknown', { NumericEquals: { 'aws:SourceAccount': '111122223333' } }],
   ['an ARN operator on an account', 'unknown', { ArnLike: { 'aws:SourceAccount': '111122223333' } }],
-  ['binary', 'unknown', { BinaryEquals: { 'aws:SourceAccount': 'QmluYXJ5VmFsdWVJbkJhc2U2NA==' } }],
+  ['binary', 'unknown', { BinaryEquals: { 'aws:SourceAccount': '111122223333' } }],
   ['a truth about an account', 'unknown', { Bool: { 'aws:SourceAccount': 'true' } }],
   ['a key that is not understood', 'unknown', { StringEquals: { 'sns:Protocol': 'https' } }],
   ['a key that is not understood, negated', 'unknown', { StringNotEquals: { 'aws:NewKey': 'x' } }],
@@ -333,6 +337,8 @@ const variables = conditions(
   ],
   ['a VPC of the caller’s', 'unknown', { StringEquals: { 'aws:SourceVpc': '${aws:PrincipalTag/vpc}' } }],
   ['a user id of the caller’s', 'unknown', { StringLike: { 'aws:userid': '${aws:userid}' } }],
+  ['a caller’s word on the organization', 'unknown', { StringLike: { 'aws:PrincipalOrgID': "${aws:PrincipalTag/org, 'o-*'}" } }],
+  ['sessions of the caller’s', 'unknown', { StringLike: { 'aws:userid': '${aws:PrincipalTag/id}:*' } }],
   ['a variable whose default is open', 'unknown', { StringLike: { 'aws:SourceAccount': "${aws:PrincipalTag/a, '*'}" } }],
 );
 
@@ -353,6 +359,13 @@ const grammar: readonly Row[] = [
   ['an action that does not invoke', 'public', { Action: 'lambda:UpdateFunctionCode' }],
   ['an element that the grammar lacks', 'unknown', { condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } } }],
   ['an effect that the grammar lacks', 'unknown', { Effect: 'allow' }],
+  ['a key that records leave out', 'unknown', { Condition: { StringEquals: JSON.parse('{"__proto__":"x"}') } }],
+  [
+    'a key said twice, in two cases',
+    'unknown',
+    { Condition: { StringLike: { 'aws:SourceAccount': '111122223333', 'AWS:SourceAccount': '*' } } },
+  ],
+  ['an operator said twice, in two cases', 'unknown', { Condition: { Bool: {}, bool: { 'aws:SecureTransport': 'true' } } }],
   ['a condition that is a list', 'unknown', { Condition: [{ StringEquals: { 'aws:SourceAccount': '111122223333' } }] }],
 ];
 
@@ -403,6 +416,9 @@ describe('what is granted to', () => {
     ['a service, but denied to it', 'restricted', service, service],
     ['a service, but denied to another', 'public', service, { Principal: { Service: 's3.amazonaws.com' } }],
     ['a service, but denied to all principals by account', 'public', service, { Principal: { AWS: '*' } }],
+    ['an account, but denied to what is no wildcard', 'public', account, { Principal: { '*': 'x' } }],
+    ['an account, but denied to all principals by account', 'restricted', account, { Principal: { AWS: '*' } }],
+    ['a service, but denied to all services', 'restricted', service, { Principal: { Service: '*' } }],
     ['something not understood, but denied to everyone', 'restricted', { Principal: { CanonicalUser: '79a5' } }, {}],
     ['everyone, but denied to what is no wildcard', 'public', {}, { Principal: { '*': 'x' } }],
 
@@ -448,6 +464,8 @@ describe('what is granted to', () => {
     ['everyone, but a star would have to reach over a colon', 'public', {}, { Resource: 'arn:aws:lambda:*:function:orders' }],
     ['everyone, for all resources, but for one it is denied', 'public', { Resource: '*' }, {}],
     ['everyone, but for all others it is denied', 'public', {}, { Resource: undefined, NotResource: `${orders}:live` }],
+    ['everyone, for two resources, but for one it is denied', 'public', { Resource: [orders, `${orders}:live`] }, {}],
+    ['everyone, without a word on resources, but for one it is denied', 'public', { Resource: undefined }, {}],
     ['everyone, but it is denied without a word on resources', 'restricted', { Resource: undefined }, { Resource: undefined }],
 
     // IAM/reference_policies_condition-keys.html#condition-keys-principalorgid
@@ -589,9 +607,27 @@ describe('what is granted to', () => {
       service,
       { Condition: { ...outside, Bool: { 'aws:PrincipalIsAWSService': 'false' } } },
     ],
+    [
+      'something not understood, but denied outside to all but services',
+      'unknown',
+      { Principal: { CanonicalUser: '79a5' } },
+      { Condition: { ...outside, Bool: { 'aws:PrincipalIsAWSService': 'false' } } },
+    ],
+    [
+      'a service, but denied to what calls itself so',
+      'public',
+      service,
+      { Condition: { StringEquals: { 'aws:PrincipalIsAWSService': 'true' } } },
+    ],
     ['a service, but denied outside the organization, where services are', 'restricted', service, { Condition: outside }],
 
     ['everyone, but denied in a statement that is not understood', 'public', {}, { Unless: true }],
+    [
+      'everyone, but denied under a key that records leave out',
+      'public',
+      {},
+      { Condition: { StringEquals: JSON.parse('{"__proto__":"x"}') } },
+    ],
   ])('%s: %s', (_, verdict, granted, denied) => {
     const statements = [
       { ...grant, ...granted },
