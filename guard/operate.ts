@@ -148,7 +148,7 @@ async function fix({ findings }: Request<'fix'>, by: string, ports: OperatePorts
     const open = await ledger.setStatus(finding.id, { status: 'open', cause: `ordered by ${by} at ${now()}`, ...ordered });
     if (open === undefined) continue;
     // The remediator listens to open findings.
-    await publish([alertNow(open, { status: 'open', summary: `${open.summary} ${by} has it fixed.` })]);
+    await publish([alertNow(open, { status: 'open', summary: `${open.summary} ${by} has it fixed ${at(now())}.` })]);
   }
   return { fixing: findings };
 }
@@ -244,9 +244,13 @@ function alertNow(finding: Finding, parts: Parameters<typeof alertAbout>[1]): Al
   return alertAbout({ ...finding, sweep: undefined }, parts);
 }
 
-async function tell(about: Parameters<typeof alertOfGuard>[1], { config, publish }: OperatePorts): Promise<void> {
-  const alert: Alert = alertOfGuard(config, about);
-  await publish([alert]);
+async function tell(about: Parameters<typeof alertOfGuard>[1], { config, publish, now }: OperatePorts): Promise<void> {
+  await publish([alertOfGuard(config, { ...about, summary: `${about.summary} ${at(now())}` })]);
+}
+
+/** An act that is repeated is told again: the notifier sends the same words once a day. */
+function at(now: number): string {
+  return `(${new Date(now).toISOString().slice(0, 19)}Z)`;
 }
 
 /** Nobody exempts, approves or brings back what they themselves broke. */

@@ -248,6 +248,19 @@ describe('switches are told', () => {
   });
 });
 
+test('an act that is repeated is told in other words, so that nobody takes it for the first one', async () => {
+  const on = bench();
+  const id = await found(on);
+  on.published.length = 0;
+  for (let time = 0; time < 2; time += 1) {
+    on.advance(minute);
+    await operate({ action: 'resume' }, operator, on.ports);
+    await operate({ action: 'fix', findings: [id] }, operator, on.ports);
+  }
+  const words = on.published.map(({ summary }) => summary);
+  expect({ told: words.length, different: new Set(words).size }).toEqual({ told: 4, different: 4 });
+});
+
 describe('a rule is not lowered', () => {
   const lowering = (on: Bench, mode = 'alert', rule = 'timeout-long') => operate({ action: 'mode', rule, mode }, operator, on.ports);
   const inStatus = async (status: Change['status']) => {
