@@ -84,7 +84,7 @@ export function alertAbout(finding: Finding, { status, summary, plan = [], chang
     findingId: finding.id,
     opened: finding.opened,
     ...(finding.sweep === undefined ? {} : { sweep: finding.sweep }),
-    ...(Number.isNaN(happened) ? {} : { detectedAfterMs: Math.max(0, finding.asOf - happened) }),
+    ...(Number.isNaN(happened) ? {} : { detectedAfterMs: Math.max(0, Date.parse(finding.openedAt) - happened) }),
   };
 }
 

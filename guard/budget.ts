@@ -18,7 +18,7 @@ export async function stoppedByBudget(finding: Finding, changeId: string, ports:
   if (lately.length >= perFinding) {
     const alert = alertAbout(finding, { status: 'failed', summary: fight(finding, lately.length) });
     await publish([alert]);
-    await ledger.setStatus(finding.id, { status: 'failed', cause: `budget ${changeId}`, asOf: now() });
+    await ledger.setStatus(finding.id, { status: 'failed', was: finding, cause: `budget ${changeId}`, asOf: now() });
     return [alert];
   }
   if (finding.orderedBy !== undefined || (await ledger.spend('changes', changeId, perAccount, tenMinutes, now()))) return undefined;

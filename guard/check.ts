@@ -2,6 +2,7 @@ import { type Alert, alertAbout } from './alert.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import { errorKind, errorSummary, isAnswer, QuotaUsedUp, RetryLater } from './errors.ts';
 import { type Finding, findingId, fingerprintOf, isUnended } from './finding.ts';
+import type { Written } from './ledger.ts';
 import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
@@ -24,22 +25,22 @@ const exemptionsAge = 30_000;
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
   const failures: unknown[] = [];
-  const attempt = async (look: () => Promise<readonly Alert[]>) => {
+  const attempt = async (look: () => Promise<void>) => {
     // Whoever waited for the quota in vain has no time to wait for it again.
     if (failures.some((error) => error instanceof QuotaUsedUp)) return;
     try {
-      alerts.push(...(await look()));
+      await look();
     } catch (error) {
       failures.push(error);
     }
   };
-  if ('event' in occasion) await attempt(() => unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports));
+  if ('event' in occasion)
+    await attempt(async () => void alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports))));
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
     await attempt(async () => {
       const subjects = await subjectsOf(rule, occasion, ports);
-      for (const subject of subjects) await attempt(() => judge(rule, subject, occasion, ports));
-      return [];
+      for (const subject of subjects) await attempt(() => judge(rule, subject, occasion, ports, alerts));
     });
   }
   if (alerts.length > 0) await ports.publish(alerts);
@@ -92,9 +93,38 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
   return unique(here);
 }
 
-async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports): Promise<readonly Alert[]> {
+/** A subject that somebody changes all the time comes back with its message after so many looks. */
+const mostLooks = 5;
+
+/**
+ * Looks at a subject, and once more at whatever that changed in the ledger or came too late for, until looking changes
+ * nothing: between a reading and its write somebody may have put it right, and told another worker already.
+ */
+async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, alerts: Alert[], looks = 1): Promise<void> {
+  if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
+  const unsettled: Subject[] = [];
+  for (const { of, written, told } of await judgeOnce(rule, subject, occasion, ports, looks)) {
+    if (written === 'changed' || written === 'stale') unsettled.push(of);
+    if (written === 'changed' || looks === 1) alerts.push(...told);
+  }
+  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, looks + 1);
+}
+
+interface Verdict {
+  readonly of: Subject;
+  readonly written: Written;
+  readonly told: readonly Alert[];
+}
+
+/** What the ledger now holds, and perhaps nobody was told yet. */
+function isNews(written: Written): boolean {
+  return written === 'changed' || written === 'again';
+}
+
+async function judgeOnce(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, looks: number): Promise<readonly Verdict[]> {
   const asOf = ports.now();
-  const event = 'event' in occasion ? occasion.event : undefined;
+  // What an event says of the change itself was taken in at the first look.
+  const event = 'event' in occasion && looks === 1 ? occasion.event : undefined;
   // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
   const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
   let evaluation: Evaluation;
@@ -109,18 +139,18 @@ async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports:
       evidence: { error: errorSummary(error) },
       tags: {},
     };
-    return await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports);
+    return [await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports)];
   }
-  const alerts: Alert[] = [];
+  const verdicts: Verdict[] = [];
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
     const fixable = mode === 'remediate' && rule.fix.length > 0;
     const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
     const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
-    alerts.push(...(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, ports)));
+    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, ports));
   }
-  for (const compliant of evaluation.compliant) alerts.push(...(await resolve(findingId(rule.id, compliant.arn), { asOf, cause }, ports)));
-  return alerts;
+  for (const compliant of evaluation.compliant) verdicts.push(await resolve(rule, compliant, { asOf, cause }, ports));
+  return verdicts;
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */
@@ -144,20 +174,21 @@ export async function evaluate(
   return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
 }
 
-async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<readonly Alert[]> {
+async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<Verdict> {
   const { ledger, config, now } = ports;
   const granted = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
   const byTags = exemptionByTags(candidate, config, now());
   const { written, finding: kept } = await ledger.open(granted === undefined ? asTagsSay(candidate, byTags) : exempt(candidate));
+  const verdict = { of: candidate.subject, written };
   // An operator told of their exemption, nobody of that in tags.
-  if (written === 'unchanged' || (kept.status === 'exempt' && kept.exemptUntil === undefined)) return [];
+  if (!isNews(written) || (kept.status === 'exempt' && kept.exemptUntil === undefined)) return { ...verdict, told: [] };
   if (kept.status === 'exempt' && byTags !== undefined && 'until' in byTags) {
     const summary = `${kept.summary} Its tags exempt it from this rule until ${new Date(byTags.until).toISOString()}: ${byTags.reason}`;
-    return [alertAbout(kept, { status: 'exempt', summary })];
+    return { ...verdict, told: [alertAbout(kept, { status: 'exempt', summary })] };
   }
   // What is fixed at once needs no plan beside it: the next alert says what was done.
   const shown = kept.status === 'open' && rule.fix.length > 0 && (kept.fixAfter ?? Number.POSITIVE_INFINITY) > now();
-  return [alertAbout(kept, { status: kept.status, plan: shown ? await planToShow(kept, rule, ports) : [] })];
+  return { ...verdict, told: [alertAbout(kept, { status: kept.status, plan: shown ? await planToShow(kept, rule, ports) : [] })] };
 }
 
 /** What is exempt is not fixed, and nobody has to look after it in between. */
@@ -171,10 +202,14 @@ function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Fin
   return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }
 
-async function resolve(id: string, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<readonly Alert[]> {
-  const { written, finding: ended } = await ledger.resolve(id, reading);
-  if (written === 'unchanged' || ended === undefined) return [];
-  return [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })];
+async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<Verdict> {
+  const { written, finding: ended } = await ledger.resolve(findingId(rule.id, of.arn), reading);
+  if (!isNews(written) || ended === undefined) return { of, written, told: [] };
+  return {
+    of,
+    written,
+    told: [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
+  };
 }
 
 interface Seen {

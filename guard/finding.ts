@@ -36,7 +36,7 @@ export interface Finding {
   readonly openedAt: string;
   /** When a message last found it still wrong. */
   readonly lastSeen: string;
-  /** Milliseconds: when the subject was read; an older reading never overwrites a newer one. */
+  /** Milliseconds: when the subject was last read; an older reading never overwrites a newer one. */
   readonly asOf: number;
   /** The message (event, sweep) that brought the finding into its present status. */
   readonly cause: string;

@@ -4,14 +4,17 @@ import type { Estate } from './estate.ts';
 import type { Finding, Status } from './finding.ts';
 import type { Mode } from './mode.ts';
 
-/** What writing a finding did. `again`: this very message wrote it before, so what follows it has to be done once more. */
-export type Written = 'changed' | 'again' | 'unchanged';
+/**
+ * What writing a finding did. `again`: this very message wrote it before, so what follows it has to be done once more.
+ * `stale`: the ledger holds a newer reading that says otherwise, and nothing was written.
+ */
+export type Written = 'changed' | 'again' | 'unchanged' | 'stale';
 
 /** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
 export interface Ledger extends Estate {
   /**
    * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise one that is open (or failed,
-   * or reverted) stays as it is but for `lastSeen`, and one that an operator exempted stays exempt; one that tags exempted
+   * or reverted) stays as it is but for `lastSeen` and `asOf`, and one that an operator exempted stays exempt; one that tags exempted
    * opens, or is exempt until another time, as the tags now are.
    * `finding.status` is `open`, `exempt`, or `unknown` where the subject could not be read.
    * One call, and one more where it was wrong already. `finding` in the answer is what the ledger now holds.
@@ -26,7 +29,7 @@ export interface Ledger extends Estate {
   findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
   /** When tick sends a finding to its remediator (again); undefined for never. Nothing is written where it is no longer open. */
   remind(id: string, dueAt: number | undefined): Promise<void>;
-  /** Sets a finding's status after a fix, an undo or an operator's word. */
+  /** Sets a finding's status after a fix, an undo or an operator's word. Undefined where nothing was written. */
   setStatus(id: string, to: StatusChange): Promise<Finding | undefined>;
 
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
@@ -58,10 +61,11 @@ export interface Ledger extends Estate {
   postpone(due: Due, until: number | undefined): Promise<boolean>;
 
   /**
-   * Writes down that an alert is to be sent, once for each key, and counts it in a bucket (a minute, a sweep).
+   * Writes down that an alert is being sent, once for each key within a day, and counts it in a bucket (a minute, a sweep).
    * @returns `count`: alerts in the bucket so far; `sent`: it left already, in an earlier delivery of the same event.
+   * @throws RetryLater where another delivery of it began less than a minute ago, and may still send it
    */
-  announce(key: string, bucket: string, expires: number): Promise<{ readonly count: number; readonly sent: boolean }>;
+  announce(key: string, bucket: string, now: number): Promise<{ readonly count: number; readonly sent: boolean }>;
   markSent(key: string): Promise<void>;
   /** Keeps an alert back for the bucket's digest, which is due at `dueAt` (put off by every further one). */
   hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void>;
@@ -93,8 +97,13 @@ export interface Ledger extends Estate {
 /** A new status of a finding. `dueAt` and `fixing` are taken away where they are left out, `exemptUntil` always. */
 export interface StatusChange {
   readonly status: Status;
+  /** The finding as it was read: only where it still has that status, in that life of it. */
+  readonly was?: Pick<Finding, 'status' | 'opened'>;
+  /** Only where no checker read its subject after this moment, in milliseconds. */
+  readonly unreadSince?: number;
   readonly cause: string;
   readonly change?: string;
+  readonly opened?: number;
   readonly attempts?: number;
   readonly fixAfter?: number;
   readonly fixes?: readonly number[];

@@ -4,7 +4,6 @@ import type { Ports } from './ports.ts';
 
 /** How long a sweep has to be quiet before what it found is told. */
 const quietMilliseconds = 60_000;
-const dayMilliseconds = 24 * 3600_000;
 
 /** Sends one alert to the topic. */
 export type Send = (alert: Alert) => Promise<void>;
@@ -23,7 +22,7 @@ export async function notify(
   const minute = Math.floor(now() / 60_000);
   const swept = alert.sweep !== undefined && alert.kind !== 'change';
   const bucket = swept ? `sweep-${alert.sweep}` : `minute-${minute}`;
-  const { count, sent } = await ledger.announce(key, bucket, now() + dayMilliseconds);
+  const { count, sent } = await ledger.announce(key, bucket, now());
   if (sent) return 'known';
   if (swept || count > config.digestOver) {
     await ledger.hold(bucket, key, alert, swept ? now() + quietMilliseconds : (minute + 1) * 60_000);

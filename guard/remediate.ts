@@ -33,6 +33,8 @@ export async function remediate(id: string, rule: AnyRule, ports: FixPorts): Pro
   const finding = await ledger.finding(id);
   if (finding === undefined || finding.rule !== rule.id) return [];
   if (rule.probation && (finding.status === 'remediated' || finding.status === 'reverted')) return await watch(finding, rule, ports);
+  // Whoever found that nothing was left to do may have been killed before it was told.
+  if (finding.status === 'resolved' && finding.cause === `change ${nextChangeId(finding)}`) return await tellResolved(finding, ports);
   if (finding.status !== 'open' || isTooEarly(finding, now())) return [];
   const permission = await allowed(rule, ports);
   if (permission === 'paused') return await later(finding, now() + pausedMilliseconds, ports);
@@ -75,6 +77,13 @@ async function rest({ id, dueAt }: Finding, { ledger }: FixPorts): Promise<reado
   return [];
 }
 
+async function tellResolved(finding: Finding, { publish }: FixPorts): Promise<readonly Alert[]> {
+  const summary = `Put right, or gone: ${finding.subject.arn} no longer breaks this rule.`;
+  const alert = alertAbout(finding, { status: 'resolved', summary });
+  await publish([alert]);
+  return [alert];
+}
+
 /** AWS will not let it be read again, or planned: said once, because trying again would not help. */
 async function cannotBegin(
   finding: Finding,
@@ -85,7 +94,7 @@ async function cannotBegin(
   const summary = `${finding.summary} Not put right: it could not be read again (${errorSummary(error)}); nothing was changed.`;
   const alert = alertAbout(finding, { status: 'failed', summary });
   await publish([alert]);
-  await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${changeId}`, asOf: now() });
+  await ledger.setStatus(finding.id, { status: 'failed', was: finding, cause: `change ${changeId}`, asOf: now() });
   await ledger.unlock(finding.subject.arn, changeId);
   return [alert];
 }
@@ -98,10 +107,11 @@ function nextChangeId({ id, opened, attempts }: Finding): string {
     .slice(0, 12);
 }
 
-async function exempt({ rule, subject, id }: Finding, { ledger, now }: FixPorts): Promise<boolean> {
+async function exempt(finding: Finding, { ledger, now }: FixPorts): Promise<boolean> {
+  const { rule, subject, id } = finding;
   const exemption = await ledger.exemption(rule, subject.arn, now());
   if (exemption === undefined) return false;
-  await ledger.setStatus(id, { status: 'exempt', cause: `exemption ${exemption.id}` });
+  await ledger.setStatus(id, { status: 'exempt', was: finding, cause: `exemption ${exemption.id}` });
   return true;
 }
 
@@ -112,15 +122,12 @@ async function begin(
   ports: FixPorts,
 ): Promise<Change | { readonly alerts: readonly Alert[] }> {
   const { ledger, config, now, publish } = ports;
+  const asOf = now();
   const violation = await violationOf(finding, rule, ports);
   if (violation === undefined) {
-    const resolved = alertAbout(finding, {
-      status: 'resolved',
-      summary: `Put right, or gone: ${finding.subject.arn} no longer breaks this rule.`,
-    });
-    await publish([resolved]);
-    await ledger.resolve(finding.id, { asOf: now(), cause: `change ${id}` });
-    return { alerts: [resolved] };
+    const { written, finding: ended = finding } = await ledger.resolve(finding.id, { asOf, cause: `change ${id}` });
+    if (written === 'stale') throw new RetryLater(`${finding.subject.arn} was read in the meantime`);
+    return { alerts: written === 'changed' ? await tellResolved(ended, ports) : [] };
   }
   const { tags, severity = rule.severity } = violation;
   const byTags = exemptionByTags({ rule: rule.id, severity, tags }, config, now());

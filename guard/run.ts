@@ -72,7 +72,9 @@ export async function run(change: Change, finding: Finding, rule: AnyRule, ports
   if (finding.fixing === undefined) {
     const { status, cause, attempts, fixes = [] } = finding;
     const counted = { attempts: attempts + 1, fixes: [...fixes, now()].slice(-100) };
-    await ledger.setStatus(finding.id, { status, cause, fixing: change.id, change: change.id, ...counted });
+    const to = { status, cause, fixing: change.id, change: change.id, ...counted };
+    // Somebody put it right since it was read, or it is exempt, or another one by now: nothing is done, and tick ends the change.
+    if ((await ledger.setStatus(finding.id, { ...to, was: finding })) === undefined) return [];
   }
   const fix = connect(rule.fix as readonly AnyCall[]);
   for (const [index, step] of change.steps.entries()) {
@@ -126,6 +128,7 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
   const { config, now } = ports;
   const { arn } = finding.subject;
   const whole = { ...change, done: change.steps.length };
+  const lookedAt = now();
   const left = await read(() => violationOf(finding, rule, ports));
   if ('error' in left) {
     const summary = `The fix was made; whether ${arn} still breaks this rule could not be read (${left.error}): somebody has to look.`;
@@ -144,10 +147,11 @@ async function conclude(change: Change, finding: Finding, rule: AnyRule, ports: 
   }
   const summary = `Put right: ${arn} no longer breaks this rule.`;
   const { length } = config.probation;
-  if (!rule.probation || length === 0) return await end(whole, finding, { status: 'remediated', summary, change: made }, ports);
+  const right = { status: 'remediated' as const, lookedAt };
+  if (!rule.probation || length === 0) return await end(whole, finding, { ...right, summary, change: made }, ports);
   const watched = { ...made, status: 'probation' as const, watchUntil: now() + length, dueAt: now() + watchMilliseconds };
   const told = `${summary} It is watched for ${length / 60_000} minutes, and the change is taken back if it fares worse.`;
-  return await end(whole, finding, { status: 'remediated', summary: told, change: watched }, ports);
+  return await end(whole, finding, { ...right, summary: told, change: watched }, ports);
 }
 
 type Reading<T> = { readonly value: T } | { readonly error: string };
@@ -203,6 +207,8 @@ export interface Ending {
   readonly status: Status & Alert['status'];
   readonly summary: string;
   readonly change: Progress & { readonly status: Change['status'] };
+  /** Where it is right now: when that was read, in milliseconds. */
+  readonly lookedAt?: number;
 }
 
 /**
@@ -210,11 +216,14 @@ export interface Ending {
  * what it has sent. The other way round the alert would be lost.
  */
 export async function end(change: Change, finding: Finding, ending: Ending, { ledger, publish, now }: Ports): Promise<readonly Alert[]> {
-  const { status, summary } = ending;
+  const { status, summary, lookedAt } = ending;
   const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
   await publish([alert]);
   await ledger.progress(change.id, { done: change.done, ...ending.change });
-  await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
+  const asOf = lookedAt === undefined ? { asOf: now() } : { asOf: lookedAt, unreadSince: lookedAt };
+  const ended = await ledger.setStatus(finding.id, { status, was: finding, cause: `change ${change.id}`, change: change.id, ...asOf });
+  // A checker read it since then, so that it is looked at once more; or it is exempt by now, and stays so.
+  if (ended === undefined) throw new RetryLater(`${finding.subject.arn} was read in the meantime`);
   return [alert];
 }
 

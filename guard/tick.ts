@@ -112,7 +112,8 @@ async function expire(id: string, { ledger, config, now, publish }: TickPorts): 
     // Opened by a tick that was killed: told once more, unless it is being put right by now.
     const again = finding.cause === cause && finding.status === 'open' && finding.fixing === undefined;
     if (!covered && !again) continue;
-    const open = await ledger.setStatus(finding.id, { status: 'open', cause, asOf: now(), ...delayed });
+    const opened = covered ? finding.opened + 1 : finding.opened;
+    const open = await ledger.setStatus(finding.id, { status: 'open', was: finding, cause, opened, ...delayed });
     if (open === undefined) continue;
     const alert = alertAbout(open, { status: 'open', summary: `${open.summary} Its exemption (${expired.reason}) has expired.` });
     await publish([alert]);

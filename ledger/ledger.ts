@@ -2,7 +2,7 @@ import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
-import { type Finding, isWrong, rankOf, type Status } from '../guard/finding.ts';
+import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Item, Key, Table } from './table.ts';
@@ -93,10 +93,16 @@ export class DynamoLedger implements Ledger {
     );
     if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
     const kept = toFinding(answer.present);
-    const written = kept.cause === finding.cause && kept.status === status ? 'again' : 'unchanged';
-    if (written === 'again' || !isWrong(kept) || kept.lastSeen >= lastSeen) return { written, finding: kept };
-    await this.#table.update(keys.finding(id), { set: { lastSeen }, when: '#lastSeen < :lastSeen', values: { lastSeen } });
-    return { written, finding: { ...kept, lastSeen } };
+    if (kept.cause === finding.cause && kept.status === status) return { written: 'again', finding: kept };
+    if (!isUnended(kept)) return { written: 'stale', finding: kept };
+    if (kept.asOf >= finding.asOf) return { written: 'unchanged', finding: kept };
+    const seen = await this.#table.update(
+      keys.finding(id),
+      { set: { asOf: finding.asOf, lastSeen }, when: `#status = :was AND #asOf < :asOf`, values: { was: kept.status, asOf: finding.asOf } },
+      'new',
+    );
+    // Somebody else wrote in between.
+    return seen.done ? { written: 'unchanged', finding: toFinding(seen.before) } : await this.open(finding);
   }
 
   async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
@@ -112,6 +118,7 @@ export class DynamoLedger implements Ledger {
     if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
     if (answer.present === undefined) return { written: 'unchanged', finding: undefined };
     const kept = toFinding(answer.present);
+    if (isUnended(kept) && kept.fixing === undefined) return { written: 'stale', finding: kept };
     return { written: kept.cause === cause && kept.status === 'resolved' ? 'again' : 'unchanged', finding: kept };
   }
 
@@ -131,12 +138,16 @@ export class DynamoLedger implements Ledger {
     await this.#table.update(keys.finding(id), { set: dueAttributes(dueAt), when: '#status = :open', values: { open: 'open' } });
   }
 
-  async setStatus(id: string, { status, cause, dueAt, fixing, ...optional }: StatusChange): Promise<Finding | undefined> {
+  async setStatus(id: string, { status, was, unreadSince, cause, dueAt, fixing, ...optional }: StatusChange): Promise<Finding | undefined> {
+    const conditions = ['attribute_exists(#pk)'];
+    if (was !== undefined) conditions.push('#status = :was AND #opened = :life');
+    if (unreadSince !== undefined) conditions.push('#asOf <= :unreadSince');
     const answer = await this.#table.update(
       keys.finding(id),
       {
         set: { status, cause, fixing, exemptUntil: undefined, ...defined({ ...optional }), ...dueAttributes(dueAt) },
-        when: 'attribute_exists(#pk)',
+        when: conditions.join(' AND '),
+        values: { was: was?.status, life: was?.opened, unreadSince },
       },
       'new',
     );
@@ -243,18 +254,21 @@ export class DynamoLedger implements Ledger {
 
   // --- alerts
 
-  async announce(key: string, bucket: string, expires: number): Promise<{ count: number; sent: boolean }> {
-    const first = await this.#table.put(
-      { ...keys.alert(key), bucket, sent: false, expires: Math.ceil(expires / 1000) },
-      'attribute_not_exists(#pk)',
+  async announce(key: string, bucket: string, now: number): Promise<{ count: number; sent: boolean }> {
+    const expires = Math.ceil(now / 1000) + day;
+    const begun = await this.#table.put(
+      { ...keys.alert(key), bucket, sent: false, beganAt: now, expires },
+      'attribute_not_exists(#pk) OR (#sent = :not AND #beganAt <= :before)',
+      { not: false, before: now - 60_000 },
     );
-    if (!first.done && first.present?.['sent'] === true) return { count: 0, sent: true };
+    if (!begun.done && begun.present?.['sent'] === true) return { count: 0, sent: true };
+    if (!begun.done) throw new RetryLater(`the alert ${key} is being sent by another worker`);
     const counted = await this.#table.update(
       keys.bucket(bucket),
       {
-        set: { id: bucket, expires: Math.ceil(expires / 1000) },
+        set: { id: bucket, expires },
         also: ['#count = if_not_exists(#count, :zero) + :one'],
-        values: { zero: 0, one: first.done ? 1 : 0 },
+        values: { zero: 0, one: begun.before === undefined ? 1 : 0 },
       },
       'new',
     );

@@ -18,7 +18,7 @@ const finding: Finding = {
   opened: 2,
   firstSeen: '2026-11-22T12:00:00.000Z',
   lastSeen: '2026-11-22T12:00:00.000Z',
-  openedAt: '2026-11-22T12:00:00.000Z',
+  openedAt: '2026-11-22T12:00:03.000Z',
   asOf: Date.parse('2026-11-22T12:00:03.000Z'),
   cause: 'event e1',
   attempts: 0,

@@ -242,8 +242,9 @@ describe('what cannot be read', () => {
   });
 
   test.each([
-    ['two workers at one index, once', [new RetryLater('x')], true, 2],
-    ['two workers at one index, twice', [new RetryLater('x'), new RetryLater('x')], true, 3],
+    // What opened a finding is looked at once more in any case.
+    ['two workers at one index, once', [new RetryLater('x')], true, 3],
+    ['two workers at one index, twice', [new RetryLater('x'), new RetryLater('x')], true, 4],
     ['two workers at one index, all the time', Array.from({ length: 9 }, () => new RetryLater('x')), false, 3],
     ['a quota that is used up', [new QuotaUsedUp('x')], false, 1],
     ['an error of AWS', [Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} })], false, 1],
@@ -620,18 +621,74 @@ test('an exempt finding ends where its subject keeps the rule, and is told', asy
   expect(told(on)).toEqual(['finding open', 'finding resolved']);
 });
 
-test('a late event does not overwrite what a newer reading said', async () => {
-  const on = bench();
-  setTimeoutTo(on, 30);
-  const early = { ...on.ports, now: () => on.world.now - minute };
-  await check({ event: event('e2') }, rules, on.ports);
-  setTimeoutTo(on, 300);
-  await check({ event: event('e3') }, rules, on.ports);
-  setTimeoutTo(on, 30);
-  on.published.length = 0;
-  await check({ event: event('e1') }, rules, early);
-  expect(told(on)).toEqual([]);
-  expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
+/** A rule whose next look finds what was there at first, while somebody changes it: the answer comes back later. */
+function slowly(on: Bench, meanwhile: () => Promise<void>): AnyRule {
+  let looks = 0;
+  return {
+    ...timeoutLong,
+    evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) => {
+      const seen = await timeoutLong.evaluate(...given);
+      looks += 1;
+      if (looks === 1) {
+        on.advance(1);
+        await meanwhile();
+      }
+      return seen;
+    },
+  };
+}
+
+describe('a late event does not overwrite what a newer reading said', () => {
+  test('nothing stays open that was put right meanwhile, and known to be so', async () => {
+    const on = bench();
+    const late = slowly(on, async () => {
+      setTimeoutTo(on, 30);
+      await check({ event: event('e2') }, rules, on.ports);
+    });
+    await check({ event: event('e1') }, [late], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved' });
+    expect(told(on)).toEqual(['finding open', 'finding resolved']);
+  });
+
+  test('nothing ends that was broken again meanwhile', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    setTimeoutTo(on, 30);
+    const late = slowly(on, async () => {
+      setTimeoutTo(on, 300);
+      await check({ event: event('e3') }, rules, on.ports);
+    });
+    await check({ event: event('e2') }, [late], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open', opened: 1 });
+    expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('nothing opens again that was ended meanwhile', async () => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    const late = slowly(on, async () => {
+      setTimeoutTo(on, 30);
+      await check({ event: event('e3') }, rules, on.ports);
+    });
+    await check({ event: event('e2') }, [late], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved', opened: 1 });
+    expect(told(on)).toEqual(['finding open', 'finding resolved']);
+  });
+
+  test('what changes all the time comes back with its message', async () => {
+    const on = bench();
+    let looks = 0;
+    const restless: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (...given: Parameters<typeof timeoutLong.evaluate>) => {
+        looks += 1;
+        setTimeoutTo(on, looks % 2 === 0 ? 30 : 300);
+        return await timeoutLong.evaluate(...given);
+      },
+    };
+    await expect(check({ event: event('e1') }, [restless], on.ports)).rejects.toBeInstanceOf(RetryLater);
+    expect(looks).toBe(5);
+  });
 });
 
 test('a finding has the same id wherever it is found, and another for another rule or subject', () => {

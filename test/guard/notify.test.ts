@@ -1,4 +1,5 @@
 import { type Alert, alertAbout, emailText } from '../../guard/alert.ts';
+import { RetryLater } from '../../guard/errors.ts';
 import type { Finding } from '../../guard/finding.ts';
 import { flush, notify } from '../../guard/notify.ts';
 import { tick } from '../../guard/tick.ts';
@@ -85,7 +86,19 @@ describe('an alert', () => {
     const on = notifier();
     const failing = async () => Promise.reject(new Error('Throttling'));
     await expect(notify(about(1), failing, on.ports)).rejects.toThrow('Throttling');
+    on.advance(minute);
     expect(await notify(about(1), on.send, on.ports)).toBe('sent');
+    expect(on.sent).toHaveLength(1);
+  });
+
+  test('is sent once where two deliveries meet: the second comes back, and knows then', async () => {
+    const on = notifier();
+    const slow = async (alert: Alert) => {
+      await expect(notify(about(1), on.send, on.ports)).rejects.toThrow(RetryLater);
+      await on.send(alert);
+    };
+    expect(await notify(about(1), slow, on.ports)).toBe('sent');
+    expect(await notify(about(1), on.send, on.ports)).toBe('known');
     expect(on.sent).toHaveLength(1);
   });
 

@@ -587,7 +587,7 @@ describe('a call that fails', () => {
     }
     expect(written(on)).toEqual([]);
     expect(on.published.filter(({ kind }) => kind === 'failure')).toHaveLength(1);
-    expect(on.world.calls.filter(({ operation }) => operation === 'GetFunctionConfiguration').length).toBeLessThan(4);
+    expect(on.world.calls.filter(({ operation }) => operation === 'GetFunctionConfiguration').length).toBeLessThan(6);
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'failed' });
     expect(await on.ledger.lock(orders, 'somebody else', on.world.now - 60 * minute, minute)).toBe(true);
   });

@@ -1,4 +1,5 @@
 import type { Change } from '../../guard/change.ts';
+import { RetryLater } from '../../guard/errors.ts';
 import type { Baseline } from '../../guard/estate.ts';
 import type { Finding } from '../../guard/finding.ts';
 import type { Ledger } from '../../guard/ledger.ts';
@@ -82,7 +83,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       it('leaves an open one as it is', async () => {
         await ledger.open(finding);
         const later = { ...finding, asOf: base + minute, cause: 'event 2', summary: 'seen again' };
-        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding });
+        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding: { ...finding, asOf: later.asOf } });
       });
 
       it('opens one again that had ended, and counts it', async () => {
@@ -106,9 +107,10 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         await ledger.open(finding);
         await ledger.resolve(finding.id, { asOf: base + 10, cause: 'event 2' });
         expect(await ledger.open({ ...finding, asOf: base + 5, cause: 'event 3' })).toMatchObject({
-          written: 'unchanged',
+          written: 'stale',
           finding: { status: 'resolved' },
         });
+        expect(await ledger.open({ ...finding, status: 'exempt', asOf: base + 5, cause: 'event 3' })).toMatchObject({ written: 'stale' });
         expect(await ledger.resolve(finding.id, { asOf: base + 5, cause: 'event 4' })).toMatchObject({ written: 'unchanged' });
       });
 
@@ -234,9 +236,62 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
           cause: 'event 2',
           summary: 'again',
         };
-        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding: { ...finding, lastSeen: later.lastSeen } });
-        await ledger.open({ ...later, lastSeen: finding.lastSeen, cause: 'event 3' });
-        expect(await ledger.finding(finding.id)).toEqual({ ...finding, lastSeen: later.lastSeen });
+        const seen = { ...finding, asOf: later.asOf, lastSeen: later.lastSeen };
+        expect(await ledger.open(later)).toEqual({ written: 'unchanged', finding: seen });
+        expect(await ledger.open({ ...later, asOf: base + 1, lastSeen: finding.lastSeen, cause: 'event 3' })).toEqual({
+          written: 'unchanged',
+          finding: seen,
+        });
+        expect(await ledger.finding(finding.id)).toEqual(seen);
+      });
+
+      it.each(['open', 'failed', 'exempt'] as const)(
+        'believes no right reading of one that is %s and was seen wrong since',
+        async (status) => {
+          await ledger.open(finding);
+          await ledger.setStatus(finding.id, { status, cause: 'change 1' });
+          await ledger.open({ ...finding, asOf: base + 10, cause: 'event 2' });
+          expect(await ledger.resolve(finding.id, { asOf: base + 5, cause: 'event 3' })).toMatchObject({
+            written: 'stale',
+            finding: { status },
+          });
+          expect(await ledger.resolve(finding.id, { asOf: base + 10, cause: 'event 4' })).toMatchObject({ written: 'changed' });
+        },
+      );
+
+      it('forgets with a new life of it when it may be fixed and who ordered that, and not when it was', async () => {
+        await ledger.open({ ...finding, fixAfter: base, dueAt: base });
+        await ledger.setStatus(finding.id, {
+          status: 'open',
+          cause: 'ordered',
+          orderedBy: 'olga',
+          fixAfter: base + 1,
+          fixes: [base, base + 1],
+        });
+        const ordered = { orderedBy: 'olga', fixAfter: base + 1, fixes: [base, base + 1] };
+        expect(await ledger.finding(finding.id)).toMatchObject(ordered);
+        await ledger.setStatus(finding.id, { status: 'remediated', cause: 'change 1', change: change.id, asOf: base + 2 });
+        expect(await ledger.finding(finding.id)).toMatchObject({ ...ordered, asOf: base + 2 });
+        const { finding: again } = await ledger.open({ ...finding, asOf: base + 3, cause: 'event 2' });
+        expect(again).toMatchObject({ opened: 2, fixes: [base, base + 1], change: change.id });
+        expect(again).not.toHaveProperty('fixAfter');
+        expect(again).not.toHaveProperty('orderedBy');
+        await ledger.resolve(finding.id, { asOf: base + 4, cause: 'event 3' });
+        const { finding: delayed } = await ledger.open({ ...finding, fixAfter: base + minute, asOf: base + 5, cause: 'event 4' });
+        expect(delayed).toMatchObject({ opened: 3, fixAfter: base + minute, fixes: [base, base + 1] });
+      });
+
+      it('sets a status only where it is still the one that was read, and nobody has read the subject since', async () => {
+        await ledger.open(finding);
+        expect(
+          await ledger.setStatus(finding.id, { status: 'failed', was: { status: 'remediated', opened: 1 }, cause: 'c' }),
+        ).toBeUndefined();
+        expect(await ledger.setStatus(finding.id, { status: 'failed', was: { status: 'open', opened: 2 }, cause: 'c' })).toBeUndefined();
+        expect(await ledger.setStatus('nobody', { status: 'failed', was: finding, cause: 'c' })).toBeUndefined();
+        expect(await ledger.setStatus(finding.id, { status: 'remediated', unreadSince: base - 1, cause: 'change 1' })).toBeUndefined();
+        expect(await ledger.finding(finding.id)).toEqual(finding);
+        const ended = { status: 'remediated', was: finding, unreadSince: base, cause: 'change 1', opened: 4 } as const;
+        expect(await ledger.setStatus(finding.id, ended)).toEqual({ ...finding, status: 'remediated', cause: 'change 1', opened: 4 });
       });
 
       it.each(['failed', 'reverted'] as const)('leaves one that is %s as it is, until it is another', async (status) => {
@@ -389,10 +444,14 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
 
     it('counts an alert once, and knows when it was sent', async () => {
       expect(await ledger.announce('a', 'minute', base)).toEqual({ count: 1, sent: false });
-      expect(await ledger.announce('a', 'minute', base)).toEqual({ count: 1, sent: false });
+      // Whoever began to send it may still do so; whoever has not within a minute is dead.
+      await expect(ledger.announce('a', 'minute', base + minute - 1)).rejects.toThrow(RetryLater);
+      expect(await ledger.announce('a', 'minute', base + minute)).toEqual({ count: 1, sent: false });
+      await expect(ledger.announce('a', 'minute', base + minute)).rejects.toThrow(RetryLater);
       expect(await ledger.announce('b', 'minute', base)).toEqual({ count: 2, sent: false });
       await ledger.markSent('a');
       expect(await ledger.announce('a', 'minute', base)).toMatchObject({ sent: true });
+      expect(await ledger.announce('a', 'another', base + 2 * minute)).toMatchObject({ sent: true });
       expect(await ledger.announce('c', 'another minute', base)).toEqual({ count: 1, sent: false });
     });
 
@@ -553,6 +612,21 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       expect(await spend('c', base + minute)).toBe(true);
       expect(await spend('d', base + minute + 1)).toBe(false);
       expect(await ledger.spend('others', 'c', 1, minute, base)).toBe(true);
+    });
+
+    it('spends no more of a budget than there is where two spend at once: one of them comes back', async () => {
+      const spend = (what: string) => ledger.spend('changes', what, 3, minute, base).catch((error: unknown) => error);
+      const spent = new Set<string>();
+      for (let round = 0; round < 4; round += 1) {
+        const things = ['a', 'b', 'c', 'd', 'e'].filter((thing) => !spent.has(thing));
+        const answers = await Promise.all(things.map(spend));
+        for (const [index, answer] of answers.entries()) {
+          if (typeof answer !== 'boolean') expect(answer).toBeInstanceOf(RetryLater);
+          if (answer === true) spent.add(things[index] ?? '');
+        }
+      }
+      expect(spent.size).toBe(3);
+      for (const thing of ['a', 'b', 'c', 'd', 'e']) expect(await spend(thing)).toBe(spent.has(thing));
     });
 
     it('leases a quota: a burst at once, then nothing until time has passed', async () => {

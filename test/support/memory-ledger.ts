@@ -1,7 +1,8 @@
 import { matchesGlob } from '../../guard/arn.ts';
 import type { Change, Progress } from '../../guard/change.ts';
+import { RetryLater } from '../../guard/errors.ts';
 import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
-import { type Finding, isUnended, isWrong, rankOf, type Status } from '../../guard/finding.ts';
+import { type Finding, isUnended, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
 
@@ -14,7 +15,7 @@ export class MemoryLedger implements Ledger {
   readonly #locks = new Map<string, { readonly holder: string; readonly until: number }>();
   readonly #switches = new Map<string, string>();
   readonly #exemptions = new Map<string, { readonly exemption: Exemption; dueAt: number | undefined }>();
-  readonly #alerts = new Map<string, { sent: boolean }>();
+  readonly #alerts = new Map<string, { readonly sent: boolean; readonly beganAt: number }>();
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
@@ -47,8 +48,9 @@ export class MemoryLedger implements Ledger {
       return { written: 'changed', finding: this.#keep(again) };
     }
     if (present.cause === finding.cause && present.status === finding.status) return { written: 'again', finding: copy(present) };
-    if (!isWrong(present) || present.lastSeen >= finding.lastSeen) return { written: 'unchanged', finding: copy(present) };
-    return { written: 'unchanged', finding: this.#keep({ ...present, lastSeen: finding.lastSeen }) };
+    if (!isUnended(present)) return { written: 'stale', finding: copy(present) };
+    if (present.asOf >= finding.asOf) return { written: 'unchanged', finding: copy(present) };
+    return { written: 'unchanged', finding: this.#keep({ ...present, asOf: finding.asOf, lastSeen: finding.lastSeen }) };
   }
 
   async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
@@ -59,6 +61,7 @@ export class MemoryLedger implements Ledger {
       const { dueAt: _, exemptUntil: _until, ...rest } = present;
       return { written: 'changed', finding: this.#keep({ ...rest, status: 'resolved', cause, asOf }) };
     }
+    if (isUnended(present) && present.fixing === undefined) return { written: 'stale', finding: copy(present) };
     return { written: present.cause === cause && present.status === 'resolved' ? 'again' : 'unchanged', finding: copy(present) };
   }
 
@@ -82,10 +85,11 @@ export class MemoryLedger implements Ledger {
     this.#keep({ ...rest, ...defined({ dueAt }) });
   }
 
-  async setStatus(id: string, to: StatusChange): Promise<Finding | undefined> {
+  async setStatus(id: string, { was, unreadSince, ...to }: StatusChange): Promise<Finding | undefined> {
     this.calls.push('setStatus');
     const present = this.#findings.get(id);
-    if (present === undefined) return undefined;
+    if (present === undefined || (unreadSince ?? present.asOf) < present.asOf) return undefined;
+    if (was !== undefined && (was.status !== present.status || was.opened !== present.opened)) return undefined;
     const { dueAt: _due, fixing: _fixing, exemptUntil: _until, ...rest } = present;
     return this.#keep({ ...rest, ...defined(to) });
   }
@@ -197,21 +201,20 @@ export class MemoryLedger implements Ledger {
     return true;
   }
 
-  async announce(key: string, bucket: string, _expires: number): Promise<{ count: number; sent: boolean }> {
+  async announce(key: string, bucket: string, now: number): Promise<{ count: number; sent: boolean }> {
     this.calls.push('announce');
     const present = this.#alerts.get(key);
     if (present?.sent === true) return { count: 0, sent: true };
+    if (present !== undefined && present.beganAt > now - 60_000) throw new RetryLater(`the alert ${key} is being sent`);
     const counted = this.#bucket(bucket);
-    if (present === undefined) {
-      this.#alerts.set(key, { sent: false });
-      counted.count += 1;
-    }
+    this.#alerts.set(key, { sent: false, beganAt: now });
+    if (present === undefined) counted.count += 1;
     return { count: counted.count, sent: false };
   }
 
   async markSent(key: string): Promise<void> {
     this.calls.push('markSent');
-    this.#alerts.set(key, { sent: true });
+    this.#alerts.set(key, { sent: true, beganAt: 0 });
   }
 
   async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {

@@ -113,12 +113,24 @@ const clients = {
   dynamoDb: DynamoDBClient,
 };
 
+/** The world that was made last, and the stubs that lead to it: to make them again for every world takes longer than most tests. */
+let last: World;
+const stubs = new Map<string, { resetHistory(): unknown }>();
+
 export function createWorld(place: Place = { account: '111122223333', region: 'us-east-1' }): World {
   const world = new World(place);
+  last = world;
   for (const [service, Client] of Object.entries(clients)) {
+    const stub = stubs.get(service);
+    if (stub !== undefined && stub === (Client.prototype.send as unknown)) {
+      stub.resetHistory();
+      continue;
+    }
     // Every client has a type of its own; what is stubbed is the one method that they share.
     const { send } = mockClient(Client as unknown as typeof LambdaClient);
+    stubs.set(service, send);
     send.callsFake(async (command) => {
+      const world = last;
       const call: SdkCall = { service: service as ServiceName, operation: operationOf(command), input: { ...command.input } };
       return (await world.wire(call, () => world.answer(call.service, call.operation, call.input))) as never;
     });
