@@ -297,15 +297,15 @@ test('another Allow never makes it less public', () => {
 
 test('another Deny never makes it more public', () => {
   let less = 0;
-  always(
-    fc.tuple(policy, deny).map(([statements, denial]) => [...statements, denial]),
-    (statements) => {
-      const [after, before] = [rank(judge(...statements)), rank(judge(...statements.slice(0, -1)))];
-      expect(after).toBeLessThanOrEqual(before);
-      if (after < before) less += 1;
-    },
-  );
-  expect(less).toBeGreaterThan(2);
+  const wide = statement('Deny', perimeter).map((denial): Statement => ({ ...denial, Action: '*', Resource: '*' }));
+  const few = fc.array(allow, { minLength: 1, maxLength: 2 });
+  const policies = fc.oneof(fc.tuple(policy, deny), fc.tuple(few, wide)).map(([statements, denial]) => [...statements, denial]);
+  always(policies, (statements) => {
+    const [after, before] = [rank(judge(...statements)), rank(judge(...statements.slice(0, -1)))];
+    expect(after).toBeLessThanOrEqual(before);
+    if (after < before) less += 1;
+  });
+  expect(less).toBeGreaterThan(0);
 });
 
 test('the order of statements does not matter', () => {
