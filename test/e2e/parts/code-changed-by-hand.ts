@@ -55,7 +55,7 @@ export function codeChangedByHand(): void {
       const { CodeSha256, CodeSize, Handler, Role } = foreign;
       expect(await configuration('checkout')).toMatchObject({ CodeSha256, CodeSize, Handler, Role });
       expect(await answerOf('checkout')).toBe('a laptop was here');
-      expect(alertsAbout('function:checkout', afterwards)).toEqual([]);
+      expect(alertsAbout('function:checkout', afterwards)).toEqual([`${rule} exempt`]);
     });
 
     it('takes a console session for a person, also one of the pipeline role', async () => {

@@ -136,7 +136,7 @@ export function operators(older: string): void {
           (await changesOf(':labels')).find(({ status }) => status === 'waiting'),
         );
         const lowered = await guard('mode', 'role-shared', 'alert');
-        expect(lowered).toMatchObject({ code: 3, output: expect.stringContaining(`Change ${waiting.id}`) });
+        expect(lowered).toMatchObject({ code: 3, output: expect.stringContaining('nobody would look after it') });
         expect(await guard('pause', '--reason', 'the suite stops it')).toMatchObject({ code: 0 });
         // The wait of the change is over: only the pause holds it.
         await new Promise((resolve) => setTimeout(resolve, 1_000));
