@@ -28,8 +28,8 @@ const deletion = call('DeleteSecret', DeleteSecretCommand, {
 });
 
 /**
- * Deletes a secret with a recovery window, so that even an undo can be taken back, unless a version of its function was
- * published with its ARN: whoever invokes that version needs it. A version that cannot be read counts as one.
+ * Deletes a secret with a recovery window, so that even an undo can be taken back, unless a version of its function
+ * names it: whoever invokes that version needs it. A version that cannot be read counts as one.
  */
 export const deleteSecret = {
   ...deletion,
@@ -42,19 +42,18 @@ export const deleteSecret = {
     connection: Connection,
     { functionName, ...input }: DeleteSecretCommandInput & { readonly functionName: string },
   ): Promise<void> => {
-    if (!(await isPublished(connection, functionName, input.SecretId ?? ''))) await deletion.run(connection, input);
+    if (!(await isNamed(connection, functionName, input.SecretId ?? ''))) await deletion.run(connection, input);
   },
 };
 
-async function isPublished(connection: Connection, FunctionName: string, secretName: string): Promise<boolean> {
+async function isNamed(connection: Connection, FunctionName: string, secretName: string): Promise<boolean> {
   const pages = allPages(async (Marker) => {
     const page = await lambdaClient(connection).send(new ListVersionsByFunctionCommand({ FunctionName, Marker, MaxItems: 50 }));
     return { items: page.Versions, next: page.NextMarker };
   });
   return ((await ifPresent(pages)) ?? []).some(
-    ({ Version, Environment }) =>
-      Version !== '$LATEST' &&
-      (Environment?.Error !== undefined || Object.values(Environment?.Variables ?? {}).some((value) => value.includes(secretName))),
+    ({ Environment }) =>
+      Environment?.Error !== undefined || Object.values(Environment?.Variables ?? {}).some((value) => value.includes(secretName)),
   );
 }
 

@@ -121,14 +121,15 @@ test('nothing is approved without a yes', async () => {
 });
 
 test.each([
-  ['no function', 'no/function', 'WrongUse'],
-  ['a function that is not there', 'nobody', 'WrongUse'],
-  ['a function of another region', 'arn:aws:lambda:eu-west-1:111122223333:function:orders', 'WrongUse'],
-  ['a function of another account', 'arn:aws:lambda:us-east-1:444455556666:function:orders', 'WrongUse'],
-  ['a function that no checker has seen', 'orders', 'Error'],
-])('%s cannot be approved', async (_, name, ended) => {
+  ['no function', 'no/function', 'WrongUse', 'is no function of 111122223333 in us-east-1'],
+  ['a function that is not there', 'nobody', 'WrongUse', 'There is no function arn:'],
+  ['a function of another region', 'arn:aws:lambda:eu-west-1:111122223333:function:orders', 'WrongUse', 'is no function of'],
+  ['a function of another account', 'arn:aws:lambda:us-east-1:444455556666:function:orders', 'WrongUse', 'is no function of'],
+  ['a function that no checker has seen', 'orders', 'Error', 'it does after the next sweep'],
+])('%s cannot be approved', async (_, name, ended, why) => {
   const on = guard();
-  expect((await on.run(approve, [name], { yes: true })).ended).toBe(ended);
+  const { error, ...run } = await on.run(approve, [name], { yes: true });
+  expect({ ended: run.ended, message: error?.message }).toEqual({ ended, message: expect.stringContaining(why) });
   expect(on.asked).toEqual([]);
 });
 

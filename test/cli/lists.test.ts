@@ -53,7 +53,10 @@ describe('findings', () => {
       output: wrong ? expect.stringContaining(id) : 'Nothing is wrong.',
       ended: wrong ? 'findings' : 'fine',
     });
-    expect((await on.run(findings, [], { all: true })).output).toContain(`${id}  high`);
+    expect(await on.run(findings, [], { all: true })).toEqual({
+      output: expect.stringContaining(`${id}  high`),
+      ended: wrong ? 'findings' : 'fine',
+    });
     expect((await on.run(findings, [], { rule: 'another' })).output).toBe('Nothing is wrong.');
   });
 

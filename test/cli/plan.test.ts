@@ -185,6 +185,8 @@ describe('fix', () => {
     expect(on.asked).toEqual([{ action: 'fix', findings: [id, 'failed'] }]);
     expect(output).toContain('Not run   It belongs to the guard itself');
     expect(output).toContain('2 fixes are ordered.');
+    // What cannot be read has no plan that could be shown.
+    expect(output).not.toMatch(/:(unknown|exempt)\n/);
   });
 
   test('of a rule of which nothing is open does nothing', async () => {

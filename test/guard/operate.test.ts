@@ -551,6 +551,9 @@ describe('an undo', () => {
   test('of a change whose remediator was killed takes back one step more than was written down', async () => {
     const { on, change } = await killedInAChange();
     await expect(undoing(on, change)).rejects.toThrow('is being changed at this moment');
+    // A pause stops the next write, not the one that is being made.
+    await on.ledger.setSwitch('paused', 'incident', operator);
+    await expect(undoing(on, change)).rejects.toThrow('is being changed at this moment');
     on.advance(6 * minute);
     await undoing(on, change);
     expect(await on.ledger.change(change)).toMatchObject({ status: 'undoing', done: 2 });

@@ -388,6 +388,19 @@ describe('what an operator approves', () => {
     expect(await approved()).toMatchObject({ by: olga, package: { sha256: sha256('hot fix') } });
   });
 
+  test('is not what a version runs, once that is $LATEST as well', async () => {
+    make('approved package');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+    put('hot fix');
+    await look(byHand('hot fix', '2026-11-22T11:05:00Z'));
+    await approves(sha256('hot fix'), sha256('approved package'), 'live→1');
+    put('approved package');
+    expect(await verdict()).toBe('compliant');
+    expect(await approved()).toMatchObject({ by: pipeline, approval: { by: olga } });
+  });
+
   test('is not approved where it is replaced between reading and archiving', async () => {
     make('approved package');
     await look(deploys('approved package', '2026-11-22T11:00:00Z'));

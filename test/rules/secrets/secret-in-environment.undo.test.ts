@@ -40,6 +40,11 @@ test('so does one that the last of many versions names', async () => {
   expect(await deleteSecret()).toEqual([name]);
 });
 
+test('so does one that the function itself still names, whoever put it there', async () => {
+  set({ OTHER: `arn:aws:secretsmanager:us-east-1:111122223333:secret:${name}-a1B2c3` });
+  expect(await deleteSecret()).toEqual([name]);
+});
+
 test('so does one of a version whose variables cannot be read', async () => {
   set({ STAGE: 'prod' });
   world.lambda.publishVersion({ FunctionName: 'orders' });
