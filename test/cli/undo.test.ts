@@ -98,6 +98,15 @@ describe('an undo', () => {
     expect(output).toContain(`Taking back 2 of 3 calls on ${orders}:\n  lambda:RemovePermission\n  lambda:UntagResource\n`);
   });
 
+  test('of a change whose remediator was killed takes back the call that it made and did not write down', async () => {
+    const { on, change } = await changed({ whole: false });
+    await on.ledger.progress(change, { status: 'running', done: 1 });
+    await on.ledger.unlock(orders, change);
+    const { output } = await on.run(undoChange, [change], options);
+    expect(output).toContain(`Taking back 2 of 3 calls on ${orders}:\n  lambda:RemovePermission\n  lambda:UntagResource\n`);
+    expect(tags(on)).toEqual({ team: 'shop' });
+  });
+
   test('by the one who broke it is refused, and changes nothing', async () => {
     const { on, change } = await changed({ by: 'arn:aws:sts::111122223333:assumed-role/Developer/ana' });
     const { error } = await on.run(undoChange, [change], options);
