@@ -8,12 +8,14 @@ import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { operators } from './parts/operators.ts';
+import { ownRoles } from './parts/own-roles.ts';
 import { deployedBack, probation } from './parts/probation.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { security } from './parts/security.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
-import { sweeps } from './parts/sweep.ts';
+import { idleExemptions, sweeps } from './parts/sweep.ts';
+import { tags } from './parts/tags.ts';
 import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts';
 
 // The guard, built and deployed as a user deploys it, in one emulated account: each part goes on where the last one ended.
@@ -31,6 +33,7 @@ const remediate = {
   RoleSharedSettle: '1',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   DigestOver: '1000',
+  AllowTagExemptions: 'true',
   ChangesPerTenMinutes: '1000',
   ProbationMinutes: '1',
 };
@@ -58,6 +61,8 @@ describe('with every rule in remediate', () => {
   secretInEnvironment();
   securityGroupOpenIngress();
   codeChangedByHand();
+  tags();
+  ownRoles();
   operators(openedInAlert);
   probation(fight);
   badInput();
@@ -67,6 +72,7 @@ describe('with every rule in remediate', () => {
 
 describe('in the end', () => {
   valuesAreNowhere();
+  idleExemptions();
   alertsAreValid();
   leastPrivilege();
   deployedBack(() => ({ ...common(), ...alert }));

@@ -1,6 +1,6 @@
 import { bytes } from '../boto.ts';
 import { answerOf, createFunction, packageOf, settled } from '../functions.ts';
-import { alerted, due, functionRole, guard, mark, quiet, stage, unheard } from '../stage.ts';
+import { alerted, due, functionRole, guard, mark, quiet, stack, stage, unheard } from '../stage.ts';
 
 const arn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
 
@@ -35,6 +35,9 @@ export function sweeps(): void {
       const VpcConfig = { SubnetIds: [SubnetId], SecurityGroupIds: [GroupId] };
       await createFunction('swept-first', Role, { VpcConfig });
       await quiet();
+      // The next sweep but one tells of it.
+      const nobody = ['exempt', 'function-url-open', arn('nobody-*'), '--for', '30d', '--reason', 'all of them moved', '--owner', 'shop'];
+      expect(await guard(...nobody)).toMatchObject({ code: 0 });
       const since = mark();
       await createFunction('swept-second', Role, { VpcConfig });
       await alerted({ rule: 'role-shared', status: 'open', resource: 'function:swept-second' }, since);
@@ -72,5 +75,45 @@ export function sweeps(): void {
       expect({ code, output }).toEqual({ code: 1, output: expect.stringMatching(/critical +open +code-changed-by-hand .*:unheard/) });
       expect(await answerOf('unheard')).toBe('put there in silence');
     });
+
+    it('ends the finding of an alias that was deleted without an event, and finds nothing wrong with the guard itself', async () => {
+      const rule = 'function-url-open';
+      await createFunction('swept-alias', await functionRole('swept-alias'), { Publish: true });
+      const live = { FunctionName: 'swept-alias', Qualifier: 'live' };
+      await stage.boto.call('lambda', 'create_alias', { FunctionName: 'swept-alias', Name: 'live', FunctionVersion: '1' });
+      await quiet();
+      expect(await guard('mode', rule, 'alert')).toMatchObject({ code: 0 });
+      const since = mark();
+      await stage.boto.call('lambda', 'create_function_url_config', { ...live, AuthType: 'NONE' });
+      await alerted({ rule, status: 'open', resource: 'function:swept-alias:live' }, since);
+      await quiet();
+      await unheard(async () => {
+        await stage.boto.call('lambda', 'delete_function_url_config', live);
+        await stage.boto.call('lambda', 'delete_alias', { FunctionName: 'swept-alias', Name: 'live' });
+      });
+      await quiet();
+      expect((await guard('findings', '--rule', rule)).output).toContain('swept-alias:live');
+      await sweep();
+      await alerted({ rule, status: 'resolved', resource: 'function:swept-alias:live' }, since);
+      expect((await guard('findings', '--rule', rule)).output).not.toContain('swept-alias');
+      expect(await guard('mode', rule, 'deployed')).toMatchObject({ code: 0 });
+      expect((await guard('findings')).output).not.toContain(`${stack}-`);
+    });
+  });
+}
+
+/** What sweeps find is told once they have been quiet for a minute. */
+export function idleExemptions(): void {
+  test('a sweep told of the exemption that covers nothing, with its owner and reason', async () => {
+    const { alert } = await stage.inbox.waitFor('an idle exemption', ({ title }) => title === 'Exemptions that cover nothing', {
+      seconds: 90,
+    });
+    expect(alert).toMatchObject({
+      kind: 'failure',
+      severity: 'low',
+      rule: '*',
+      evidence: { exemptions: [{ resource: arn('nobody-*'), owner: 'shop' }] },
+    });
+    expect(alert.summary).toContain(`${arn('nobody-*')} from function-url-open (shop: all of them moved)`);
   });
 }
