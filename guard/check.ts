@@ -39,8 +39,7 @@ export async function check(occasion: Occasion, rules: readonly AnyRule[], ports
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
     await attempt(async () => {
-      const subjects = await subjectsOf(rule, occasion, ports);
-      for (const subject of subjects) await attempt(() => judge(rule, subject, occasion, ports, alerts));
+      for (const [by, subject] of await subjectsOf(rule, occasion, ports)) await attempt(() => judge(by, subject, occasion, ports, alerts));
     });
   }
   if (alerts.length > 0) await ports.publish(alerts);
@@ -48,28 +47,42 @@ export async function check(occasion: Occasion, rules: readonly AnyRule[], ports
   return alerts;
 }
 
-async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Promise<readonly Subject[]> {
-  if ('event' in occasion) return unique([...triggered(rule, occasion.event), ...(await foundOnRetagged(rule, occasion.event, ports))]);
+/** Who is judged, and by what: the rule, or an answer of AWS that stands for its verdict. */
+type Judged = readonly (readonly [by: AnyRule, subject: Subject])[];
+
+async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Promise<Judged> {
+  if ('event' in occasion) {
+    const named = triggered(rule, occasion.event).map((subject) => [rule, subject] as const);
+    const found = await foundOnRetagged(rule, occasion.event, ports);
+    return [...new Map([...found, ...named].map((judged) => [judged[1].arn, judged])).values()];
+  }
   // A finding's own subject is looked at by its own rule, whatever the rule would look at in a sweep.
-  if (occasion.rule !== undefined) return occasion.rule === rule.id ? [occasion.subject] : [];
+  if (occasion.rule !== undefined) return occasion.rule === rule.id ? [[rule, occasion.subject]] : [];
   return await sweptBy(rule, occasion.subject, ports);
 }
 
-async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Promise<readonly Subject[]> {
-  return rule.sweep === undefined ? [subject] : await rule.sweep(subject, { aws: connect(rule.check) });
+/** What a rule looks at in a sweep of one subject. Where AWS will not list it, the subject itself is unknown. */
+async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Promise<Judged> {
+  if (rule.sweep === undefined) return [[rule, subject]];
+  try {
+    return (await rule.sweep(subject, { aws: connect(rule.check) })).map((each) => [rule, each] as const);
+  } catch (error) {
+    if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
+    return [[{ ...rule, evaluate: async () => Promise.reject(error) }, subject]];
+  }
 }
 
 /**
  * What a rule has found on a resource whose tags were changed: they may exempt it now, or no longer. A function's tags are
  * its aliases' as well. Where nothing was found, tags exempt from nothing: only the ledger is asked.
  */
-async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Ports): Promise<readonly Subject[]> {
-  const found: Subject[] = [];
+async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Ports): Promise<Judged> {
+  const found: (readonly [AnyRule, Subject])[] = [];
   for (const subject of retagged(event)) {
-    const all = subject.type === 'AWS::Lambda::Function' ? await sweptBy(rule, subject, ports) : [subject];
-    for (const one of all) {
+    const all: Judged = subject.type === 'AWS::Lambda::Function' ? await sweptBy(rule, subject, ports) : [[rule, subject]];
+    for (const [by, one] of all) {
       const finding = await ports.ledger.finding(findingId(rule.id, one.arn));
-      if (finding !== undefined && isUnended(finding)) found.push(one);
+      if (finding !== undefined && isUnended(finding)) found.push([by, one]);
     }
   }
   return found;

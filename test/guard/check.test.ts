@@ -423,6 +423,19 @@ describe('a rule that fails', () => {
     expect(told(on)).toEqual(['finding open']);
   });
 
+  test('and may not list its subjects knows nothing of the function, and says so once', async () => {
+    const on = bench();
+    const denied = Object.assign(new Error('x'), { name: 'AccessDeniedException', $metadata: {} });
+    const rule: AnyRule = { ...timeoutLong, sweep: async () => Promise.reject(denied) };
+    const subject: Subject = { arn: orders, type: 'AWS::Lambda::Function', ...place };
+    for (const sweep of ['s1', 's2']) {
+      await check({ sweep, subject }, [rule], on.ports);
+      on.advance(minute);
+    }
+    expect(on.published).toMatchObject([{ kind: 'failure', status: 'unknown', evidence: { error: 'AccessDeniedException' } }]);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'unknown' });
+  });
+
   test('for now makes the message come back soon, whatever fails for good beside it', async () => {
     const on = bench();
     const defect = failing('defect', new TypeError('x'));
