@@ -11,7 +11,13 @@ import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
-import { configurationWithoutLayers, getDecryptedConfiguration, keysThroughLambda, lambdaClient } from './lambda.ts';
+import {
+  configurationWithoutLayers,
+  type FunctionConfiguration,
+  getDecryptedConfiguration,
+  keysThroughLambda,
+  lambdaClient,
+} from './lambda.ts';
 import { allPages } from './pages.ts';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
@@ -125,8 +131,8 @@ export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', VariableMo
     ...writeVariables,
   ],
   alreadyDone: [],
-  run: (connection, { functionName, moves }) =>
-    editVariables(connection, functionName, async (variables) => {
+  run: async (connection, { functionName, moves }) =>
+    await editVariables(connection, await configuration(connection, functionName), async (variables) => {
       const edits: Record<string, string> = {};
       for (const move of moves) {
         const arn = await arnOf(connection, move);
@@ -142,7 +148,9 @@ export const pointVariablesAtSecrets: Call<'pointVariablesAtSecrets', VariableMo
 
 /**
  * The undo: puts the values back from the very versions of the secrets that were made. A variable that no longer holds
- * the secret's ARN was put back already, or somebody chose another value since: it stays.
+ * the secret's ARN was put back already, or somebody chose another value since: it stays. Where the function is gone
+ * there is nothing to put back.
+ * @throws VariableChanged where a variable names a secret that is gone: its value is lost
  */
 export const restoreVariablesFromSecrets: Call<'restoreVariablesFromSecrets', VariableMoves, void> = {
   name: 'restoreVariablesFromSecrets',
@@ -154,14 +162,21 @@ export const restoreVariablesFromSecrets: Call<'restoreVariablesFromSecrets', Va
     ...writeVariables,
   ],
   alreadyDone: [],
-  run: (connection, { functionName, moves }) =>
-    editVariables(connection, functionName, async (variables) => {
+  async run(connection, { functionName, moves }) {
+    const current = await ifPresent(configuration(connection, functionName));
+    if (current === undefined) return;
+    await editVariables(connection, current, async (variables) => {
       const edits: Record<string, string> = {};
       for (const move of moves) {
-        if (variables[move.variable] === (await arnOf(connection, move))) edits[move.variable] = await textOf(connection, move);
+        const arn = await ifPresent(arnOf(connection, move));
+        const value = variables[move.variable];
+        if (arn === undefined && value?.includes(`:secret:${move.secretName}-`))
+          throw new VariableChanged(`${move.variable} of ${functionName} names ${move.secretName}, which is gone`);
+        if (arn !== undefined && value === arn) edits[move.variable] = await textOf(connection, move);
       }
       return edits;
-    }),
+    });
+  },
 };
 
 class VariableChanged extends Error {
@@ -186,10 +201,9 @@ async function configuration(connection: Connection, functionName: string) {
 /** UpdateFunctionConfiguration replaces the whole map of variables: RevisionId refuses where it changed since it was read. */
 async function editVariables(
   connection: Connection,
-  functionName: string,
+  { FunctionArn: functionName = '', Environment, RevisionId }: FunctionConfiguration,
   editsOf: (variables: Readonly<Record<string, string>>) => Promise<Readonly<Record<string, string>>>,
 ): Promise<void> {
-  const { Environment, RevisionId } = await configuration(connection, functionName);
   if (Environment?.Error !== undefined) throw new VariableChanged(`the variables of ${functionName} cannot be decrypted`);
   const variables = Environment?.Variables ?? {};
   const edits = await editsOf(variables);

@@ -76,3 +76,28 @@ test('where the versions cannot be listed nothing is deleted', async () => {
   await expect(deleteSecret()).rejects.toMatchObject({ name: 'AccessDeniedException' });
   expect(world.secretsManager.names()).toEqual([name]);
 });
+
+describe('values are put back', () => {
+  const moves = [{ variable: 'DB_PASSWORD', secretName: name, token: 'a'.repeat(36) }];
+  const restore = async () => await connect(rule.undo, place).restoreVariablesFromSecrets({ functionName: orders, moves });
+  const variables = () => world.lambda.getFunctionConfiguration({ FunctionName: 'orders' }).Environment?.Variables;
+
+  test('not where the function is gone: the undo goes on without it', async () => {
+    world.lambda.deleteFunction({ FunctionName: 'orders' });
+    await expect(restore()).resolves.toBeUndefined();
+  });
+
+  test('not where the secret was never made', async () => {
+    moves[0] = { variable: 'DB_PASSWORD', secretName: `${name}-not-made`, token: 'a'.repeat(36) };
+    set({ DB_PASSWORD: 'as before' });
+    await restore();
+    expect(variables()).toEqual({ DB_PASSWORD: 'as before' });
+  });
+
+  test('and it is an error where the secret that a variable names is gone', async () => {
+    const secretName = `${name}-lost`;
+    moves[0] = { variable: 'DB_PASSWORD', secretName, token: 'a'.repeat(36) };
+    set({ DB_PASSWORD: `arn:aws:secretsmanager:us-east-1:111122223333:secret:${secretName}-a1B2c3` });
+    await expect(restore()).rejects.toMatchObject({ name: 'VariableChanged', message: expect.stringContaining(secretName) });
+  });
+});
