@@ -35,7 +35,13 @@ export interface Ledger extends Estate {
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
   begin(change: Change): Promise<Change>;
   /** Writes down how far a change is. `dueAt` is taken away where it is left out. */
-  progress(id: string, to: Progress): Promise<void>;
+  /**
+   * Writes down how far a change is. `dueAt` is taken away where it is left out.
+   * @param from the statuses that a worker may have left it in; where it is in another one by now, or further on, nothing
+   * is written
+   * @returns whether it was written
+   */
+  progress(id: string, to: Progress, from?: readonly Change['status'][]): Promise<boolean>;
   change(id: string): Promise<Change | undefined>;
   changes(): AsyncIterable<Change>;
   /** Changes that were begun since then (milliseconds), the latest first. One that was begun in this very second may be missing. */

@@ -101,13 +101,22 @@ export async function run(change: Change, finding: Finding, rule: AnyRule, ports
         return await giveUp({ ...change, done: index }, reason, finding, rule, ports);
       }
     }
-    await ledger.progress(change.id, { done: index + 1, status: 'running', dueAt: now() + abandonedMilliseconds });
+    await goOn(change, { done: index + 1, status: 'running', dueAt: now() + abandonedMilliseconds }, ports);
   }
   return await conclude(change, finding, rule, ports);
 }
 
-async function wait(change: Change, done: number, dueAt: number, { ledger, now }: Ports): Promise<void> {
-  await ledger.progress(change.id, { done, status: 'waiting', dueAt, resumeAt: dueAt });
+/**
+ * Writes down how far a fix is.
+ * @throws RetryLater where another delivery of the same message is ahead, or has ended it
+ */
+async function goOn({ id }: Change, to: Progress, { ledger }: Ports): Promise<void> {
+  if (!(await ledger.progress(id, to, ['running', 'waiting']))) throw new RetryLater(`change ${id} went on without this worker`);
+}
+
+async function wait(change: Change, done: number, dueAt: number, ports: Ports): Promise<void> {
+  const { ledger, now } = ports;
+  await goOn(change, { done, status: 'waiting', dueAt, resumeAt: dueAt }, ports);
   await ledger.lock(change.resource, change.id, now(), dueAt - now() + lockMilliseconds);
 }
 

@@ -168,8 +168,15 @@ export class DynamoLedger implements Ledger {
     return answer.done ? change : toChange(answer.present);
   }
 
-  async progress(id: string, to: Progress): Promise<void> {
-    await this.#table.update(keys.change(id), { set: { ...to, ...dueAttributes(to.dueAt) }, when: 'attribute_exists(#pk)' });
+  async progress(id: string, to: Progress, from?: readonly Change['status'][]): Promise<boolean> {
+    const statuses = Object.fromEntries((from ?? []).map((status) => [`from_${status}`, status]));
+    const condition = [
+      'attribute_exists(#pk)',
+      ...(from === undefined ? [] : [`#status IN (${Object.keys(statuses).map((name) => `:${name}`)})`]),
+      ...(from === undefined || to.done === undefined ? [] : ['#done <= :set_done']),
+    ].join(' AND ');
+    const set = { ...to, ...dueAttributes(to.dueAt) };
+    return (await this.#table.update(keys.change(id), { set, when: condition, values: statuses })).done;
   }
 
   async change(id: string): Promise<Change | undefined> {

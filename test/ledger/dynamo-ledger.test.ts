@@ -81,6 +81,7 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   ],
   begin: [1, (ledger) => ledger.begin(change)],
   progress: [1, (ledger) => ledger.progress(change.id, { done: 1, status: 'waiting', dueAt: now, resumeAt: now })],
+  'progress, unless it is late': [1, (ledger) => ledger.progress(change.id, { done: 1, status: 'running' }, ['running', 'waiting'])],
   'progress, failed': [1, (ledger) => ledger.progress(change.id, { done: 1, status: 'failed', error: 'x' })],
   change: [1, (ledger) => ledger.change(change.id)],
   changes: [1, (ledger) => all(ledger.changes())],

@@ -382,6 +382,18 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.due(base + 60 * minute)).toEqual([]);
       });
 
+      it('does not let a worker who is late write over what another has done', async () => {
+        await ledger.begin(change);
+        expect(await ledger.progress(change.id, { done: 2, status: 'waiting', dueAt: base }, ['running', 'waiting'])).toBe(true);
+        expect(await ledger.progress(change.id, { done: 1, status: 'running', dueAt: base }, ['running', 'waiting'])).toBe(false);
+        expect(await ledger.progress(change.id, { done: 2, status: 'running', dueAt: base }, ['running', 'waiting'])).toBe(true);
+        expect(await ledger.progress(change.id, { status: 'done' })).toBe(true);
+        expect(await ledger.progress(change.id, { done: 3, status: 'waiting', dueAt: base }, ['running', 'waiting'])).toBe(false);
+        expect(await ledger.progress('nothing', { status: 'done' })).toBe(false);
+        expect(await ledger.change(change.id)).toMatchObject({ done: 2, status: 'done' });
+        expect(await ledger.due(base + minute)).toEqual([]);
+      });
+
       it('sends a change on again whose remediator was killed', async () => {
         await ledger.begin({ ...change, dueAt: base + 15 * minute });
         expect(await ledger.due(base + minute)).toEqual([]);

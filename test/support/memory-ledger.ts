@@ -102,12 +102,15 @@ export class MemoryLedger implements Ledger {
     return copy(change);
   }
 
-  async progress(id: string, to: Progress): Promise<void> {
+  async progress(id: string, to: Progress, from?: readonly Change['status'][]): Promise<boolean> {
     this.calls.push('progress');
     const present = this.#changes.get(id);
-    if (present === undefined) return;
+    if (present === undefined) return false;
+    const isLate = from !== undefined && (!from.includes(present.status) || (to.done ?? present.done) < present.done);
+    if (isLate) return false;
     const { dueAt: _over, ...rest } = present;
     this.#changes.set(id, { ...rest, ...defined(to) });
+    return true;
   }
 
   async change(id: string): Promise<Change | undefined> {
