@@ -115,6 +115,18 @@ async function exempt(finding: Finding, { ledger, now }: FixPorts): Promise<bool
   return true;
 }
 
+/** Nothing is left to do. A checker that saw it wrong since knows better, and then it is looked at once more. */
+async function resolved(
+  finding: Finding,
+  changeId: string,
+  asOf: number,
+  ports: FixPorts,
+): Promise<{ readonly alerts: readonly Alert[] }> {
+  const { written, finding: ended = finding } = await ports.ledger.resolve(finding.id, { asOf, cause: `change ${changeId}` });
+  if (written === 'stale') throw new RetryLater(`${finding.subject.arn} was read in the meantime`);
+  return { alerts: written === 'changed' ? await tellResolved(ended, ports) : [] };
+}
+
 async function begin(
   finding: Finding,
   id: string,
@@ -124,11 +136,7 @@ async function begin(
   const { ledger, config, now, publish } = ports;
   const asOf = now();
   const violation = await violationOf(finding, rule, ports);
-  if (violation === undefined) {
-    const { written, finding: ended = finding } = await ledger.resolve(finding.id, { asOf, cause: `change ${id}` });
-    if (written === 'stale') throw new RetryLater(`${finding.subject.arn} was read in the meantime`);
-    return { alerts: written === 'changed' ? await tellResolved(ended, ports) : [] };
-  }
+  if (violation === undefined) return await resolved(finding, id, asOf, ports);
   const { tags, severity = rule.severity } = violation;
   const byTags = exemptionByTags({ rule: rule.id, severity, tags }, config, now());
   if (byTags !== undefined && 'until' in byTags) {
@@ -138,6 +146,9 @@ async function begin(
   }
   const plan = await planFor({ ...finding, evidence: violation.evidence }, id, rule, ports);
   if (plan.refused !== undefined || plan.steps.length === 0) {
+    // Perhaps because it was put right, or deleted, since it was judged.
+    const lookedAt = now();
+    if ((await violationOf(finding, rule, ports)) === undefined) return await resolved(finding, id, lookedAt, ports);
     const reason = plan.refused ?? 'There is no fix for it.';
     const parts = { status: 'open', summary: `${finding.summary} Not put right: ${reason}`, plan: describe(plan.steps, rule) } as const;
     // Not as a finding: remediators listen to open findings, and would refuse this one again for ever.

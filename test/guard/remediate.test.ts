@@ -308,6 +308,21 @@ describe('nothing is written', () => {
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved' });
     expect(await on.ledger.lock(orders, 'somebody else', on.world.now, minute)).toBe(true);
   });
+
+  test.each([undefined, 'It is gone.'])('where somebody was faster than the plan, which says: %s', async (refused) => {
+    const on = bench();
+    const rule: AnyRule = {
+      ...timeoutLong,
+      plan: async () => {
+        on.world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout: 30 });
+        return { steps: [], ...(refused === undefined ? {} : { refused }) };
+      },
+    };
+    const id = await found(on);
+    const alerts = await remediate(id, rule, on.ports);
+    expect(alerts).toMatchObject([{ kind: 'finding', status: 'resolved' }]);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved' });
+  });
 });
 
 describe('a plan that is refused', () => {
