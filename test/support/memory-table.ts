@@ -40,7 +40,7 @@ export class MemoryTable {
   answer(operation: string, input: Input): object {
     switch (operation) {
       case 'Get':
-        return { Item: copy(this.#items.get(keyOf(input.Key))) };
+        return { Item: shown(this.#items.get(keyOf(input.Key))) };
       case 'Query':
         return { Items: this.#query(input) };
       case 'TransactWrite':
@@ -62,10 +62,10 @@ export class MemoryTable {
       throw new ConditionalCheckFailedException({ message: 'The conditional request failed', $metadata: { httpStatusCode: 400 }, ...Item });
     }
     if (operation === 'Delete') this.#items.delete(key);
-    else if (operation === 'Put') this.#items.set(key, copy(input.Item ?? {}));
+    else if (operation === 'Put') this.#items.set(key, kept(input.Item ?? {}));
     else this.#items.set(key, updated(input, before ?? { ...input.Key }));
     const Attributes = input.ReturnValues === 'ALL_NEW' ? this.#items.get(key) : before;
-    return Attributes === undefined ? {} : { Attributes: copy(Attributes) };
+    return Attributes === undefined ? {} : { Attributes: shown(Attributes) };
   }
 
   #transact(writes: NonNullable<Input['TransactItems']>): object {
@@ -87,7 +87,7 @@ export class MemoryTable {
     const found = [...this.#items.values()]
       .filter((item) => item[sort] !== undefined && holds(input.KeyConditionExpression, input, item))
       .sort((a, b) => (order(a[sort]) < order(b[sort]) ? -1 : order(a[sort]) > order(b[sort]) ? 1 : 0));
-    return (ScanIndexForward ? found : found.reverse()).slice(0, Limit).map(copy);
+    return (ScanIndexForward ? found : found.reverse()).slice(0, Limit).map((item) => ({ ...item }));
   }
 }
 
@@ -100,9 +100,24 @@ function keyOf(item: Item | undefined): string {
   return JSON.stringify([item?.['pk'], item?.['sk']]);
 }
 
-/** Plain data without what is undefined, as the document client sends it. */
-function copy<T>(value: T): T {
-  return value === undefined ? value : JSON.parse(JSON.stringify(value));
+/** An item as it is kept: without what is undefined, as the document client sends it. */
+function kept(item: Item): Item {
+  return Object.fromEntries(Object.entries(item).flatMap(([name, value]) => (value === undefined ? [] : [[name, plain(value)]])));
+}
+
+/** Data of its own, which nobody changes from then on. */
+function plain(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? frozen(JSON.parse(JSON.stringify(value))) : value;
+}
+
+function frozen(value: object): object {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) frozen(inner);
+  return Object.freeze(value);
+}
+
+/** An item of the reader's own, whose values are the table's. */
+function shown(item: Item | undefined): Item | undefined {
+  return item === undefined ? undefined : { ...item };
 }
 
 function holds(expression: string | undefined, input: Expressions, item: Item): boolean {
@@ -111,7 +126,7 @@ function holds(expression: string | undefined, input: Expressions, item: Item): 
 }
 
 function updated(input: Expressions, before: Item): Item {
-  const after = copy(before);
+  const after = { ...before };
   const { UpdateExpression = '' } = input;
   const [, setters = '', removed = ''] = /^(?:SET (.*?))?\s*(?:REMOVE (.*))?$/s.exec(UpdateExpression) ?? [];
   if (setters !== '') {
@@ -120,7 +135,7 @@ function updated(input: Expressions, before: Item): Item {
       const name = reader.name();
       reader.take('=');
       // Every value is worked out from the item as it was.
-      after[name] = copy(reader.sum());
+      after[name] = plain(reader.sum());
     } while (reader.accept(','));
   }
   for (const name of removed.split(',')) delete after[input.ExpressionAttributeNames?.[name.trim()] ?? ''];

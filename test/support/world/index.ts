@@ -101,7 +101,8 @@ export class World extends Surroundings {
   }
 }
 
-const clients = {
+/** The SDK's clients that reach a world, by the world's name for their service. */
+export const clients = {
   lambda: LambdaClient,
   ec2: EC2Client,
   iam: IAMClient,
