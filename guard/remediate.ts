@@ -116,12 +116,7 @@ async function exempt(finding: Finding, { ledger, now }: FixPorts): Promise<bool
 }
 
 /** Nothing is left to do. A checker that saw it wrong since knows better, and then it is looked at once more. */
-async function resolved(
-  finding: Finding,
-  changeId: string,
-  asOf: number,
-  ports: FixPorts,
-): Promise<{ readonly alerts: readonly Alert[] }> {
+async function resolved(finding: Finding, changeId: string, asOf: number, ports: FixPorts): Promise<{ readonly alerts: readonly Alert[] }> {
   const { written, finding: ended = finding } = await ports.ledger.resolve(finding.id, { asOf, cause: `change ${changeId}` });
   if (written === 'stale') throw new RetryLater(`${finding.subject.arn} was read in the meantime`);
   return { alerts: written === 'changed' ? await tellResolved(ended, ports) : [] };
