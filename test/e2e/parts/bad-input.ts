@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { eventually } from '../../support/stack.ts';
 import { type Answer, Boto } from '../boto.ts';
 import { createFunction, settled } from '../functions.ts';
 import { alerted, functionRole, guardLogs, held, mark, quiet, stack, stage } from '../stage.ts';
@@ -111,6 +113,8 @@ export function badInput(): void {
         operator.end();
       }
       await alerted({ rule: 'function-url-open', status: 'open', resource: 'function:good-neighbour' }, since);
+      // Quiet is not enough where a queue is slow to be read.
+      await eventually('every message is read', async () => isDeepStrictEqual(await Promise.all(checkers.map(left)), before), 60);
       await quiet(1_500);
       const logs = await guardLogs();
       for (const checker of checkers) {
