@@ -25,6 +25,8 @@ const worseShare = 0.05;
 const oldRecord = 60_000;
 /** A function that is hardly invoked is watched for so many further times. */
 const mostExtensions = 6;
+/** Whoever is late finds that it is so no longer, and writes nothing. */
+const watched = ['probation'] as const;
 
 /**
  * What got worse, as a sentence, or undefined. Shares are compared, so that a busier hour is not a worse one.
@@ -57,13 +59,13 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   const change = finding.change === undefined ? undefined : await ledger.change(finding.change);
   if (change === undefined || (change.status !== 'probation' && change.status !== 'reverting')) return [];
   if ((await allowed(rule, ports)) !== 'yes') {
-    await ledger.progress(change.id, { dueAt: now() + pausedMilliseconds });
+    await ledger.progress(change.id, { dueAt: now() + pausedMilliseconds }, [...watched, 'reverting']);
     return [];
   }
   if (change.status === 'reverting') return await takeBack(change, finding, rule, ports);
   const { length, invocations: enough } = config.probation;
   if (length === 0) {
-    await ledger.progress(change.id, { status: 'done' });
+    await ledger.progress(change.id, { status: 'done' }, watched);
     return [];
   }
   const startedAt = Date.parse(change.startedAt);
@@ -80,11 +82,11 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   const worse = 'error' in fared ? undefined : worsened(fared.value.before, fared.value.after);
   if (worse !== undefined) return await takeBack({ ...change, error: worse }, proof, rule, ports);
   if (now() < watchUntil) {
-    await ledger.progress(change.id, { dueAt: Math.min(now() + watchMilliseconds, watchUntil) });
+    await ledger.progress(change.id, { dueAt: Math.min(now() + watchMilliseconds, watchUntil) }, watched);
     return [];
   }
   if ('value' in fared && fared.value.after.invocations >= enough) {
-    await ledger.progress(change.id, { status: 'done' });
+    await ledger.progress(change.id, { status: 'done' }, watched);
     return [];
   }
   const seen =
@@ -96,7 +98,7 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   const until = now() + length;
   const progress = { watchUntil: until, extended: extended + 1, dueAt: Math.min(now() + watchMilliseconds, until) };
   if (extended > 0) {
-    await ledger.progress(change.id, progress);
+    await ledger.progress(change.id, progress, watched);
     return [];
   }
   const longer = `it is watched for longer, until enough is seen or ${mostExtensions + 1} times ${length / 60_000} minutes are over`;
@@ -114,7 +116,7 @@ async function tell(
 ): Promise<readonly Alert[]> {
   const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
   await publish([alert]);
-  await ledger.progress(change.id, progress);
+  await ledger.progress(change.id, progress, watched);
   return [alert];
 }
 
@@ -131,11 +133,14 @@ async function takeBack(change: Change, finding: Finding, rule: AnyRule, ports: 
       await ledger.unlock(subject.arn, change.id);
       return alerts;
     }
-    await ledger.progress(change.id, { status: 'reverting', error: reason, dueAt: now() + abandonedMilliseconds });
+    const begun = { status: 'reverting' as const, error: reason, dueAt: now() + abandonedMilliseconds };
+    if (!(await ledger.progress(change.id, begun, watched))) throw new RetryLater(`change ${change.id} went on without this worker`);
   }
   // Before the first write: the events of the undo tell of what is wrong again, and must not have it fixed again; nor may
   // a late event of the fix, which still finds it right, end the finding (`fixing`).
-  await ledger.setStatus(id, { status: 'reverted', cause: `change ${change.id}`, change: change.id, fixing: change.id, asOf: now() });
+  const to = { status: 'reverted' as const, cause: `change ${change.id}`, change: change.id };
+  if ((await ledger.setStatus(id, { ...to, was: finding, fixing: change.id, asOf: now() })) === undefined)
+    throw new RetryLater(`${subject.arn} was read in the meantime`);
   const stopped = await stoppedUndoing(change, rule, ports);
   if (stopped !== undefined) {
     const summary = `${subject.arn} fares worse since the change: ${reason}. Taking it back stopped with ${stopped}: somebody has to look.`;
@@ -164,8 +169,9 @@ async function end(
 ): Promise<readonly Alert[]> {
   const alert = alertAbout(finding, { status, summary, change: callsMade(change) });
   await publish([alert]);
-  await ledger.setStatus(finding.id, { status, cause: `change ${change.id}`, change: change.id, asOf: now() });
-  await ledger.progress(change.id, progress);
+  const was = { status: 'reverted' as const, opened: finding.opened };
+  await ledger.setStatus(finding.id, { status, was, cause: `change ${change.id}`, change: change.id, asOf: now() });
+  await ledger.progress(change.id, progress, ['reverting']);
   await ledger.unlock(change.resource, change.id);
   return [alert];
 }

@@ -35,7 +35,7 @@ export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly
       if (change === undefined) continue;
       const finding = await ledger.finding(change.finding);
       if (finding === undefined || isLeftBehind(change, finding))
-        await ledger.progress(change.id, { status: change.status === 'probation' ? 'done' : 'failed' });
+        await ledger.progress(change.id, { status: change.status === 'probation' ? 'done' : 'failed' }, [change.status]);
       else if (ports.config.rule(change.rule).mode === 'remediate')
         tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
       else alerts.push(...(await orphaned(change, finding, ports)));
@@ -65,7 +65,8 @@ async function orphaned(change: Change, finding: Finding, { ledger, publish, now
   const alert = alertAbout(finding, { status: watched ? 'unproven' : 'failed', summary, change: made });
   await publish([alert]);
   if (!watched) await ledger.setStatus(finding.id, { status: 'failed', cause: `change ${change.id}`, asOf: now() });
-  await ledger.progress(change.id, { status: watched ? 'done' : 'failed', error: 'its remediator was taken away' });
+  const ended = { status: watched ? ('done' as const) : ('failed' as const), error: 'its remediator was taken away' };
+  await ledger.progress(change.id, ended, [change.status]);
   return [alert];
 }
 
