@@ -310,6 +310,87 @@ describe('a change on probation', () => {
     expect((await on.ledger.due(on.world.now + 10 * minute)).filter(({ kind }) => kind === 'change')).toEqual([]);
   });
 
+  test('stays in the hands of an operator who undoes it while it is looked at', async () => {
+    const on = await onProbation();
+    const { id: change } = await changeOf(on);
+    const request = { action: 'undo', change, reason: 'it is meant so', expires: on.world.now + 60 * minute };
+    const metrics: FixPorts['metrics'] = async (_, __, to) => {
+      if (to === on.world.now) await operate(request, 'arn:aws:iam::111122223333:user/other', on.ports);
+      return to === on.world.now ? failing : fine;
+    };
+    on.advance(2 * minute);
+    const writes = writesOf(on);
+    await expect(remediate(on.id, watched, { ...on.ports, metrics })).rejects.toThrow('another change of it is under way');
+    await remediate(on.id, watched, on.ports);
+    expect(writesOf(on)).toBe(writes);
+    expect(await changeOf(on)).toMatchObject({ status: 'undoing' });
+    expect(await on.ledger.finding(on.id)).toMatchObject({ status: 'exempt' });
+  });
+
+  test('is not taken back by a worker who comes when it is being undone already', async () => {
+    const on = await onProbation();
+    on.metrics.after = failing;
+    on.advance(2 * minute);
+    const { id } = await changeOf(on);
+    const lock = on.ledger.lock.bind(on.ledger);
+    on.ledger.lock = async (...given) => {
+      await on.ledger.progress(id, { status: 'undoing' });
+      return await lock(...given);
+    };
+    const writes = writesOf(on);
+    await expect(remediate(on.id, watched, on.ports)).rejects.toThrow('went on without this worker');
+    expect({ writes: writesOf(on), status: (await changeOf(on)).status }).toEqual({ writes, status: 'undoing' });
+  });
+
+  test('is ended by one of two workers, and the one who is late writes nothing', async () => {
+    const on = await onProbation();
+    on.advance(61 * minute);
+    let taken = false;
+    const metrics: FixPorts['metrics'] = async (_, __, to) => {
+      if (to === on.world.now && !taken) {
+        taken = true;
+        on.metrics.after = failing;
+        await remediate(on.id, watched, on.ports);
+      }
+      return fine;
+    };
+    await remediate(on.id, watched, { ...on.ports, metrics });
+    expect(await changeOf(on)).toMatchObject({ status: 'reverted' });
+    expect(await on.ledger.finding(on.id)).toMatchObject({ status: 'reverted' });
+    expect(on.world.snapshot()).toEqual(on.wrong);
+  });
+
+  test('that is worse is taken back once by two workers at once', async () => {
+    const on = await onProbation();
+    on.metrics.after = failing;
+    on.advance(2 * minute);
+    await Promise.allSettled([remediate(on.id, watched, on.ports), remediate(on.id, watched, on.ports)]);
+    await pass(on, 20);
+    expect(on.world.snapshot()).toEqual(on.wrong);
+    expect(await changeOf(on)).toMatchObject({ status: 'reverted' });
+    const finding = await on.ledger.finding(on.id);
+    expect(finding).toMatchObject({ status: 'reverted' });
+    expect(finding).not.toHaveProperty('fixing');
+    expect(told(on.published).filter((text) => text.startsWith('reverted'))).toHaveLength(1);
+  });
+
+  test('is left alone where its finding was made exempt while it was looked at', async () => {
+    const on = await onProbation();
+    on.metrics.after = failing;
+    const progress = on.ledger.progress.bind(on.ledger);
+    on.ledger.progress = async (...given) => {
+      if (given[1].status === 'reverting') await on.ledger.setStatus(on.id, { status: 'exempt', cause: 'exemption x1' });
+      return await progress(...given);
+    };
+    on.advance(2 * minute);
+    const writes = writesOf(on);
+    await expect(remediate(on.id, watched, on.ports)).rejects.toThrow('was read in the meantime');
+    await pass(on, 30);
+    expect(writesOf(on)).toBe(writes);
+    expect(await on.ledger.finding(on.id)).toMatchObject({ status: 'exempt' });
+    expect(await changeOf(on)).not.toHaveProperty('dueAt');
+  });
+
   test.each([0, 15])(
     'is done where somebody breaks it again (and the delay is %s minutes): the next change has a probation of its own',
     async (delay) => {
