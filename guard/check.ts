@@ -110,14 +110,15 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
 const mostLooks = 5;
 
 /**
- * Looks at a subject, and once more at whatever that changed in the ledger or came too late for, until looking changes
- * nothing: between a reading and its write somebody may have put it right, and told another worker already.
+ * Looks at a subject, and once more at whatever it came too late for, until nobody was faster. What somebody puts right
+ * between the reading and its write, and another worker saw before there was a finding, stays open until the next event
+ * or sweep: to look a second time at every finding would cost as much again, for all of them.
  */
 async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, alerts: Alert[], looks = 1): Promise<void> {
   if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
   const unsettled: Subject[] = [];
   for (const { of, written, told } of await judgeOnce(rule, subject, occasion, ports, looks)) {
-    if (written === 'changed' || written === 'stale') unsettled.push(of);
+    if (written === 'stale') unsettled.push(of);
     if (written === 'changed' || looks === 1) alerts.push(...told);
   }
   for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, looks + 1);
