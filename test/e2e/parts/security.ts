@@ -208,7 +208,9 @@ export function security(): void {
       expect(beyondLogs(elsewhere.calls)).toEqual([]);
       expect(stage.inbox.received.filter((received) => received.alert.summary === `forged for ${name}`)).toEqual([]);
       const lines = (await guardLogs())[`${stack}-${name}`] ?? [];
-      expect(lines.filter((line) => line.includes('message ignored: it did not come from the queue')).length).toBeGreaterThanOrEqual(6);
+      // Lines of the second invocation may reach the log with the next one.
+      const ignored = lines.filter((line) => line.includes('message ignored: it did not come from the queue'));
+      expect(ignored.length).toBeGreaterThanOrEqual(bodies.length);
       expect(lines.some((line) => line.includes('"Ignored-not-from-the-queue"'))).toBe(true);
     });
 
