@@ -68,15 +68,15 @@ export interface Ledger extends Estate {
 
   /**
    * Writes down that an alert is being sent, once for each key within a day, and counts it in a bucket (a minute, a sweep).
-   * @returns `count`: alerts in the bucket so far; `sent`: it left already, in an earlier delivery of the same event.
+   * @returns `bucket` and `count`: where it was counted, perhaps by an earlier delivery, and as which; `sent`: it left already
    * @throws RetryLater where another delivery of it began less than a minute ago, and may still send it
    */
-  announce(key: string, bucket: string, now: number): Promise<{ readonly count: number; readonly sent: boolean }>;
+  announce(key: string, bucket: string, now: number): Promise<{ readonly bucket: string; readonly count: number; readonly sent: boolean }>;
   markSent(key: string): Promise<void>;
   /** Keeps an alert back for the bucket's digest, which is due at `dueAt` (put off by every further one). */
   hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void>;
   held(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown }>;
-  /** Forgets what was held in a bucket, once it is sent; what came in the meantime stays, and stays due. */
+  /** Marks as sent what was held in a bucket, and forgets it; what came in the meantime stays, and stays due. */
   release(bucket: string, keys: readonly string[]): Promise<void>;
 
   /** Functions that an index holds and that were last seen before `asOf`: what a sweep looks at once more. */

@@ -21,12 +21,11 @@ export async function notify(
   const key = alertKey(alert);
   const minute = Math.floor(now() / 60_000);
   const swept = alert.sweep !== undefined && alert.kind !== 'change';
-  const bucket = swept ? `sweep-${alert.sweep}` : `minute-${minute}`;
-  const { count, sent } = await ledger.announce(key, bucket, now());
+  // What an earlier delivery counted, and perhaps held back, stays in that one's bucket.
+  const { bucket, count, sent } = await ledger.announce(key, swept ? `sweep-${alert.sweep}` : `minute-${minute}`, now());
   if (sent) return 'known';
   if (swept || count > config.digestOver) {
     await ledger.hold(bucket, key, alert, swept ? now() + quietMilliseconds : (minute + 1) * 60_000);
-    // The ledger has it now; a further delivery would hold it back in another minute's bucket, too.
     await ledger.markSent(key);
     return 'held';
   }

@@ -261,25 +261,26 @@ export class DynamoLedger implements Ledger {
 
   // --- alerts
 
-  async announce(key: string, bucket: string, now: number): Promise<{ count: number; sent: boolean }> {
+  async announce(key: string, to: string, now: number): Promise<{ bucket: string; count: number; sent: boolean }> {
     const expires = Math.ceil(now / 1000) + day;
-    const begun = await this.#table.put(
-      { ...keys.alert(key), bucket, sent: false, beganAt: now, expires },
-      'attribute_not_exists(#pk) OR (#sent = :not AND #beganAt <= :before)',
-      { not: false, before: now - 60_000 },
-    );
-    if (!begun.done && begun.present?.['sent'] === true) return { count: 0, sent: true };
+    const begun = await this.#table.update(keys.alert(key), {
+      set: { sent: false, beganAt: now, expires },
+      also: ['#bucket = if_not_exists(#bucket, :to)'],
+      when: 'attribute_not_exists(#pk) OR (#sent = :not AND #beganAt <= :before)',
+      values: { to, not: false, before: now - 60_000 },
+    });
+    if (!begun.done && begun.present?.['sent'] === true) return { bucket: to, count: 0, sent: true };
     if (!begun.done) throw new RetryLater(`the alert ${key} is being sent by another worker`);
+    const { bucket = to, count: known } = (begun.before ?? {}) as { readonly bucket?: string; readonly count?: number };
+    if (known !== undefined) return { bucket, count: known, sent: false };
     const counted = await this.#table.update(
       keys.bucket(bucket),
-      {
-        set: { id: bucket, expires },
-        also: ['#count = if_not_exists(#count, :zero) + :one'],
-        values: { zero: 0, one: begun.before === undefined ? 1 : 0 },
-      },
+      { set: { id: bucket, expires }, also: ['#count = if_not_exists(#count, :zero) + :one'], values: { zero: 0, one: 1 } },
       'new',
     );
-    return { count: counted.done ? Number(counted.before?.['count']) : 0, sent: false };
+    const count = counted.done ? Number(counted.before?.['count']) : 0;
+    await this.#table.update(keys.alert(key), { set: { count } });
+    return { bucket, count, sent: false };
   }
 
   async markSent(key: string): Promise<void> {
@@ -297,7 +298,10 @@ export class DynamoLedger implements Ledger {
   }
 
   async release(bucket: string, sent: readonly string[]): Promise<void> {
-    for (const key of sent) await this.#table.delete(keys.held(bucket, key));
+    for (const key of sent) {
+      await this.markSent(key);
+      await this.#table.delete(keys.held(bucket, key));
+    }
     // Read in this order: whoever holds an alert back in between either is seen, or has given the bucket another time.
     const due = (await this.#table.get(keys.bucket(bucket)))?.['dueAt'];
     for await (const _ of this.held(bucket)) return;

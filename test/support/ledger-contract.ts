@@ -455,16 +455,17 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
     });
 
     it('counts an alert once, and knows when it was sent', async () => {
-      expect(await ledger.announce('a', 'minute', base)).toEqual({ count: 1, sent: false });
+      expect(await ledger.announce('a', 'minute', base)).toEqual({ bucket: 'minute', count: 1, sent: false });
       // Whoever began to send it may still do so; whoever has not within a minute is dead.
       await expect(ledger.announce('a', 'minute', base + minute - 1)).rejects.toThrow(RetryLater);
-      expect(await ledger.announce('a', 'minute', base + minute)).toEqual({ count: 1, sent: false });
+      expect(await ledger.announce('a', 'the next minute', base + minute)).toEqual({ bucket: 'minute', count: 1, sent: false });
       await expect(ledger.announce('a', 'minute', base + minute)).rejects.toThrow(RetryLater);
-      expect(await ledger.announce('b', 'minute', base)).toEqual({ count: 2, sent: false });
+      expect(await ledger.announce('b', 'minute', base)).toEqual({ bucket: 'minute', count: 2, sent: false });
+      expect(await ledger.announce('a', 'the next minute', base + 2 * minute)).toEqual({ bucket: 'minute', count: 1, sent: false });
       await ledger.markSent('a');
       expect(await ledger.announce('a', 'minute', base)).toMatchObject({ sent: true });
       expect(await ledger.announce('a', 'another', base + 2 * minute)).toMatchObject({ sent: true });
-      expect(await ledger.announce('c', 'another minute', base)).toEqual({ count: 1, sent: false });
+      expect(await ledger.announce('c', 'another minute', base)).toEqual({ bucket: 'another minute', count: 1, sent: false });
     });
 
     it('holds alerts back for a digest', async () => {
@@ -479,6 +480,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       ]);
       await ledger.release('minute', ['a']);
       expect(await all(ledger.held('minute'))).toEqual([{ key: 'b', alert: { title: 'two' } }]);
+      expect(await ledger.announce('a', 'another minute', base + 60 * minute)).toMatchObject({ sent: true });
       expect(await ledger.due(base + 2 * minute)).toMatchObject([{ kind: 'digest', id: 'minute' }]);
       await ledger.release('minute', ['b']);
       expect(await all(ledger.held('minute'))).toEqual([]);

@@ -15,7 +15,10 @@ export class MemoryLedger implements Ledger {
   readonly #locks = new Map<string, { readonly holder: string; readonly until: number }>();
   readonly #switches = new Map<string, string>();
   readonly #exemptions = new Map<string, { readonly exemption: Exemption; dueAt: number | undefined }>();
-  readonly #alerts = new Map<string, { readonly sent: boolean; readonly beganAt: number }>();
+  readonly #alerts = new Map<
+    string,
+    { readonly bucket: string; readonly count: number; readonly sent: boolean; readonly beganAt: number }
+  >();
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
@@ -204,20 +207,20 @@ export class MemoryLedger implements Ledger {
     return true;
   }
 
-  async announce(key: string, bucket: string, now: number): Promise<{ count: number; sent: boolean }> {
+  async announce(key: string, to: string, now: number): Promise<{ bucket: string; count: number; sent: boolean }> {
     this.calls.push('announce');
     const present = this.#alerts.get(key);
-    if (present?.sent === true) return { count: 0, sent: true };
+    if (present?.sent === true) return { bucket: to, count: 0, sent: true };
     if (present !== undefined && present.beganAt > now - 60_000) throw new RetryLater(`the alert ${key} is being sent`);
-    const counted = this.#bucket(bucket);
-    this.#alerts.set(key, { sent: false, beganAt: now });
-    if (present === undefined) counted.count += 1;
-    return { count: counted.count, sent: false };
+    const { bucket = to, count = this.#bucket(bucket).count + 1 } = present ?? {};
+    if (present === undefined) this.#bucket(bucket).count = count;
+    this.#alerts.set(key, { bucket, count, sent: false, beganAt: now });
+    return { bucket, count, sent: false };
   }
 
   async markSent(key: string): Promise<void> {
     this.calls.push('markSent');
-    this.#alerts.set(key, { sent: true, beganAt: 0 });
+    this.#alerts.set(key, { bucket: '', count: 0, sent: true, beganAt: 0 });
   }
 
   async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {
@@ -235,7 +238,10 @@ export class MemoryLedger implements Ledger {
   async release(bucket: string, keys: readonly string[]): Promise<void> {
     this.calls.push('release');
     const item = this.#bucket(bucket);
-    for (const key of keys) item.held.delete(key);
+    for (const key of keys) {
+      item.held.delete(key);
+      this.#alerts.set(key, { bucket, count: 0, sent: true, beganAt: 0 });
+    }
     if (item.held.size === 0) item.dueAt = undefined;
   }
 
