@@ -87,5 +87,6 @@ export const authorizeSecurityGroupIngress = call('AuthorizeSecurityGroupIngress
       condition: { StringEquals: { 'ec2:CreateAction': 'AuthorizeSecurityGroupIngress' } },
     },
   ],
-  alreadyDone: ['InvalidPermission.Duplicate'],
+  // What a group that is gone let in needs nobody to let in.
+  alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
 });

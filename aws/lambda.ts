@@ -21,7 +21,7 @@ import {
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection, Permission } from '../guard/call.ts';
-import { errorName, RetryLater } from '../guard/errors.ts';
+import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion, patience } from './clients.ts';
@@ -122,8 +122,14 @@ export const listFunctions: Call<'listFunctions', object, readonly FunctionConfi
   },
 };
 
-export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, { resource: functions });
-const grant = call('AddPermission', AddPermissionCommand, { resource: functions });
+// What is gone asks for nothing more: neither a fix nor an undo.
+const gone = ['ResourceNotFoundException'];
+
+export const updateFunctionUrlConfig = call('UpdateFunctionUrlConfig', UpdateFunctionUrlConfigCommand, {
+  resource: functions,
+  alreadyDone: gone,
+});
+const grant = call('AddPermission', AddPermissionCommand, { resource: functions, alreadyDone: gone });
 /** A conflict is a statement that is there already, or an update of the function under way: only the message tells. */
 export const addPermission = {
   ...grant,
@@ -232,6 +238,7 @@ const updateCode = packageCall('UpdateFunctionCode', UpdateFunctionCodeCommand, 
     // https://docs.aws.amazon.com/lambda/latest/dg/encrypt-zip-package.html
     ...keysThroughLambda('kms:GenerateDataKey', 'kms:Decrypt'),
   ],
+  alreadyDone: gone,
 });
 
 /**
@@ -266,7 +273,10 @@ class CodeMismatch extends Error {
 
 const routeAlias = call('UpdateAlias', UpdateAliasCommand, { resource: functions });
 
-/** Routes an alias; when the step is repeated after a kill its RevisionId is used up, and the routing tells that it was done. */
+/**
+ * Routes an alias; when the step is repeated after a kill its RevisionId is used up, and the routing tells that it was done.
+ * An alias that is gone is left so. A version that is gone is an error: nothing can route to it again.
+ */
 export const updateAlias = {
   ...routeAlias,
   permissions: [...routeAlias.permissions, ...listAliases.permissions],
@@ -274,9 +284,11 @@ export const updateAlias = {
     try {
       await routeAlias.run(connection, input);
     } catch (error) {
-      if (errorName(error) !== 'PreconditionFailedException') throw error;
-      const aliases = await listAliases.run(connection, { FunctionName: input.FunctionName ?? '' });
+      const missing = errorName(error) === 'ResourceNotFoundException';
+      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+      const aliases = (await ifPresent(listAliases.run(connection, { FunctionName: input.FunctionName ?? '' }))) ?? [];
       const current = aliases.find(({ Name }) => Name === input.Name);
+      if (missing && current === undefined) return;
       if (current === undefined || current.FunctionVersion !== input.FunctionVersion || weightsOf(current) !== weightsOf(input))
         throw error;
     }

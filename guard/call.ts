@@ -7,7 +7,7 @@ export interface Call<Name extends string = string, Input = never, Output = unkn
   readonly operation?: string;
   /** What the call needs from IAM, the one source of every generated policy. */
   readonly permissions: readonly Permission[];
-  /** Names of errors that mean "this was done already", when a step is run again after a kill. */
+  /** Names of errors that mean "this was done already", when a step is run again after a kill, or "there is nothing left to do it to". */
   readonly alreadyDone: readonly string[];
   readonly run: (connection: Connection, input: Input) => Promise<Output>;
 }
