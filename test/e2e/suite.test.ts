@@ -8,7 +8,7 @@ import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { operators } from './parts/operators.ts';
-import { ownRoles } from './parts/own-roles.ts';
+import { ownCallsAreExplained, ownRoles } from './parts/own-roles.ts';
 import { deployedBack, probation } from './parts/probation.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
@@ -73,6 +73,7 @@ describe('with every rule in remediate', () => {
 describe('in the end', () => {
   valuesAreNowhere();
   idleExemptions();
+  ownCallsAreExplained();
   alertsAreValid();
   leastPrivilege();
   deployedBack(() => ({ ...common(), ...alert }));

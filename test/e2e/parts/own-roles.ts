@@ -6,6 +6,8 @@ import { alerted, alertsAbout, functionRole, mark, quiet, stack, stage } from '.
 const RoleName = `${stack}-remediate-function-url-open`;
 const roleArn = `arn:aws:iam::111122223333:role/${RoleName}`;
 
+const hijacked = 'hijacked';
+
 /** Acts with a role of the guard, whose trust somebody widened for a moment. */
 async function withTheRole(acts: (as: Boto) => Promise<void>): Promise<void> {
   const { AssumeRolePolicyDocument } = (await stage.boto.call('iam', 'get_role', { RoleName })).Role;
@@ -25,7 +27,7 @@ async function withTheRole(acts: (as: Boto) => Promise<void>): Promise<void> {
 export function ownRoles(): void {
   describe('a role of the guard in the hands of somebody else', () => {
     it('is told as critical at its first call, which is judged like any other; what the guard does itself is not told', async () => {
-      const FunctionName = 'hijacked';
+      const FunctionName = hijacked;
       await createFunction(FunctionName, await functionRole(FunctionName));
       await stage.boto.call('lambda', 'create_function_url_config', { FunctionName, AuthType: 'AWS_IAM' });
       await quiet();
@@ -45,5 +47,12 @@ export function ownRoles(): void {
       await quiet();
       expect(alertsAbout(RoleName, since)).toEqual(['guard-tampered open']);
     });
+  });
+}
+
+export function ownCallsAreExplained(): void {
+  test('no call that the guard made itself was taken for that of somebody else', () => {
+    const told = stage.inbox.received.flatMap(({ alert }) => (alert.rule === 'guard-tampered' ? [alert.summary] : []));
+    expect(told).toEqual([expect.stringContaining(` on ${hijacked} at `)]);
   });
 }
