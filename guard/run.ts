@@ -18,7 +18,7 @@ export const abandonedMilliseconds = 15 * 60_000;
 /** How soon tick looks again at a resource that was busy. */
 export const busyMilliseconds = 15_000;
 /** How long a resource may be busy before its change is given up. */
-const patienceMilliseconds = 60 * 60_000;
+export const patienceMilliseconds = 60 * 60_000;
 /** How soon tick looks again at what a pause has stopped. */
 export const pausedMilliseconds = 5 * 60_000;
 /** How soon tick looks again at a change on probation. */

