@@ -144,8 +144,9 @@ async function fix({ findings }: Request<'fix'>, by: string, ports: OperatePorts
   }
   for (const { finding } of all) {
     if (finding === undefined || finding.fixing !== undefined) continue;
-    const ordered = { fixAfter: now(), dueAt: now(), orderedBy: by, fixes: [] };
-    const open = await ledger.setStatus(finding.id, { status: 'open', cause: `ordered by ${by} at ${now()}`, ...ordered });
+    const ordered = { opened: finding.opened + 1, fixAfter: now(), dueAt: now(), orderedBy: by, fixes: [] };
+    const to = { status: 'open', was: finding, cause: `ordered by ${by} at ${now()}`, ...ordered } as const;
+    const open = await ledger.setStatus(finding.id, to);
     if (open === undefined) continue;
     // The remediator listens to open findings.
     await publish([alertNow(open, { status: 'open', summary: `${open.summary} ${by} has it fixed ${at(now())}.` })]);

@@ -90,11 +90,12 @@ async function tagsOver(finding: Finding, { ledger, config, now, publish }: Tick
     return [];
   }
   const { mode, delay } = config.rule(rule);
-  const alert = alertAbout(finding, { status: 'open', summary: `${finding.summary} Its exemption by tags has expired.` });
+  const opened = finding.opened + 1;
+  const alert = alertAbout({ ...finding, opened }, { status: 'open', summary: `${finding.summary} Its exemption by tags has expired.` });
   await publish([alert]);
   // Its remediator saw an exempt finding in that alert: the next tick sends it once more.
   const delayed = mode === 'remediate' ? { fixAfter: now() + delay, dueAt: now() + delay } : {};
-  await ledger.setStatus(id, { status: 'open', cause: causeByTags(`expired at ${now()}`), asOf: now(), ...delayed });
+  await ledger.setStatus(id, { status: 'open', was: finding, opened, cause: causeByTags(`expired at ${now()}`), ...delayed });
   return [alert];
 }
 

@@ -17,7 +17,7 @@ export class MemoryLedger implements Ledger {
   readonly #exemptions = new Map<string, { readonly exemption: Exemption; dueAt: number | undefined }>();
   readonly #alerts = new Map<
     string,
-    { readonly bucket: string; readonly count: number; readonly sent: boolean; readonly beganAt: number }
+    { readonly sent: boolean; readonly beganAt: number; readonly bucket?: string; readonly count?: number }
   >();
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
@@ -212,15 +212,17 @@ export class MemoryLedger implements Ledger {
     const present = this.#alerts.get(key);
     if (present?.sent === true) return { bucket: to, count: 0, sent: true };
     if (present !== undefined && present.beganAt > now - 60_000) throw new RetryLater(`the alert ${key} is being sent`);
-    const { bucket = to, count = this.#bucket(bucket).count + 1 } = present ?? {};
-    if (present === undefined) this.#bucket(bucket).count = count;
-    this.#alerts.set(key, { bucket, count, sent: false, beganAt: now });
+    const { bucket = to } = present ?? {};
+    const counted = this.#bucket(bucket);
+    if (present?.count === undefined) counted.count += 1;
+    const count = present?.count ?? counted.count;
+    this.#alerts.set(key, { sent: false, beganAt: now, bucket, count });
     return { bucket, count, sent: false };
   }
 
   async markSent(key: string): Promise<void> {
     this.calls.push('markSent');
-    this.#alerts.set(key, { bucket: '', count: 0, sent: true, beganAt: 0 });
+    this.#alerts.set(key, { ...this.#alerts.get(key), sent: true, beganAt: 0 });
   }
 
   async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {
@@ -239,8 +241,8 @@ export class MemoryLedger implements Ledger {
     this.calls.push('release');
     const item = this.#bucket(bucket);
     for (const key of keys) {
+      await this.markSent(key);
       item.held.delete(key);
-      this.#alerts.set(key, { bucket, count: 0, sent: true, beganAt: 0 });
     }
     if (item.held.size === 0) item.dueAt = undefined;
   }
