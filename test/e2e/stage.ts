@@ -221,10 +221,16 @@ interface Expected {
   readonly resource: string;
   /** Only an alert with the plan of a fix that is not made. */
   readonly planned?: boolean;
+  /** What its summary says, among other things. */
+  readonly says?: string;
 }
 
 /** The alert that a step causes. While it is not there the minutes pass quickly, so that nobody waits for the clock. */
-export async function alerted({ rule, status, resource, planned = false }: Expected, since: number, seconds = 40): Promise<Alert> {
+export async function alerted(
+  { rule, status, resource, planned = false, says = '' }: Expected,
+  since: number,
+  seconds = 40,
+): Promise<Alert> {
   const clock = setInterval(() => void due('TickEveryMinute').catch(() => undefined), 1_000);
   try {
     const { alert } = await stage.inbox.waitFor(
@@ -233,6 +239,7 @@ export async function alerted({ rule, status, resource, planned = false }: Expec
         candidate.rule === rule &&
         candidate.status === status &&
         candidate.resource.arn.endsWith(resource) &&
+        candidate.summary.includes(says) &&
         (!planned || candidate.plan.length > 0),
       { since, seconds },
     );

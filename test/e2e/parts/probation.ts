@@ -101,8 +101,8 @@ export function deployedBack(parameters: () => Readonly<Record<string, string>>)
     await takesSharedRole('returns-desk');
     const split = await alerted({ rule: 'role-shared', status: 'remediated', resource: 'function:returns-desk' }, since);
     await samDeploy(stage.pipeline, parameters(), buildDirectory);
-    const left = await alerted({ rule: 'role-shared', status: 'unproven', resource: 'function:returns-desk' }, since, 120);
-    expect(left.summary).toContain('A deployment took the remediator of role-shared away');
+    const told = { says: 'A deployment took the remediator of role-shared away', status: 'unproven' } as const;
+    const left = await alerted({ rule: 'role-shared', resource: 'function:returns-desk', ...told }, since, 120);
     expect(left.change).toMatchObject({ id: split.change?.id, undo: expect.stringContaining(`undo ${split.change?.id} `) });
     await undo(left);
     await settled('returns-desk');
