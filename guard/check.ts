@@ -6,6 +6,7 @@ import type { Written } from './ledger.ts';
 import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
+import { readOnce } from './reads.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
@@ -25,6 +26,7 @@ const exemptionsAge = 30_000;
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
   const failures: unknown[] = [];
+  const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect) } };
   const attempt = async (look: () => Promise<void>) => {
     // Whoever waited for the quota in vain has no time to wait for it again.
     if (failures.some((error) => error instanceof QuotaUsedUp)) return;
@@ -39,7 +41,8 @@ export async function check(occasion: Occasion, rules: readonly AnyRule[], ports
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
     await attempt(async () => {
-      for (const [by, subject] of await subjectsOf(rule, occasion, ports)) await attempt(() => judge(by, subject, occasion, ports, alerts));
+      for (const [by, subject] of await subjectsOf(rule, occasion, first.ports))
+        await attempt(() => judge(by, subject, occasion, ports, alerts, first));
     });
   }
   if (alerts.length > 0) await ports.publish(alerts);
@@ -114,14 +117,28 @@ const mostLooks = 5;
  * between the reading and its write, and another worker saw before there was a finding, stays open until the next event
  * or sweep: to look a second time at every finding would cost as much again, for all of them.
  */
-async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, alerts: Alert[], looks = 1): Promise<void> {
+async function judge(
+  rule: AnyRule,
+  subject: Subject,
+  occasion: Occasion,
+  ports: Ports,
+  alerts: Alert[],
+  reads: Reads,
+  looks = 1,
+): Promise<void> {
   if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
   const unsettled: Subject[] = [];
-  for (const { of, written, told } of await judgeOnce(rule, subject, occasion, ports, looks)) {
+  for (const { of, written, told } of await judgeOnce(rule, subject, occasion, ports, reads, looks)) {
     if (written === 'stale') unsettled.push(of);
     if (written === 'changed' || looks === 1) alerts.push(...told);
   }
-  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, looks + 1);
+  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, { asOf: ports.now(), ports }, looks + 1);
+}
+
+/** Where a look reads, and when the first of its readings may have been made. */
+interface Reads {
+  readonly asOf: number;
+  readonly ports: Ports;
 }
 
 interface Verdict {
@@ -135,15 +152,21 @@ function isNews(written: Written): boolean {
   return written === 'changed' || written === 'again';
 }
 
-async function judgeOnce(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, looks: number): Promise<readonly Verdict[]> {
-  const asOf = ports.now();
+async function judgeOnce(
+  rule: AnyRule,
+  subject: Subject,
+  occasion: Occasion,
+  ports: Ports,
+  { asOf, ports: reading }: Reads,
+  looks: number,
+): Promise<readonly Verdict[]> {
   // What an event says of the change itself was taken in at the first look.
   const event = 'event' in occasion && looks === 1 ? occasion.event : undefined;
   // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
   const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
   let evaluation: Evaluation;
   try {
-    evaluation = await patiently(() => evaluate(rule, subject, event, ports));
+    evaluation = await patiently((again) => evaluate(rule, subject, event, again ? ports : reading));
   } catch (error) {
     if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
     // It will not get better by trying again: the verdict is that nothing is known, which is never compliant.
@@ -168,12 +191,12 @@ async function judgeOnce(rule: AnyRule, subject: Subject, occasion: Occasion, po
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */
-async function patiently<T>(look: () => Promise<T>, tries = 3): Promise<T> {
+async function patiently<T>(look: (again: boolean) => Promise<T>, tries = 3, again = false): Promise<T> {
   try {
-    return await look();
+    return await look(again);
   } catch (error) {
     if (!(error instanceof RetryLater) || error instanceof QuotaUsedUp || tries <= 1) throw error;
-    return await patiently(look, tries - 1);
+    return await patiently(look, tries - 1, true);
   }
 }
 

@@ -16,6 +16,13 @@ export interface RoleUse {
   readonly only: boolean;
 }
 
+/** How a subject was while it kept a rule. */
+export interface Kept {
+  readonly state: unknown;
+  /** Milliseconds: when it was read. */
+  readonly asOf: number;
+}
+
 /** Which package of a function is approved, and where it is archived. */
 export interface Baseline {
   readonly function: string;
@@ -105,6 +112,14 @@ export interface Estate {
   forgetNetwork(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
   /** Functions with an interface in this security group or subnet (by its id), at most ten. */
   functionsIn(groupOrSubnet: string): Promise<readonly string[]>;
+
+  /**
+   * Records what a rule saw of a subject while the rule was kept, as JSON without secret values, so that its fix can bring
+   * that back. Not over a newer one; nothing is written where the same is there already. One call.
+   */
+  recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void>;
+  /** What was recorded last; undefined where the guard never saw the rule kept. */
+  kept(rule: string, subjectArn: string): Promise<Kept | undefined>;
 
   baseline(functionArn: string): Promise<Baseline | undefined>;
   /**

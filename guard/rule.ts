@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { Place } from './arn.ts';
 import type { AnyCall, Handle, RecordedCall } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Estate } from './estate.ts';
@@ -59,6 +60,22 @@ export interface Plan {
   readonly remains?: readonly string[];
 }
 
+/** How a sweep comes to subjects that are no functions. */
+export interface Listing {
+  /** The only calls that it can make: the sweep has them, and no other of the rule's. */
+  readonly calls: readonly AnyCall[];
+  /** Page by page; each subject gets a message of its own. */
+  readonly subjects: (place: Place, aws: Handle<readonly AnyCall[]>) => AsyncIterable<readonly Subject[]>;
+}
+
+/** Declares a listing, with the compiler holding it to the calls it declares. */
+export function listing<const Calls extends readonly AnyCall[]>(
+  calls: Calls,
+  subjects: (place: Place, aws: Handle<Calls>) => AsyncIterable<readonly Subject[]>,
+): Listing {
+  return { calls, subjects: subjects as Listing['subjects'] };
+}
+
 /** What a rule may know of the deployment besides its own parameters. */
 export interface Settings {
   /** Role ARNs of the pipelines that deploy code. */
@@ -105,6 +122,8 @@ export interface Rule<
   readonly fix: Fix;
   /** The only calls that a step's undo can make. */
   readonly undo: Undo;
+  /** `off`: ships switched off, because it is noisy in an ordinary account. Every other rule ships in `alert`. */
+  readonly mode?: 'off';
   /** Minutes between finding and fix, as shipped. */
   readonly delay: number;
   /** After the change the function is watched (see probation.ts); only then do undo's calls enter the remediator's role. */
@@ -115,6 +134,8 @@ export interface Rule<
   readonly params: Params;
   /** In a sweep: the subjects of one function. By default the function itself. */
   readonly sweep?: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<readonly Subject[]>;
+  /** What a sweep lists for this rule besides functions: subjects that no function would lead to. */
+  readonly list?: Listing;
   /**
    * What of the evidence tells one violation of a subject from another: where it changes while the finding is open,
    * the finding opens once more and is told. Without it a finding is the same until it ends.

@@ -1,7 +1,22 @@
 import { functionArn, type Place, parseArn, partitionOf, qualifierOf } from './arn.ts';
 
 /** CloudFormation's names for what a finding may be about. */
-export const subjectTypes = ['AWS::Lambda::Function', 'AWS::EC2::SecurityGroup', 'AWS::IAM::Role'] as const;
+export const subjectTypes = [
+  'AWS::Lambda::Function',
+  'AWS::IAM::Role',
+  'AWS::IAM::User',
+  'AWS::IAM::Group',
+  'AWS::SecretsManager::Secret',
+  'AWS::ApiGateway::Method',
+  'AWS::ApiGateway::RestApi',
+  'AWS::ApiGatewayV2::Api',
+  'AWS::ApiGatewayV2::Route',
+  'AWS::EC2::NetworkAcl',
+  'AWS::EC2::RouteTable',
+  'AWS::EC2::SecurityGroup',
+  'AWS::EC2::Subnet',
+  'AWS::CloudFormation::Stack',
+] as const;
 
 /** What a rule judges and what a finding names: the thing that is wrong and would be changed. */
 export interface Subject extends Place {
@@ -19,11 +34,17 @@ export function functionSubject(name: string, place: Place, qualifier?: string):
 }
 
 export function securityGroupSubject(id: string, place: Place): Subject {
-  const { account, region } = place;
-  return {
-    arn: `arn:${partitionOf(region)}:ec2:${region}:${account}:security-group/${id}`,
-    type: 'AWS::EC2::SecurityGroup',
-    account,
-    region,
-  };
+  return networkSubject('AWS::EC2::SecurityGroup', id, place);
+}
+
+const networkArns = {
+  'AWS::EC2::NetworkAcl': 'network-acl',
+  'AWS::EC2::RouteTable': 'route-table',
+  'AWS::EC2::SecurityGroup': 'security-group',
+  'AWS::EC2::Subnet': 'subnet',
+} as const;
+
+/** Part of a network, from its id. */
+export function networkSubject(type: keyof typeof networkArns, id: string, { account, region }: Place): Subject {
+  return { arn: `arn:${partitionOf(region)}:ec2:${region}:${account}:${networkArns[type]}/${id}`, type, account, region };
 }

@@ -1,7 +1,7 @@
 import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
-import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
+import type { Baseline, FunctionRecord, Kept, RoleUse } from '../guard/estate.ts';
 import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
@@ -19,6 +19,7 @@ const keys = {
   network: (functionArn: string) => ({ pk: 'NETWORK', sk: functionArn }),
   member: (place: string, functionArn: string) => ({ pk: `IN#${place}`, sk: functionArn }),
   baseline: (functionArn: string) => ({ pk: 'BASELINE', sk: functionArn }),
+  kept: (rule: string, subjectArn: string) => ({ pk: `KEPT#${rule}`, sk: subjectArn }),
   switch: (name: string) => ({ pk: 'SWITCHES', sk: name }),
   exemption: (id: string) => ({ pk: 'EXEMPTIONS', sk: id }),
   alert: (key: string) => ({ pk: `ALERT#${key}`, sk: 'ALERT' }),
@@ -436,6 +437,17 @@ export class DynamoLedger implements Ledger {
   }
 
   // --- baselines
+
+  async recordKept(rule: string, subjectArn: string, { state, asOf }: Kept): Promise<void> {
+    const text = JSON.stringify(state);
+    const when = 'attribute_not_exists(#pk) OR (#asOf < :asOf AND #state <> :state)';
+    await this.#table.put({ ...keys.kept(rule, subjectArn), state: text, asOf }, when, { state: text, asOf });
+  }
+
+  async kept(rule: string, subjectArn: string): Promise<Kept | undefined> {
+    const item = await this.#table.get(keys.kept(rule, subjectArn));
+    return item === undefined ? undefined : { state: JSON.parse(String(item['state'])), asOf: Number(item['asOf']) };
+  }
 
   async baseline(functionArn: string): Promise<Baseline | undefined> {
     const item = await this.#table.get(keys.baseline(functionArn));

@@ -104,7 +104,7 @@ function parameters(rule: AnyRule): Block {
   const own: Record<string, Value> = {
     [`${name}Mode`]: {
       Type: 'String',
-      Default: 'alert',
+      Default: rule.mode ?? 'alert',
       AllowedValues: modes,
       Description: `${rule.title}. What ${rule.id} does about it.`,
     },
@@ -353,9 +353,13 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
       description: 'Lists the estate: every function, and whatever has a finding, to the checkers',
       timeout: 900,
       dead: 'SweepDeadLetters',
-      variables: { SweepQueues: { 'Fn::Join': [',', used.map((practice) => sub(`${practice}=\${Check${pascalCase(practice)}Sweeps}`))] } },
+      variables: {
+        ...modes,
+        SweepQueues: { 'Fn::Join': [',', used.map((practice) => sub(`${practice}=\${Check${pascalCase(practice)}Sweeps}`))] },
+      },
       statements: [
         { Effect: 'Allow', Action: 'lambda:ListFunctions', Resource: '*' },
+        ...statementsOf(rules.flatMap(({ list }) => list?.calls ?? [])),
         { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: sweepQueues.map(arnOf) },
         key,
         ...ledgerStatements,

@@ -1,3 +1,5 @@
+import { pascalCase } from '../../guard/rule.ts';
+import { rules } from '../../rules/index.ts';
 import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
 import { alertMode, openedInAlert, seedEstate } from './parts/alert-mode.ts';
 import { alertsAreValid } from './parts/alerts-are-valid.ts';
@@ -20,11 +22,16 @@ import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts'
 
 // The guard, built and deployed as a user deploys it, in one emulated account: each part goes on where the last one ended.
 
-const common = () => ({ Deployers: stage.pipelineRole, Operators: stage.operatorRole, LambdaCallsPerSecond: '15' });
+const fixable = rules.filter(({ fix }) => fix.length > 0).map(({ id }) => pascalCase(id));
+
+/** Those that ship in `off` as well. */
+const alert = Object.fromEntries(rules.map(({ id }) => [`${pascalCase(id)}Mode`, 'alert']));
+
+const common = () => ({ ...alert, Deployers: stage.pipelineRole, Operators: stage.operatorRole, LambdaCallsPerSecond: '15' });
 
 const remediate = {
   ...Object.fromEntries(
-    ['RoleShared', 'SecretInEnvironment', 'FunctionUrlOpen', 'SecurityGroupOpenIngress', 'CodeChangedByHand'].flatMap((rule) => [
+    fixable.flatMap((rule) => [
       [`${rule}Mode`, 'remediate'],
       [`${rule}Delay`, '0'],
     ]),
@@ -37,7 +44,6 @@ const remediate = {
   ChangesPerTenMinutes: '1000',
   ProbationMinutes: '1',
 };
-const alert = Object.fromEntries(Object.entries(remediate).flatMap(([name, value]) => (value === 'remediate' ? [[name, 'alert']] : [])));
 
 beforeAll(async () => {
   await openStage();
@@ -76,5 +82,5 @@ describe('in the end', () => {
   ownCallsAreExplained();
   alertsAreValid();
   leastPrivilege();
-  deployedBack(() => ({ ...common(), ...alert }));
+  deployedBack(common);
 });

@@ -110,6 +110,8 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   recordNetwork: [2, (ledger) => ledger.recordNetwork({ function: arn, asOf: now, groups: ['sg-1'], subnets: ['subnet-1'] })],
   forgetNetwork: [1, (ledger) => ledger.forgetNetwork(arn, now)],
   functionsIn: [1, (ledger) => ledger.functionsIn('sg-1')],
+  recordKept: [1, (ledger) => ledger.recordKept('layer-foreign', arn, { state: ['a'], asOf: now })],
+  kept: [1, (ledger) => ledger.kept('layer-foreign', arn)],
   baseline: [1, (ledger) => ledger.baseline(arn)],
   recordBaseline: [1, (ledger) => ledger.recordBaseline(baseline)],
   'recordBaseline, with a revision': [1, (ledger) => ledger.recordBaseline({ ...baseline, revision: 2 })],

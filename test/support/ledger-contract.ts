@@ -573,6 +573,20 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       });
     });
 
+    it('keeps how a subject was while it kept a rule, the newest, and writes the same only once', async () => {
+      const state = { subnets: ['subnet-1'], groups: ['sg-1'] };
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toBeUndefined();
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state, asOf: base });
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state: { subnets: [], groups: [] }, asOf: base - 1 });
+      await ledger.recordKept('layer-foreign', fn('orders'), { state: ['other rule'], asOf: base + 9 });
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual({ state, asOf: base });
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state, asOf: base + 1 });
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual({ state, asOf: base });
+      const moved = { state: { ...state, subnets: ['subnet-2'] }, asOf: base + 2 };
+      await ledger.recordKept('function-outside-vpc', fn('orders'), moved);
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual(moved);
+    });
+
     it('keeps the newest baseline of a function', async () => {
       expect(await ledger.baseline(fn('orders'))).toBeUndefined();
       await ledger.recordBaseline(baseline);

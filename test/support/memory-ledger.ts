@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { matchesGlob } from '../../guard/arn.ts';
 import type { Change, Progress } from '../../guard/change.ts';
 import { RetryLater } from '../../guard/errors.ts';
-import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
+import type { Baseline, FunctionRecord, Kept, RoleUse } from '../../guard/estate.ts';
 import { type Finding, isUnended, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
@@ -22,6 +23,7 @@ export class MemoryLedger implements Ledger {
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
+  readonly #kept = new Map<string, Kept>();
   readonly #baselines = new Map<string, Baseline>();
   readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
@@ -299,6 +301,19 @@ export class MemoryLedger implements Ledger {
     this.calls.push('functionsIn');
     const all = [...this.#networks].flatMap(([name, { places }]) => (places.includes(groupOrSubnet) ? [name] : []));
     return all.sort().slice(0, 10);
+  }
+
+  async recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void> {
+    this.calls.push('recordKept');
+    const key = `${rule} ${subjectArn}`;
+    const present = this.#kept.get(key);
+    if (present !== undefined && (present.asOf >= kept.asOf || isDeepStrictEqual(present.state, kept.state))) return;
+    this.#kept.set(key, copy(kept));
+  }
+
+  async kept(rule: string, subjectArn: string): Promise<Kept | undefined> {
+    this.calls.push('kept');
+    return copy(this.#kept.get(`${rule} ${subjectArn}`));
   }
 
   async baseline(functionArn: string): Promise<Baseline | undefined> {

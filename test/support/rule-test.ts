@@ -31,8 +31,8 @@ interface Common {
   readonly settings?: Partial<Settings>;
 }
 
-/** What makes the rule look: an event, or a function (by its ARN) in a sweep. */
-type Cause = { readonly event: EventBody } | { readonly sweep: string };
+/** What makes the rule look: an event, a function (by its ARN) in a sweep, or a subject that a sweep listed. */
+type Cause = { readonly event: EventBody } | { readonly sweep: string } | { readonly listed: Subject };
 
 /** Calls that an evaluation makes, exactly. */
 interface Cost {
@@ -264,6 +264,7 @@ export class RuleTester {
       const subjects = (await this.#rule.sweep?.(frozen(subject), { aws: this.#handle('check', world) })) ?? [subject];
       return { world, ledger, params, settings, event: undefined, subjects };
     }
+    if ('listed' in row) return { world, ledger, params, settings, event: undefined, subjects: [frozen(row.listed)] };
     const read = readEvent(row.event, place);
     if ('ignored' in read) throw new Error(`the event is ignored (${read.ignored}): the row belongs under "ignored"`);
     const event = frozen(read.event);
