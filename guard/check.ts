@@ -6,7 +6,7 @@ import type { Written } from './ledger.ts';
 import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
-import { readOnce } from './reads.ts';
+import { readOnce, recordOnce } from './reads.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
@@ -26,7 +26,7 @@ const exemptionsAge = 30_000;
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
   const alerts: Alert[] = [];
   const failures: unknown[] = [];
-  const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect) } };
+  const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect), ledger: recordOnce(ports.ledger) } };
   const attempt = async (look: () => Promise<void>) => {
     // Whoever waited for the quota in vain has no time to wait for it again.
     if (failures.some((error) => error instanceof QuotaUsedUp)) return;
@@ -166,7 +166,7 @@ async function judgeOnce(
   const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
   let evaluation: Evaluation;
   try {
-    evaluation = await patiently((again) => evaluate(rule, subject, event, again ? ports : reading));
+    evaluation = await patiently((again) => evaluate(rule, subject, event, again ? { ...reading, connect: ports.connect } : reading));
   } catch (error) {
     if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
     // It will not get better by trying again: the verdict is that nothing is known, which is never compliant.

@@ -11,14 +11,14 @@ import {
   type SecurityGroup,
   type SecurityGroupRule,
 } from '../../aws/ec2.ts';
-import { getFunctionConfiguration, listAliases } from '../../aws/lambda.ts';
+import { type FunctionConfiguration, getFunctionConfiguration, listAliases } from '../../aws/lambda.ts';
 import { functionArn, type Place } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { ifPresent } from '../../guard/errors.ts';
 import type { Estate } from '../../guard/estate.ts';
-import { lastModified, liveConfigurations } from '../../guard/live.ts';
 import { coversHalfOfTheInternet } from '../../guard/network.ts';
+import { placementOf, withoutFunctions } from '../../guard/placement.ts';
 import { type CallStep, cloudTrail, defineRule, type Evaluation, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject, securityGroupSubject } from '../../guard/subject.ts';
 
@@ -123,26 +123,12 @@ type Reader = Handle<
 
 /** A function: its groups go into the index, and each is judged. */
 async function evaluateFunction(subject: Subject, aws: Reader, estate: Estate, now: number): Promise<Evaluation> {
-  const live = await liveConfigurations(aws, subject.arn);
-  if (live === undefined) {
-    const { left } = await estate.forgetNetwork(subject.arn, now);
-    return { violations: [], compliant: await unused(left, subject, estate) };
-  }
-  const used = (ids: 'SecurityGroupIds' | 'SubnetIds') => [
-    ...new Set(live.flatMap(({ configuration }) => configuration.VpcConfig?.[ids] ?? [])),
-  ];
-  const groups = used('SecurityGroupIds');
-  const asOf = lastModified(live[0]?.configuration ?? {});
-  const { left } = await estate.recordNetwork({ function: subject.arn, asOf, groups, subnets: used('SubnetIds') });
+  const { live, groups, left } = await placementOf<FunctionConfiguration>(aws, subject, { estate, now });
+  const unused = (await withoutFunctions(left.filter(isGroupId), estate)).map((id) => securityGroupSubject(id, subject));
+  if (live === undefined) return { violations: [], compliant: unused };
   const { violations, compliant } = await judge(groups, await describe(groups, aws), subject, aws, (id) => estate.functionsIn(id));
-  return { violations, compliant: [...compliant, ...(await unused(left, subject, estate))] };
-}
-
-/** Groups that no function uses any more are no matter of this rule. */
-async function unused(left: readonly string[], place: Place, estate: Estate): Promise<readonly Subject[]> {
-  const free: Subject[] = [];
-  for (const id of left.filter(isGroupId)) if ((await estate.functionsIn(id)).length === 0) free.push(securityGroupSubject(id, place));
-  return free;
+  // Groups that no function uses any more are no matter of this rule.
+  return { violations, compliant: [...compliant, ...unused] };
 }
 
 /** A group that the event names, but not by its id: one group of that name for each VPC. */
