@@ -63,6 +63,11 @@ export class PackageUnreadable extends Error {
   override readonly name = 'PackageUnreadable';
 }
 
+/** Thrown where an answer about a network cannot be understood, or tells too little: what it lets through is then unknown. */
+export class NetworkUnreadable extends Error {
+  override readonly name = 'NetworkUnreadable';
+}
+
 /** The same, after a wait that was long already: whoever catches it gives the message back at once. */
 export class QuotaUsedUp extends RetryLater {}
 
@@ -72,7 +77,8 @@ export function isAnswer(error: unknown): boolean {
   return (
     typeof error === 'object' &&
     error !== null &&
-    ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name))
+    ('$metadata' in error ||
+      ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable', 'NetworkUnreadable'].includes((error as Error).name))
   );
 }
 
