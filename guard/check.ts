@@ -102,8 +102,8 @@ function unique(subjects: readonly Subject[]): readonly Subject[] {
 
 /** The subjects that an event names to a rule, each once; an ARN in a request may name one that lies elsewhere. */
 export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
-  const named = rule.on.flatMap(({ service, operations, subjects }) =>
-    service === event.service && operations.includes(event.operation) ? subjects(event) : [],
+  const named = rule.on.flatMap(({ service, operations, ofService, subjects }) =>
+    service === event.service && ofService === event.ofService && operations.includes(event.operation) ? subjects(event) : [],
   );
   const here = named.filter(({ account, region }) => account === event.account && region === event.region);
   return unique(here);

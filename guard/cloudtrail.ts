@@ -16,6 +16,13 @@ const identity = z.looseObject({
     .optional(),
 });
 
+/** The kinds of events that CloudTrail sends to EventBridge and that change something. */
+export const detailTypes = { call: 'AWS API Call via CloudTrail', service: 'AWS Service Event via CloudTrail' } as const;
+const kinds: ReadonlyMap<string, keyof typeof detailTypes> = new Map([
+  [detailTypes.call, 'call'],
+  [detailTypes.service, 'service'],
+]);
+
 const envelope = z.looseObject({
   id: z.string().min(1),
   source: z.string(),
@@ -34,6 +41,8 @@ const envelope = z.looseObject({
     readOnly: z.boolean().optional(),
     requestParameters: z.record(z.string(), z.unknown()).nullish(),
     responseElements: z.record(z.string(), z.unknown()).nullish(),
+    additionalEventData: z.record(z.string(), z.unknown()).nullish(),
+    serviceEventDetails: z.record(z.string(), z.unknown()).nullish(),
   }),
 });
 
@@ -48,7 +57,7 @@ export interface Actor {
   readonly invokedBy: string;
 }
 
-/** A call that changed something, read from an event. */
+/** A call that changed something, or what a service did by itself, read from an event. */
 export interface ApiEvent extends Place {
   /** CloudTrail's eventID: the same in every delivery of this event. */
   readonly id: string;
@@ -56,8 +65,11 @@ export interface ApiEvent extends Place {
   readonly service: string;
   /** The operation without the version that CloudTrail adds (`UpdateFunctionCode20150331v2` → `UpdateFunctionCode`). */
   readonly operation: string;
+  /** Nobody called: the service tells what it did, and `request` holds what it says of that. */
+  readonly ofService?: true;
   readonly time: string;
   readonly actor: Actor;
+  /** What was asked for. Of a service's own event: its further data (`additionalEventData`), where a call would have a request. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly response: Readonly<Record<string, unknown>>;
 }
@@ -80,13 +92,17 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
   // aws.* sources are reserved: with eventSource alone anybody with events:PutEvents could forge a record.
   // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
   const service = detail.eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
-  if (outer['detail-type'] !== 'AWS API Call via CloudTrail' || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
+  const kind = kinds.get(outer['detail-type']);
+  if (kind === undefined || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
   if (outer.account !== home.account || outer.region !== home.region) return { ignored: 'elsewhere' };
   if (detail.errorCode !== undefined) return { ignored: 'failed-call' };
-  const request = detail.requestParameters ?? {};
+  const ofService = kind === 'service';
+  const request = detail.requestParameters ?? (ofService ? { ...detail.serviceEventDetails, ...detail.additionalEventData } : {});
   if (request['dryRun'] === true) return { ignored: 'dry-run' };
   const user = detail.userIdentity;
   const issuer = user?.sessionContext?.sessionIssuer;
+  // The identity of a service's own event is an account, and the service that acted.
+  const itself = ofService ? detail.eventSource : undefined;
   return {
     event: {
       id: detail.eventID ?? outer.id,
@@ -96,13 +112,14 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
       account: outer.account,
       region: outer.region,
       actor: {
-        arn: user?.arn ?? user?.invokedBy ?? '',
-        issuer: issuer?.arn ?? user?.arn ?? '',
+        arn: itself ?? user?.arn ?? user?.invokedBy ?? '',
+        issuer: itself ?? issuer?.arn ?? user?.arn ?? '',
         issuerId: issuer?.principalId ?? user?.principalId ?? '',
         console: detail.sessionCredentialFromConsole === 'true',
         sourceIp: detail.sourceIPAddress ?? '',
         invokedBy: user?.invokedBy ?? '',
       },
+      ...(ofService ? { ofService } : {}),
       request,
       response: detail.responseElements ?? {},
     },

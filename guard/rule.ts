@@ -10,14 +10,24 @@ import type { Subject } from './subject.ts';
 export interface Trigger {
   /** The eventSource without its domain: `lambda`. */
   readonly service: string;
-  /** Operations by the SDK's own names, without CloudTrail's version suffixes. */
+  /** Operations by the SDK's own names, without CloudTrail's version suffixes; or the names of events of the service itself. */
   readonly operations: readonly string[];
+  /** The events are no calls: the service tells of its own doing (`AWS Service Event via CloudTrail`). */
+  readonly ofService?: true;
   /** The subjects that an event names; empty where it names none that this rule could judge. */
   readonly subjects: (event: ApiEvent) => readonly Subject[];
 }
 
 export function cloudTrail(service: string, operations: readonly string[], subjects: Trigger['subjects']): Trigger {
   return { service, operations, subjects };
+}
+
+/**
+ * Events that a service writes of what it did itself: nobody called, so they name no caller and have no request.
+ * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/non-api-aws-service-events.html
+ */
+export function serviceEvents(service: string, names: readonly string[], subjects: Trigger['subjects']): Trigger {
+  return { service, operations: names, ofService: true, subjects };
 }
 
 /** One subject that breaks a rule. */

@@ -2,6 +2,7 @@ import { Document, isCollection, Scalar, visit } from 'yaml';
 import * as z from 'zod';
 import { getMetricData } from '../../aws/cloudwatch.ts';
 import type { AnyCall, Permission } from '../../guard/call.ts';
+import { detailTypes } from '../../guard/cloudtrail.ts';
 import type { Practice } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { tagOperations } from '../../guard/tags.ts';
@@ -203,7 +204,8 @@ function switchVariables(rule: AnyRule): Block {
  */
 export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly service: string; readonly pattern: Block }[] {
   const byService = new Map<string, Set<string>>();
-  for (const { service, operations } of rules.flatMap((rule) => [...rule.on])) {
+  const triggers = rules.flatMap((rule) => [...rule.on]);
+  for (const { service, operations } of triggers) {
     const known = byService.get(service) ?? new Set();
     for (const operation of operations) known.add(operation);
     byService.set(service, known);
@@ -214,9 +216,11 @@ export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly se
   return [...byService].map(([service, operations]) => {
     const names = [...operations].sort();
     const eventName = [...names, ...(service === 'lambda' ? names.map((name) => ({ prefix: `${name}20` })) : [])];
+    // A service's own events are called like no operation: both kinds fit in one pattern.
+    const tells = triggers.some((trigger) => trigger.service === service && trigger.ofService === true);
     const pattern = {
       source: [`aws.${service}`],
-      'detail-type': ['AWS API Call via CloudTrail'],
+      'detail-type': tells ? [detailTypes.call, detailTypes.service] : [detailTypes.call],
       detail: { eventSource: [`${service}.amazonaws.com`], eventName, errorCode: [{ exists: false }] },
     };
     const { length } = JSON.stringify(pattern);

@@ -96,6 +96,15 @@ class EventPatterns(unittest.TestCase):
                 with self.subTest(path, why=why):
                     self.agree(other, False)
 
+    def test_a_call_is_not_taken_for_what_a_service_does_by_itself(self):
+        """Only where a rule listens to that as well, both kinds fit in one pattern."""
+        telling = [name for name, pattern in PATTERNS.items() if "AWS Service Event via CloudTrail" in pattern["detail-type"]]
+        for path, event in SAMPLES.items():
+            with self.subTest(path):
+                called = changed(event, errorCode=None)
+                self.assertEqual([name for name in heard({**called, "detail-type": "AWS API Call via CloudTrail"}) if name in telling],
+                                 heard({**called, "detail-type": "AWS Service Event via CloudTrail"}))
+
     def test_a_name_with_a_prefix_of_another_is_not_taken_for_it(self):
         """Prefixes stand for versions of Lambda's API alone: CreateFunctionUrlConfig is no CreateFunction."""
         event = next(event for path, event in SAMPLES.items() if "CreateFunction20150331" in path)
