@@ -1,4 +1,5 @@
 import {
+  AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
   DescribeNetworkInterfacesCommand,
   DescribeSecurityGroupRulesCommand,
@@ -6,6 +7,7 @@ import {
   EC2Client,
   GetManagedPrefixListEntriesCommand,
   type NetworkInterface,
+  RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
   type SecurityGroupRule,
 } from '@aws-sdk/client-ec2';
@@ -88,5 +90,20 @@ export const authorizeSecurityGroupIngress = call('AuthorizeSecurityGroupIngress
     },
   ],
   // What a group that is gone let in needs nobody to let in.
+  alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
+});
+export const revokeSecurityGroupEgress = call('RevokeSecurityGroupEgress', RevokeSecurityGroupEgressCommand, {
+  resource: groups,
+  alreadyDone: ['InvalidSecurityGroupRuleId.NotFound', 'InvalidPermission.NotFound', 'InvalidGroup.NotFound'],
+});
+export const authorizeSecurityGroupEgress = call('AuthorizeSecurityGroupEgress', AuthorizeSecurityGroupEgressCommand, {
+  resource: [groups, groupRules],
+  also: [
+    {
+      action: 'ec2:CreateTags',
+      resource: groupRules,
+      condition: { StringEquals: { 'ec2:CreateAction': 'AuthorizeSecurityGroupEgress' } },
+    },
+  ],
   alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
 });

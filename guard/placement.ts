@@ -1,6 +1,24 @@
+import { functionArn } from './arn.ts';
+import { type ApiEvent, text } from './cloudtrail.ts';
 import type { Estate } from './estate.ts';
 import { type LiveConfiguration, lastModified, liveConfigurations } from './live.ts';
-import type { Subject } from './subject.ts';
+import { cloudTrail, type Trigger } from './rule.ts';
+import { functionSubject, type Subject } from './subject.ts';
+
+/** The events after which a function, or a version of it that runs, may be elsewhere in the network. */
+export function placed(): Trigger {
+  return cloudTrail(
+    'lambda',
+    ['CreateFunction', 'UpdateFunctionConfiguration', 'DeleteFunction', 'CreateAlias', 'UpdateAlias', 'DeleteAlias'],
+    placedFunction,
+  );
+}
+
+/** The function itself, whatever version or alias an event is about. */
+function placedFunction({ request, ...place }: ApiEvent): readonly Subject[] {
+  const subject = functionSubject(functionArn(text(request, 'functionName') ?? '', place) ?? '', place);
+  return subject === undefined ? [] : [subject];
+}
 
 /** What a function's configuration tells of its network. */
 interface Configuration {

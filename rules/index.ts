@@ -3,12 +3,20 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
+import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
 
 export const roles = [roleShared];
 export const secrets = [secretInEnvironment];
 export const apis = [functionUrlOpen];
-export const vpc = [securityGroupOpenIngress];
+export const vpc = [securityGroupOpenEgress, securityGroupOpenIngress];
 export const deployments = [codeChangedByHand];
 
-export const rules = [roleShared, secretInEnvironment, functionUrlOpen, securityGroupOpenIngress, codeChangedByHand];
+export const rules = [
+  roleShared,
+  secretInEnvironment,
+  functionUrlOpen,
+  securityGroupOpenEgress,
+  securityGroupOpenIngress,
+  codeChangedByHand,
+];

@@ -89,6 +89,17 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     event: sample('AuthorizeSecurityGroupIngress/nested.json'),
     remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
   },
+  'security-group-open-egress': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const subnet = 'subnet-0a1b2c3d4e5f60718';
+      ec2.createSecurityGroup({ GroupId: group, GroupName: 'orders' });
+      lambda.createFunction({ FunctionName: 'orders', VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group] } });
+      await ledger.recordNetwork({ function: orders, asOf: now, groups: [group], subnets: [subnet] });
+    },
+    event: sample('AuthorizeSecurityGroupEgress/everywhere.json'),
+    parameters: { SecurityGroupOpenEgressAllow: 'tcp/443/0.0.0.0/0' },
+    remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
+  },
   'code-changed-by-hand': {
     arrange: async ({ lambda, s3 }, ledger) => {
       lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });

@@ -1,10 +1,12 @@
 import type {
+  AuthorizeSecurityGroupEgressCommandInput,
   AuthorizeSecurityGroupIngressCommandInput,
   Filter,
   IpPermission,
   ModifySecurityGroupRulesCommandInput,
   NetworkInterface,
   PrefixListEntry,
+  RevokeSecurityGroupEgressCommandInput,
   RevokeSecurityGroupIngressCommandInput,
   SecurityGroupRule,
   Tag,
@@ -126,8 +128,16 @@ export class Ec2Service implements Service {
   }
 
   authorizeSecurityGroupIngress(input: AuthorizeSecurityGroupIngressCommandInput): object {
+    return this.#authorize(input, false);
+  }
+
+  authorizeSecurityGroupEgress(input: AuthorizeSecurityGroupEgressCommandInput): object {
+    return this.#authorize(input, true);
+  }
+
+  #authorize(input: Rules, isEgress: boolean): object {
     const group = this.#group(input);
-    const rules = this.#rulesFrom(group, input, false);
+    const rules = this.#rulesFrom(group, input, isEgress);
     for (const rule of rules) {
       if (group.rules.some((existing) => sameRule(existing, rule))) {
         throw awsError('InvalidPermission.Duplicate', `the specified rule "peer: ${rangeOf(rule)}" already exists`);
@@ -139,12 +149,20 @@ export class Ec2Service implements Service {
   }
 
   revokeSecurityGroupIngress(input: RevokeSecurityGroupIngressCommandInput): object {
+    return this.#revoke(input, false);
+  }
+
+  revokeSecurityGroupEgress(input: RevokeSecurityGroupEgressCommandInput): object {
+    return this.#revoke(input, true);
+  }
+
+  #revoke(input: Rules & { readonly SecurityGroupRuleIds?: string[] | undefined }, isEgress: boolean): object {
     const group = this.#group(input);
     const ids = input.SecurityGroupRuleIds;
     for (const id of ids ?? []) if (!group.rules.some(({ SecurityGroupRuleId }) => SecurityGroupRuleId === id)) throw noRule(id);
     const unwanted =
       ids === undefined
-        ? this.#rulesFrom(group, input, false).map((rule) => group.rules.find((existing) => sameRule(existing, rule)))
+        ? this.#rulesFrom(group, input, isEgress).map((rule) => group.rules.find((existing) => sameRule(existing, rule)))
         : group.rules.filter(({ SecurityGroupRuleId = '' }) => ids.includes(SecurityGroupRuleId));
     if (unwanted.includes(undefined))
       throw awsError('InvalidPermission.NotFound', 'The specified rule does not exist in this security group.');
