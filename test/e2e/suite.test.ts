@@ -6,6 +6,7 @@ import { alertsAreValid } from './parts/alerts-are-valid.ts';
 import { badInput } from './parts/bad-input.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
@@ -73,6 +74,7 @@ describe('with every rule in remediate', () => {
   probation(fight);
   badInput();
   security();
+  faults();
   calls();
 });
 

@@ -108,6 +108,10 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
             via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
             checks += [("kms", f"kms:{what}", params["KMSKeyArn"], via) for what in ("CreateGrant", "Encrypt")]
+    if call.model == "sqs" and operation == "StartMessageMoveTask":
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+        checks += [("sqs", f"sqs:{what}", params["SourceArn"], {}) for what in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
+        checks += [("sqs", "sqs:SendMessage", params["DestinationArn"], {})] if params.get("DestinationArn") else []
     if call.model == "secretsmanager" and operation in ("CreateSecret", "PutSecretValue", "UpdateSecret", "GetSecretValue"):
         key = params.get("KmsKeyId") or _secret_key(params.get("SecretId", ""))
         if key and not key.endswith("alias/aws/secretsmanager"):

@@ -235,6 +235,7 @@ def _sns(call: Call, region: str, account: str):
 _DERIVE = {
     "lambda": _lambda, "iam": _iam, "events": _events, "ec2": _ec2, "logs": _logs, "cloudwatch": _cloudwatch, "ssm": _ssm,
     "kms": _kms, "secretsmanager": _secretsmanager, "scheduler": _scheduler, "sns": _sns, "dynamodb": _dynamodb,
+    "sqs": lambda call, _region, _account: call.params.get("SourceArn"),
 }
 
 

@@ -1,7 +1,9 @@
 """SQS: messages are not lost, and who may deliver."""
 import asyncio
 import threading
+import time
 
+from ministack.core.responses import new_uuid
 from ministack.services import lambda_svc, sns, sqs
 
 from . import services
@@ -60,7 +62,30 @@ def long_polls_end_with_the_first_message() -> None:
     sqs.asyncio = Quick()
 
 
+def dead_letters_can_be_moved_back() -> None:
+    """StartMessageMoveTask sends the messages of a dead-letter queue on as new ones: to the queues that they came from, or to one that is named.
+    AWS does so in the background, and a task that fails says why in ListMessageMoveTasks; here it is done or refused at once.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html"""
+    def start_message_move_task(data, _url):
+        dead = sqs._queue_by_arn(data.get("SourceArn", ""))
+        if dead is None:
+            raise sqs._Err("ResourceNotFoundException", "The resource that you specified for the SourceArn parameter doesn't exist.", 404)
+        for action in ("StartMessageMoveTask", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            sqs._enforce_queue_policy(dead, f"sqs:{action}")
+        with sqs._queues_lock:
+            for message in [each for each in dead["messages"] if each["visible_at"] <= time.time()]:
+                to = sqs._queue_by_arn(data.get("DestinationArn") or message["sys"].get("DeadLetterQueueSourceArn", ""))
+                if to is None:
+                    raise sqs._Err("InvalidParameterValue", "CouldNotDetermineMessageSource")
+                sqs._act_send_message({"QueueUrl": to["url"], "MessageBody": message["body"], "MessageAttributes": message["message_attributes"]}, "")
+                dead["messages"].remove(message)
+        return {"TaskHandle": new_uuid()}
+
+    sqs._HANDLERS["StartMessageMoveTask"] = start_message_move_task
+
+
 def apply() -> None:
     queues_lose_nothing()
+    dead_letters_can_be_moved_back()
     long_polls_end_with_the_first_message()
     services_are_no_principals_of_the_account()

@@ -144,6 +144,52 @@ class Receipts(Case):
         self.refused("AccessDenied", aws.client("sqs", aws.admin).receive_message, QueueUrl=url)
 
 
+class DeadLetters(Case):
+    def failed(self, aws) -> tuple[str, str, str, str]:
+        """A queue, its dead-letter queue, and a message that went from one to the other. Addresses and ARNs."""
+        dead, dead_arn = aws.queue()
+        url, arn = aws.queue(VisibilityTimeout="0", RedrivePolicy=json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1}))
+        sqs = aws.client("sqs")
+        sqs.send_message(QueueUrl=url, MessageBody="x", MessageAttributes={"a": {"DataType": "String", "StringValue": "b"}})
+        self.assertEqual((1, 0), (len(sqs.receive_message(QueueUrl=url)["Messages"]), len(aws.messages(url))))
+        return url, arn, dead, dead_arn
+
+    def test_they_go_back_to_the_queue_that_they_came_from_as_new_messages(self):
+        aws = self.aws
+        url, _, dead, dead_arn = self.failed(aws)
+        aws.client("sqs").start_message_move_task(SourceArn=dead_arn)
+        self.assertEqual([], aws.messages(dead))
+        message = aws.client("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"], AttributeNames=["All"])["Messages"][0]
+        self.assertEqual(("x", "b", "1"), (message["Body"], message["MessageAttributes"]["a"]["StringValue"], message["Attributes"]["ApproximateReceiveCount"]))
+
+    def test_the_caller_needs_the_task_and_whatever_the_policies_of_both_queues_ask(self):
+        aws = self.aws
+        url, arn, dead, dead_arn = self.failed(aws)
+        reading = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        for allowed in (allow("sqs:StartMessageMoveTask", dead_arn), allow(reading, dead_arn), allow(["sqs:StartMessageMoveTask", *reading], arn)):
+            self.refused("AccessDenied", aws.client("sqs", aws.user(allowed)).start_message_move_task, SourceArn=dead_arn)
+        mover = aws.client("sqs", aws.user(allow(["sqs:StartMessageMoveTask", *reading], dead_arn), allow("sqs:SendMessage", arn)))
+        refusals = ((url, arn, "sqs:SendMessage"), (dead, dead_arn, "sqs:ReceiveMessage"))
+        for queue, queue_arn, action in refusals:
+            Targets.policy(self, aws, queue, queue_arn, {"Effect": "Deny", "Principal": "*", "Action": action})
+            self.refused("AccessDenied", mover.start_message_move_task, SourceArn=dead_arn)
+            Targets.policy(self, aws, queue, queue_arn)
+        mover.start_message_move_task(SourceArn=dead_arn)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+
+    def test_what_no_queue_gave_up_needs_a_destination(self):
+        aws = self.aws
+        (url, arn), (dead, dead_arn) = aws.queue(), aws.queue()
+        aws.client("sqs").send_message(QueueUrl=dead, MessageBody="x")
+        self.refused("InvalidParameterValue", aws.client("sqs").start_message_move_task, SourceArn=dead_arn)
+        aws.client("sqs").start_message_move_task(SourceArn=dead_arn, DestinationArn=arn)
+        self.assertEqual(1, len(aws.messages(url, 1)))
+
+    def test_the_emulator_alone_moves_nothing(self):
+        aws = plain()
+        self.refused("InvalidAction", aws.client("sqs").start_message_move_task, SourceArn=aws.queue()[1])
+
+
 class Sns(Case):
     def topic(self, aws) -> str:
         return aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
