@@ -112,10 +112,14 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
 /** A subject that somebody changes all the time comes back with its message after so many looks. */
 const mostLooks = 5;
 
+/** No checker runs for longer: who found something wrong before that is not at work any more. Milliseconds. */
+const longestLook = 2 * 60_000;
+
 /**
- * Looks at a subject, and once more at whatever it came too late for, until nobody was faster. What somebody puts right
- * between the reading and its write, and another worker saw before there was a finding, stays open until the next event
- * or sweep: to look a second time at every finding would cost as much again, for all of them.
+ * Looks at a subject, and once more at whatever it came too late for, until nobody was faster; also at whatever it ended
+ * and another worker has just seen wrong, who perhaps knew more. What somebody puts right between the reading and its
+ * write, and another worker saw before there was a finding, stays open until the next event or sweep: to look a second
+ * time at every finding would cost as much again, for all of them.
  */
 async function judge(
   rule: AnyRule,
@@ -128,8 +132,8 @@ async function judge(
 ): Promise<void> {
   if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
   const unsettled: Subject[] = [];
-  for (const { of, written, told } of await judgeOnce(rule, subject, occasion, ports, reads, looks)) {
-    if (written === 'stale') unsettled.push(of);
+  for (const { of, written, told, doubtful = false } of await judgeOnce(rule, subject, occasion, ports, reads, looks)) {
+    if (written === 'stale' || doubtful) unsettled.push(of);
     if (written === 'changed' || looks === 1) alerts.push(...told);
   }
   for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, { asOf: ports.now(), ports }, looks + 1);
@@ -145,6 +149,8 @@ interface Verdict {
   readonly of: Subject;
   readonly written: Written;
   readonly told: readonly Alert[];
+  /** It ended what somebody else may have found after this reading began. */
+  readonly doubtful?: boolean;
 }
 
 /** What the ledger now holds, and perhaps nobody was told yet. */
@@ -245,6 +251,7 @@ async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; caus
   return {
     of,
     written,
+    doubtful: written === 'changed' && Date.parse(ended.lastSeen) > reading.asOf - longestLook,
     told: [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
   };
 }

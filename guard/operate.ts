@@ -109,7 +109,7 @@ async function exempt({ action: _action, ...exemption }: Request<'exempt'>, by: 
     await stop(finding.change, by, ledger);
     const summary = `${by} exempted ${finding.subject.arn} from this rule until ${until}: ${exemption.reason}`;
     await ports.publish([alertNow(finding, { status: 'exempt', summary })]);
-    await ledger.setStatus(finding.id, { status: 'exempt', cause: `exemption ${id}` });
+    await mark(finding, `exemption ${id}`, ledger);
   }
   if (covered.length === 0 && !known) {
     const summary = `${by} exempted ${exemption.resource} from ${exemption.rule} until ${until}, where nothing is wrong now: ${exemption.reason}`;
@@ -269,6 +269,15 @@ async function exemptionOf(id: string, ledger: Ports['ledger']): Promise<Exempti
 function isSame({ arn, issuer }: { readonly arn: string; readonly issuer: string }, by: string): boolean {
   const session = by.slice(by.lastIndexOf('/') + 1);
   return arn === by || (isBy(by, issuer) && arn.endsWith(`/${session}`));
+}
+
+/** A finding that is exempt from now on, unless it ended meanwhile: what has ended would open again when the exemption is over. */
+async function mark(finding: Finding, cause: string, ledger: Ports['ledger']): Promise<void> {
+  let wrong: Finding | undefined = finding;
+  while (wrong !== undefined && isWrong(wrong)) {
+    if ((await ledger.setStatus(wrong.id, { status: 'exempt', was: wrong, cause })) !== undefined) return;
+    wrong = await ledger.finding(wrong.id);
+  }
 }
 
 /** A change that waits goes no further once its finding is exempt: what is done of it stays, and undo takes it back. */

@@ -86,7 +86,7 @@ async function tagsOver(finding: Finding, { ledger, config, now, publish }: Tick
   const { id, rule, subject } = finding;
   const granted = await ledger.exemption(rule, subject.arn, now());
   if (granted !== undefined) {
-    await ledger.setStatus(id, { status: 'exempt', cause: `exemption ${granted.id}` });
+    await ledger.setStatus(id, { status: 'exempt', was: finding, cause: `exemption ${granted.id}` });
     return [];
   }
   const { mode, delay } = config.rule(rule);

@@ -690,6 +690,26 @@ describe('a late event does not overwrite what a newer reading said', () => {
     expect(told(on)).toEqual(['finding open', 'finding resolved']);
   });
 
+  /** What an index says may be older than the reading that asks it: another worker has just written to it, and found more. */
+  test.each([
+    ['is looked at once more where it was found a moment ago', 0, 'open'],
+    ['is believed of what was found before', 5 * minute, 'resolved'],
+  ] as const)('that something is right %s', async (_, passed, status) => {
+    const on = bench();
+    await check({ event: event('e1') }, rules, on.ports);
+    on.advance(passed);
+    let looks = 0;
+    const behind: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (subject, tools) => {
+        looks += 1;
+        return looks === 1 ? { violations: [], compliant: [subject] } : await timeoutLong.evaluate(subject, tools as never);
+      },
+    };
+    await check({ event: event('e2') }, [behind], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status });
+  });
+
   test('what changes all the time comes back with its message', async () => {
     const on = bench();
     await check({ event: event('e0') }, rules, on.ports);

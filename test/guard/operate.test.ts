@@ -132,6 +132,20 @@ describe('an exemption', () => {
     expect(on.published[0]).not.toHaveProperty('sweep');
   });
 
+  test.each([
+    ['was put right meanwhile stays so', 'resolved', 'resolved'],
+    ['was given up meanwhile is exempt all the same', 'failed', 'exempt'],
+  ] as const)('of what %s', async (_, meanwhile, status) => {
+    const on = bench();
+    const id = await found(on);
+    const publish: typeof on.ports.publish = async (alerts) => {
+      await on.ports.publish(alerts);
+      await on.ledger.setStatus(id, { status: meanwhile, cause: 'meanwhile' });
+    };
+    await operate(exempting(on), operator, { ...on.ports, publish });
+    expect(await on.ledger.finding(id)).toMatchObject({ status });
+  });
+
   test('is told as well where nothing is wrong yet', async () => {
     const on = bench();
     const request = exempting(on, { resource: `${orders}-*` });
