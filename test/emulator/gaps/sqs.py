@@ -70,8 +70,6 @@ def dead_letters_can_be_moved_back() -> None:
         dead = sqs._queue_by_arn(data.get("SourceArn", ""))
         if dead is None:
             raise sqs._Err("ResourceNotFoundException", "The resource that you specified for the SourceArn parameter doesn't exist.", 404)
-        for action in ("StartMessageMoveTask", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
-            sqs._enforce_queue_policy(dead, f"sqs:{action}")
         with sqs._queues_lock:
             for message in [each for each in dead["messages"] if each["visible_at"] <= time.time()]:
                 to = sqs._queue_by_arn(data.get("DestinationArn") or message["sys"].get("DeadLetterQueueSourceArn", ""))
