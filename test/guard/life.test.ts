@@ -229,8 +229,12 @@ async function wrongOnes(guard: WholeGuard): Promise<readonly string[]> {
   return wrong.map((finding) => (finding.rule === 'role-shared' ? finding.rule : shown(finding))).sort();
 }
 
-/** `RUNS=5000` looks for longer. fast-check tells the seed of what fails: `{ seed, path }` beside `numRuns` brings it back. */
-const limit = { numRuns: Number(process.env['RUNS'] ?? 60) };
+/**
+ * The same stories every time, so that a clone fails for its own reasons alone. `RUNS=5000` draws others: fast-check tells the
+ * seed of what fails, and `{ seed, path }` beside `numRuns` brings it back.
+ */
+const runs = process.env['RUNS'];
+const limit = runs === undefined ? { numRuns: 60, seed: 20_261_123 } : { numRuns: Number(runs) };
 const patience = 3_600_000;
 
 describe('one thing after the other', () => {

@@ -300,7 +300,7 @@ export class WholeGuard {
     const send = async (practice: string, messages: readonly SweepMessage[]) => {
       for (const message of messages) this.#send({ to: 'sweep', practice, message });
     };
-    await sweep('s2', pages, practices, send, this.#ports);
+    await sweep('s2', pages, practices, rules, send, this.#ports);
     await this.runsOut();
   }
 
