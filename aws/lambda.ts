@@ -1,17 +1,21 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   AddPermissionCommand,
   type AddPermissionCommandInput,
   type AliasConfiguration,
+  DeleteResourcePolicyCommand,
   type FunctionConfiguration,
   GetFunctionCommand,
   GetFunctionConfigurationCommand,
   GetFunctionUrlConfigCommand,
   GetPolicyCommand,
+  GetResourcePolicyCommand,
   LambdaClient,
   ListAliasesCommand,
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
+  PutResourcePolicyCommand,
   RemovePermissionCommand,
   UpdateAliasCommand,
   type UpdateAliasCommandInput,
@@ -67,6 +71,11 @@ export const getDecryptedConfiguration = {
 };
 export const getFunctionUrlConfig = call('GetFunctionUrlConfig', GetFunctionUrlConfigCommand, { resource: functions });
 export const getPolicy = call('GetPolicy', GetPolicyCommand, { resource: functions });
+/** The same document, with the revision that the calls below are bound to. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html */
+export const getResourcePolicy = call('GetResourcePolicy', GetResourcePolicyCommand, {
+  resource: functions,
+  also: [{ action: 'lambda:GetPolicy', resource: functions }],
+});
 export const listTags = call('ListTags', ListTagsCommand, { resource: functions });
 
 /** Every alias of a function, all pages. */
@@ -109,6 +118,26 @@ export async function* functionPages(connection: Connection): AsyncGenerator<rea
   } while (Marker !== undefined && Marker !== '');
 }
 
+/** The published versions of all functions of a region, 50 a page: by their ARNs. */
+export const versionsPage: Call<
+  'versionsPage',
+  { readonly Marker?: string | undefined },
+  { readonly arns: readonly string[]; readonly next: string | undefined }
+> = {
+  name: 'versionsPage',
+  service: 'lambda',
+  operation: 'ListFunctions',
+  permissions: [{ action: 'lambda:ListFunctions', resource: '*' }],
+  alreadyDone: [],
+  run: async (connection, { Marker }) => {
+    const page = await client(connection).send(new ListFunctionsCommand({ FunctionVersion: 'ALL', Marker, MaxItems: 50 }));
+    const arns = (page.Functions ?? []).flatMap(({ FunctionArn, Version }) =>
+      FunctionArn === undefined || Version === '$LATEST' ? [] : [FunctionArn],
+    );
+    return { arns, next: page.NextMarker };
+  },
+};
+
 /** For the sweep's own role: what functionPages() needs. */
 export const listFunctions: Call<'listFunctions', object, readonly FunctionConfiguration[]> = {
   name: 'listFunctions',
@@ -145,6 +174,36 @@ export const removePermission = call('RemovePermission', RemovePermissionCommand
   resource: functions,
   alreadyDone: ['ResourceNotFoundException'],
 });
+// Each needs the older actions as well: https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html
+const putsPolicy = ['lambda:AddPermission', 'lambda:RemovePermission'].map((action) => ({ action, resource: functions }));
+export const putResourcePolicy = call('PutResourcePolicy', PutResourcePolicyCommand, {
+  resource: functions,
+  also: putsPolicy,
+  alreadyDone: gone,
+});
+export const deleteResourcePolicy = call('DeleteResourcePolicy', DeleteResourcePolicyCommand, {
+  resource: functions,
+  also: [{ action: 'lambda:RemovePermission', resource: functions }],
+  alreadyDone: gone,
+});
+
+/**
+ * Puts a policy back as it was, over the one that is there at the time and no other. Where it is back already, or the
+ * function, version or alias is gone, nothing is written.
+ */
+export const restoreResourcePolicy: Call<'restoreResourcePolicy', { readonly ResourceArn: string; readonly Policy: string }, void> = {
+  name: 'restoreResourcePolicy',
+  service: 'lambda',
+  operation: 'PutResourcePolicy',
+  permissions: [...putResourcePolicy.permissions, ...getResourcePolicy.permissions],
+  alreadyDone: gone,
+  run: async (connection, { ResourceArn, Policy }) => {
+    const now = await ifPresent(getResourcePolicy.run(connection, { ResourceArn }));
+    if (now?.Policy !== undefined && isDeepStrictEqual(JSON.parse(now.Policy), JSON.parse(Policy))) return;
+    await putResourcePolicy.run(connection, { ResourceArn, Policy, RevisionId: now?.RevisionId });
+  },
+};
+
 /**
  * A write of a function's configuration that brings no code into it: the key is there where a request names layers, and a
  * layer is code. A call that is to put layers back declares a permission of its own.

@@ -72,6 +72,16 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     event: sample('CreateFunctionUrlConfig/none.json'),
     remove: removeOrders,
   },
+  'function-policy-open': {
+    arrange: ({ lambda }) => {
+      lambda.createFunction({ FunctionName: 'orders' });
+      const everyone = { Effect: 'Allow', Principal: { AWS: ['*', '111122223333'] }, Action: 'lambda:InvokeFunction', Resource: orders };
+      const fromBuckets = { ...everyone, Sid: 'buckets', Principal: { Service: 's3.amazonaws.com' } };
+      lambda.putResourcePolicy({ ResourceArn: orders, Policy: document(everyone, fromBuckets) });
+    },
+    event: sample('AddPermission20150331v2/everyone.json'),
+    remove: removeOrders,
+  },
   'security-group-open-ingress': {
     arrange: async ({ ec2, lambda, now }, ledger) => {
       const subnet = 'subnet-0a1b2c3d4e5f60718';

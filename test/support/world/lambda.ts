@@ -5,6 +5,7 @@ import type {
   CreateAliasCommandInput,
   CreateFunctionCommandInput,
   CreateFunctionUrlConfigCommandInput,
+  DeleteResourcePolicyCommandInput,
   FunctionConfiguration,
   FunctionUrlConfig,
   PutResourcePolicyCommandInput,
@@ -351,7 +352,9 @@ export class LambdaService implements Service {
     const found = this.#find(ResourceArn);
     const qualifier = this.#existing(found, qualifierIn(ResourceArn));
     refuseStale(RevisionId, found.policies.get(qualifier)?.revision);
-    const policy = { document: JSON.parse(Policy), revision: '' };
+    if (/"A(IDA|ROA)[A-Z0-9]{12,}"/.test(Policy)) throw awsError('InvalidParameterValueException', 'The provided principal was invalid.');
+    const document = JSON.parse(Policy);
+    const policy = { document: { ...document, Statement: [document.Statement].flat() }, revision: '' };
     this.#wrote(found, qualifier, policy);
     return { Policy, RevisionId: policy.revision };
   }
@@ -360,12 +363,23 @@ export class LambdaService implements Service {
     return this.getPolicy({ FunctionName: ResourceArn });
   }
 
-  deleteResourcePolicy({ ResourceArn }: { ResourceArn: string | undefined }): object {
+  deleteResourcePolicy({ ResourceArn, RevisionId }: DeleteResourcePolicyCommandInput): object {
     const found = this.#find(ResourceArn);
     const qualifier = this.#existing(found, qualifierIn(ResourceArn));
-    this.#policy(found, qualifier);
+    refuseStale(RevisionId, this.#policy(found, qualifier).revision);
     found.policies.delete(qualifier);
     return {};
+  }
+
+  /** In policies that name a principal only its unique id is left. */
+  deletePrincipal(arn: string, uniqueId: string): void {
+    for (const { policies } of this.#functions.values()) {
+      for (const [qualifier, policy] of policies)
+        policies.set(qualifier, {
+          ...policy,
+          document: JSON.parse(JSON.stringify(policy.document).replaceAll(`"${arn}"`, `"${uniqueId}"`)),
+        });
+    }
   }
 
   createFunctionUrlConfig(input: CreateFunctionUrlConfigCommandInput): FunctionUrlConfig {
