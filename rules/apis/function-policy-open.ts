@@ -5,10 +5,10 @@ import {
   getResourcePolicy,
   listAliases,
   listTags,
-  versionsPage,
   putResourcePolicy,
   removePermission,
   restoreResourcePolicy,
+  versionsPage,
 } from '../../aws/lambda.ts';
 import { functionArn, matchesGlob, qualifiedName } from '../../guard/arn.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
