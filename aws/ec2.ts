@@ -1,12 +1,18 @@
 import {
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
+  CreateNetworkAclEntryCommand,
+  DeleteNetworkAclEntryCommand,
+  DescribeNetworkAclsCommand,
   DescribeNetworkInterfacesCommand,
   DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
   EC2Client,
   GetManagedPrefixListEntriesCommand,
+  type NetworkAcl,
   type NetworkInterface,
+  ReplaceNetworkAclAssociationCommand,
+  ReplaceNetworkAclEntryCommand,
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
   type SecurityGroupRule,
@@ -16,11 +22,14 @@ import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 import { allPages } from './pages.ts';
 
-export type { IpPermission, NetworkInterface, SecurityGroup, SecurityGroupRule } from '@aws-sdk/client-ec2';
+export type { IpPermission, NetworkAcl, NetworkAclEntry, NetworkInterface, SecurityGroup, SecurityGroupRule } from '@aws-sdk/client-ec2';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 const groups = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group/*';
 const groupRules = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group-rule/*';
+
+const networkAcls = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:network-acl/*';
+const subnets = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:subnet/*';
 
 const client = clientPerRegion((settings) => new EC2Client(settings));
 const call = callsOf('ec2', (connection, command) => client(connection).send(command));
@@ -107,3 +116,57 @@ export const authorizeSecurityGroupEgress = call('AuthorizeSecurityGroupEgress',
   ],
   alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
 });
+
+/** Network ACLs by their own ids, by the subnets that they are associated with, or by their VPCs, all pages. */
+export const describeNetworkAcls: Call<
+  'describeNetworkAcls',
+  { readonly by: 'network-acl-id' | 'association.subnet-id' | 'vpc-id'; readonly ids: readonly string[] },
+  readonly NetworkAcl[]
+> = {
+  name: 'describeNetworkAcls',
+  service: 'ec2',
+  permissions: [{ action: 'ec2:DescribeNetworkAcls', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, { by: Name, ids: Values }) =>
+    allPages(async (NextToken) => {
+      const Filters = [{ Name, Values: [...Values] }];
+      const page = await client(connection).send(new DescribeNetworkAclsCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.NetworkAcls, next: page.NextToken };
+    }),
+};
+
+export const createNetworkAclEntry = call('CreateNetworkAclEntry', CreateNetworkAclEntryCommand, {
+  resource: networkAcls,
+  // Whoever needs it looks whether what is there is what was wanted.
+  alreadyDone: ['NetworkAclEntryAlreadyExists', 'InvalidNetworkAclID.NotFound'],
+});
+export const replaceNetworkAclEntry = call('ReplaceNetworkAclEntry', ReplaceNetworkAclEntryCommand, {
+  resource: networkAcls,
+  alreadyDone: ['InvalidNetworkAclID.NotFound'],
+});
+export const deleteNetworkAclEntry = call('DeleteNetworkAclEntry', DeleteNetworkAclEntryCommand, {
+  resource: networkAcls,
+  alreadyDone: ['InvalidNetworkAclEntry.NotFound', 'InvalidNetworkAclID.NotFound'],
+});
+
+/**
+ * Puts a subnet behind a network ACL. The association's id, which AWS assigns anew each time, is looked up; a subnet that
+ * is gone needs no ACL.
+ */
+export const associateNetworkAcl: Call<'associateNetworkAcl', { readonly subnet: string; readonly acl: string }, void> = {
+  name: 'associateNetworkAcl',
+  service: 'ec2',
+  operation: 'ReplaceNetworkAclAssociation',
+  permissions: [
+    { action: 'ec2:DescribeNetworkAcls', resource: '*' },
+    { action: 'ec2:ReplaceNetworkAclAssociation', resource: [networkAcls, subnets] },
+  ],
+  alreadyDone: [],
+  run: async (connection, { subnet, acl: NetworkAclId }) => {
+    const [present] = await describeNetworkAcls.run(connection, { by: 'association.subnet-id', ids: [subnet] });
+    const association = present?.Associations?.find(({ SubnetId }) => SubnetId === subnet);
+    if (association === undefined || association.NetworkAclId === NetworkAclId) return;
+    const AssociationId = association.NetworkAclAssociationId;
+    await client(connection).send(new ReplaceNetworkAclAssociationCommand({ AssociationId, NetworkAclId }));
+  },
+};

@@ -10,6 +10,7 @@ import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
+import { networkAclOpen } from './parts/network-acl-open.ts';
 import { operators } from './parts/operators.ts';
 import { ownCallsAreExplained, ownRoles } from './parts/own-roles.ts';
 import { deployedBack, probation } from './parts/probation.ts';
@@ -67,6 +68,7 @@ describe('with every rule in remediate', () => {
   roleShared();
   secretInEnvironment();
   securityGroupOpenIngress();
+  networkAclOpen();
   codeChangedByHand();
   tags();
   ownRoles();

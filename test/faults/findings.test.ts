@@ -1,3 +1,4 @@
+import { isUnended } from '../../guard/finding.ts';
 import { pascalCase } from '../../guard/rule.ts';
 import { expectOnPage } from '../support/page.ts';
 import type { Call } from './account.ts';
@@ -16,10 +17,12 @@ type Outcome = (typeof outcomes)[number];
 const found = new Map<string, Tally<Outcome>>();
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
 
-/** A sweep comes by. */
+/** A sweep comes by: to the function, and to every finding that has not ended. */
 async function sweep(guard: Guard, id: string): Promise<void> {
   const subject = { arn: orders, type: 'AWS::Lambda::Function', account: '111122223333', region: 'us-east-1' };
   guard.account.queues.check.send({ sweep: id, subject });
+  for (const finding of await guard.findings())
+    if (isUnended(finding)) guard.account.queues.check.send({ sweep: id, rule: finding.rule, subject: finding.subject });
   await guard.untilQuiet();
 }
 

@@ -110,6 +110,28 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     parameters: { SecurityGroupOpenEgressAllow: 'tcp/443/0.0.0.0/0' },
     remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
   },
+  'network-acl-open': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const [NetworkAclId, subnet] = ['acl-0a1b2c3d4e5f60718', 'subnet-0a1b2c3d4e5f60718'];
+      const entry = { RuleAction: 'allow', Protocol: '-1', CidrBlock: '0.0.0.0/0', Egress: false } as const;
+      ec2.createNetworkAcl({ NetworkAclId, Subnets: [subnet] });
+      for (const RuleNumber of [80, 100]) ec2.createNetworkAclEntry({ NetworkAclId, ...entry, RuleNumber });
+      const entries = [
+        { RuleNumber: 90, Egress: false, RuleAction: 'deny', Protocol: '-1', CidrBlock: '0.0.0.0/0' },
+        { RuleNumber: 100, Egress: false, RuleAction: 'allow', Protocol: '-1', CidrBlock: '10.0.0.0/16' },
+      ];
+      const arn = `arn:aws:ec2:us-east-1:111122223333:network-acl/${NetworkAclId}`;
+      await ledger.recordKept('network-acl-open', arn, { state: { entries }, asOf: now - 1000 });
+      lambda.createFunction({ FunctionName: 'orders', VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group] } });
+      await ledger.recordNetwork({ function: orders, asOf: now, groups: [group], subnets: [subnet] });
+    },
+    event: sample('CreateNetworkAclEntry/allow-everyone.json'),
+    remove: ({ ec2 }) => {
+      const { NetworkAclId } = ec2.createNetworkAcl().NetworkAcl as { NetworkAclId: string };
+      ec2.replaceNetworkAclAssociation({ AssociationId: 'aclassoc-00000000000000001', NetworkAclId });
+      ec2.deleteNetworkAcl({ NetworkAclId: 'acl-0a1b2c3d4e5f60718' });
+    },
+  },
   'code-changed-by-hand': {
     arrange: async ({ lambda, s3 }, ledger) => {
       lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });

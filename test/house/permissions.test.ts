@@ -30,6 +30,7 @@ const unscopable: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
   'cloudwatch:GetMetricData',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+  'ec2:DescribeNetworkAcls',
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSecurityGroupRules',
   'ec2:DescribeSecurityGroups',

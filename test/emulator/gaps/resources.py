@@ -123,6 +123,11 @@ def _ec2(call: Call, region: str, account: str):
     if operation == "CreateSecurityGroup":
         created = [f"arn:aws:ec2:{region}:{account}:security-group/*"]
         return created + ([_ec2_id(params["VpcId"], region, account)] if params.get("VpcId") else [])
+    if operation == "ReplaceNetworkAclAssociation":
+        from ministack.services import ec2
+        subnets = [item["SubnetId"] for acl in ec2._network_acls.values() for item in acl["Associations"]
+                   if item["NetworkAclAssociationId"] == params.get("AssociationId")]
+        return [_ec2_id(identifier, region, account) for identifier in [params["NetworkAclId"], *subnets]]
     for key in ("NetworkAclId", "GroupId", "RouteTableId", "PrefixListId", "NatGatewayId", "InternetGatewayId", "SubnetId", "VpcId"):
         if params.get(key):
             return _ec2_id(params[key], region, account)

@@ -1,9 +1,12 @@
 import type {
   AuthorizeSecurityGroupEgressCommandInput,
   AuthorizeSecurityGroupIngressCommandInput,
+  CreateNetworkAclEntryCommandInput,
   Filter,
   IpPermission,
   ModifySecurityGroupRulesCommandInput,
+  NetworkAcl,
+  NetworkAclEntry,
   NetworkInterface,
   PrefixListEntry,
   RevokeSecurityGroupEgressCommandInput,
@@ -29,6 +32,12 @@ interface PrefixList {
   Entries: PrefixListEntry[];
 }
 
+interface Acl extends Omit<NetworkAcl, 'Associations'> {
+  readonly NetworkAclId: string;
+  Entries: NetworkAclEntry[];
+  Associations: { readonly SubnetId: string; readonly NetworkAclAssociationId: string }[];
+}
+
 type Group = { readonly GroupId?: string | undefined; readonly GroupName?: string | undefined };
 type Rules = Group &
   Pick<AuthorizeSecurityGroupIngressCommandInput, 'IpPermissions' | 'IpProtocol' | 'FromPort' | 'ToPort' | 'CidrIp' | 'TagSpecifications'>;
@@ -44,6 +53,7 @@ export class Ec2Service implements Service {
   readonly #groups = new Map<string, SecurityGroup>();
   readonly #interfaces = new Map<string, NetworkInterface>();
   readonly #prefixLists = new Map<string, PrefixList>();
+  readonly #acls = new Map<string, Acl>();
 
   constructor(world: Surroundings) {
     this.#world = world;
@@ -222,6 +232,100 @@ export class Ec2Service implements Service {
     return { PrefixListId };
   }
 
+  /** With the entries that deny everything, which AWS puts at the end. `Subnets` are associated with it from the beginning. */
+  createNetworkAcl({
+    NetworkAclId = this.#world.id('acl'),
+    VpcId = 'vpc-0a1b2c3d4e5f60718',
+    IsDefault = false,
+    Subnets = [],
+    Tags = {},
+  }: {
+    NetworkAclId?: string;
+    VpcId?: string;
+    IsDefault?: boolean;
+    Subnets?: readonly string[];
+    Tags?: Readonly<Record<string, string>>;
+  } = {}): { NetworkAcl: NetworkAcl } {
+    const rest = { CidrBlock: '0.0.0.0/0', Protocol: '-1', RuleAction: 'deny' as const, RuleNumber: 32_767 };
+    const Entries = [false, true].map((Egress) => ({ Egress, ...rest }));
+    const acl: Acl = { NetworkAclId, VpcId, IsDefault, Entries, Associations: [], Tags: tagsOf(Tags) };
+    this.#acls.set(NetworkAclId, acl);
+    for (const SubnetId of Subnets) this.#associate(acl, SubnetId);
+    return { NetworkAcl: acl };
+  }
+
+  deleteNetworkAcl({ NetworkAclId = '' }: { NetworkAclId?: string }): object {
+    if (this.#acl(NetworkAclId).Associations.length > 0) {
+      throw awsError('DependencyViolation', `The networkAcl '${NetworkAclId}' has dependencies and cannot be deleted.`);
+    }
+    this.#acls.delete(NetworkAclId);
+    return {};
+  }
+
+  describeNetworkAcls({ Filters, NextToken, MaxResults = 1000 }: Tokens & { Filters?: Filter[] | undefined } = {}): object {
+    const found = [...this.#acls.values()].filter(({ NetworkAclId, VpcId = '', Associations }) =>
+      matches(Filters, {
+        'network-acl-id': [NetworkAclId],
+        'vpc-id': [VpcId],
+        'association.subnet-id': Associations.map(({ SubnetId }) => SubnetId),
+      }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    const NetworkAcls = items.map((acl) => ({
+      ...acl,
+      Associations: acl.Associations.map((one) => ({ ...one, NetworkAclId: acl.NetworkAclId })),
+      OwnerId: this.#world.account,
+    }));
+    return { NetworkAcls, NextToken: next };
+  }
+
+  createNetworkAclEntry({ NetworkAclId = '', ...entry }: CreateNetworkAclEntryCommandInput): object {
+    const acl = this.#acl(NetworkAclId);
+    if (acl.Entries.some((existing) => sameEntry(existing, entry)))
+      throw awsError('NetworkAclEntryAlreadyExists', `The network acl entry identified by ${entry.RuleNumber} already exists.`);
+    acl.Entries.push(entryFrom(entry));
+    this.#world.tick();
+    return {};
+  }
+
+  replaceNetworkAclEntry({ NetworkAclId = '', ...entry }: CreateNetworkAclEntryCommandInput): object {
+    const acl = this.#acl(NetworkAclId);
+    const index = acl.Entries.findIndex((existing) => sameEntry(existing, entry));
+    if (index < 0) throw noEntry(entry);
+    acl.Entries[index] = entryFrom(entry);
+    this.#world.tick();
+    return {};
+  }
+
+  deleteNetworkAclEntry({
+    NetworkAclId = '',
+    ...entry
+  }: Pick<CreateNetworkAclEntryCommandInput, 'NetworkAclId' | 'RuleNumber' | 'Egress'>): object {
+    const acl = this.#acl(NetworkAclId);
+    if (!acl.Entries.some((existing) => sameEntry(existing, entry))) throw noEntry(entry);
+    acl.Entries = acl.Entries.filter((existing) => !sameEntry(existing, entry));
+    this.#world.tick();
+    return {};
+  }
+
+  replaceNetworkAclAssociation({ AssociationId = '', NetworkAclId = '' }: { AssociationId?: string; NetworkAclId?: string }): object {
+    const to = this.#acl(NetworkAclId);
+    for (const acl of this.#acls.values()) {
+      const one = acl.Associations.find(({ NetworkAclAssociationId }) => NetworkAclAssociationId === AssociationId);
+      if (one === undefined) continue;
+      acl.Associations = acl.Associations.filter((other) => other !== one);
+      this.#world.tick();
+      return { NewAssociationId: this.#associate(to, one.SubnetId) };
+    }
+    throw awsError('InvalidAssociationID.NotFound', `The association ID '${AssociationId}' does not exist`);
+  }
+
+  /** A subnet that is gone is associated with no ACL. */
+  deleteSubnet({ SubnetId = '' }: { SubnetId?: string }): object {
+    for (const acl of this.#acls.values()) acl.Associations = acl.Associations.filter((one) => one.SubnetId !== SubnetId);
+    return {};
+  }
+
   getManagedPrefixListEntries({ PrefixListId = '', NextToken, MaxResults = 100 }: Tokens & { PrefixListId?: string | undefined }): object {
     const list = this.#prefixLists.get(PrefixListId);
     if (list === undefined) throw awsError('InvalidPrefixListID.NotFound', `The prefix list ID '${PrefixListId}' does not exist`);
@@ -239,7 +343,30 @@ export class Ec2Service implements Service {
       ),
       interfaces: Object.fromEntries(this.#interfaces),
       prefixLists: Object.fromEntries(this.#prefixLists),
+      // Neither the order of entries nor that of associations means anything.
+      networkAcls: Object.fromEntries(
+        [...this.#acls.values()].map((acl) => [
+          acl.NetworkAclId,
+          {
+            ...acl,
+            Entries: acl.Entries.map((one) => JSON.stringify(one)).sort(),
+            Associations: acl.Associations.map(({ SubnetId }) => SubnetId).sort(),
+          },
+        ]),
+      ),
     };
+  }
+
+  #acl(NetworkAclId: string): Acl {
+    const acl = this.#acls.get(NetworkAclId);
+    if (acl === undefined) throw awsError('InvalidNetworkAclID.NotFound', `The networkAcl ID '${NetworkAclId}' does not exist`);
+    return acl;
+  }
+
+  #associate(acl: Acl, SubnetId: string): string {
+    const NetworkAclAssociationId = this.#world.id('aclassoc');
+    acl.Associations.push({ SubnetId, NetworkAclAssociationId });
+    return NetworkAclAssociationId;
   }
 
   #group({ GroupId, GroupName }: Group): SecurityGroup {
@@ -283,6 +410,28 @@ export class Ec2Service implements Service {
 }
 
 const protocols: Readonly<Record<string, string>> = { '1': 'icmp', '6': 'tcp', '17': 'udp', '58': 'icmpv6' };
+
+type EntryKey = Pick<NetworkAclEntry, 'RuleNumber' | 'Egress'>;
+
+function sameEntry(a: EntryKey, b: EntryKey): boolean {
+  return a.RuleNumber === b.RuleNumber && a.Egress === b.Egress;
+}
+
+/** Ports of protocols that have none are left out, as AWS does. */
+function entryFrom(entry: Omit<CreateNetworkAclEntryCommandInput, 'NetworkAclId' | 'DryRun'>): NetworkAclEntry {
+  const { CidrBlock, Egress, Ipv6CidrBlock, Protocol, RuleAction, RuleNumber, PortRange, IcmpTypeCode } = entry;
+  const ports = ['6', '17'].includes(Protocol ?? '') ? { PortRange } : {};
+  const icmp = ['1', '58'].includes(Protocol ?? '') ? { IcmpTypeCode } : {};
+  return definedOf({ CidrBlock, Egress, Ipv6CidrBlock, Protocol, RuleAction, RuleNumber, ...ports, ...icmp });
+}
+
+function noEntry({ RuleNumber, Egress }: EntryKey): Error {
+  return awsError('InvalidNetworkAclEntry.NotFound', `The ${Egress === true ? 'egress' : 'ingress'} entry ${RuleNumber} does not exist`);
+}
+
+function definedOf<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
 
 function noRule(id: string): Error {
   return awsError('InvalidSecurityGroupRuleId.NotFound', `The security group rule ID '${id}' does not exist`);

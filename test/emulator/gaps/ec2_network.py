@@ -1,0 +1,154 @@
+"""EC2's network: ACLs, routes and endpoints."""
+import random
+import string
+
+from ministack.services import ec2
+
+from .patch import one
+
+LAST = 32767
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}-0" + "".join(random.choices(string.hexdigits[:16].lower(), k=16))
+
+
+def _ends() -> list[dict]:
+    return [{"RuleNumber": LAST, "Protocol": "-1", "RuleAction": "deny", "Egress": egress, "CidrBlock": "0.0.0.0/0"} for egress in (False, True)]
+
+
+def _settle_associations() -> None:
+    """Every subnet is associated with one ACL: from the beginning, with the default one of its VPC."""
+    associated = set()
+    for acl in ec2._network_acls.values():
+        acl["Associations"] = [item for item in acl["Associations"] if item["SubnetId"] in ec2._subnets]
+        associated |= {item["SubnetId"] for item in acl["Associations"]}
+    for subnet in ec2._subnets.values():
+        if subnet["SubnetId"] in associated:
+            continue
+        default = next((acl for acl in ec2._network_acls.values() if acl["IsDefault"] and acl["VpcId"] == subnet["VpcId"]), None)
+        if default is not None:
+            default["Associations"].append({"NetworkAclAssociationId": _new_id("aclassoc"), "SubnetId": subnet["SubnetId"]})
+
+
+def associations_of_acls() -> None:
+    """A subnet is behind exactly one ACL, the default one until somebody replaces the association; the new association has
+    another id and the same subnet. An ACL with subnets cannot be deleted.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html"""
+    describe, delete = ec2._ACTION_MAP["DescribeNetworkAcls"], ec2._ACTION_MAP["DeleteNetworkAcl"]
+
+    def filtered(params):
+        _settle_associations()
+        filters = ec2._parse_filters(params)
+        ids, subnets = filters.get("network-acl-id"), filters.get("association.subnet-id")
+        if ids is None and subnets is None:
+            return describe(params)
+        there = [name for name, acl in ec2._network_acls.items()
+                 if (ids is None or name in ids) and (subnets is None or any(item["SubnetId"] in subnets for item in acl["Associations"]))]
+        if not there:
+            return ec2._xml(200, "DescribeNetworkAclsResponse", "<networkAclSet/>")
+        return describe({**params, **{f"NetworkAclId.{index}": [name] for index, name in enumerate(there, 1)}})
+
+    def replace(params):
+        _settle_associations()
+        to = ec2._network_acls.get(one(params.get("NetworkAclId")))
+        if to is None:
+            return ec2._error("InvalidNetworkAclID.NotFound", f"The networkAcl ID '{one(params.get('NetworkAclId'))}' does not exist", 400)
+        identifier = one(params.get("AssociationId"))
+        for acl in ec2._network_acls.values():
+            for item in acl["Associations"]:
+                if item["NetworkAclAssociationId"] == identifier:
+                    acl["Associations"].remove(item)
+                    to["Associations"].append({**item, "NetworkAclAssociationId": _new_id("aclassoc")})
+                    made = to["Associations"][-1]["NetworkAclAssociationId"]
+                    return ec2._xml(200, "ReplaceNetworkAclAssociationResponse", f"<newAssociationId>{made}</newAssociationId>")
+        return ec2._error("InvalidAssociationID.NotFound", f"The association ID '{identifier}' does not exist", 400)
+
+    def unless_used(params):
+        _settle_associations()
+        acl = ec2._network_acls.get(one(params.get("NetworkAclId")))
+        if acl is not None and (acl["IsDefault"] or acl["Associations"]):
+            return ec2._error("DependencyViolation", f"The networkAcl '{acl['NetworkAclId']}' has dependencies and cannot be deleted.", 400)
+        return delete(params)
+
+    ec2._ACTION_MAP.update(DescribeNetworkAcls=filtered, ReplaceNetworkAclAssociation=replace, DeleteNetworkAcl=unless_used)
+
+
+def entries_of_acls() -> None:
+    """An entry has ports or ICMP types where its protocol has them, and its number is taken once in each direction; a new
+    ACL denies everything. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html"""
+    create = ec2._ACTION_MAP["CreateNetworkAcl"]
+
+    def new(params):
+        before = set(ec2._network_acls.keys())
+        answer = create(params)
+        for name in set(ec2._network_acls.keys()) - before:
+            ec2._network_acls[name]["Entries"] = _ends()
+        return answer
+
+    def read(params) -> dict:
+        protocol = {"tcp": "6", "udp": "17", "icmp": "1", "icmpv6": "58"}.get(one(params.get("Protocol")), one(params.get("Protocol")))
+        entry = {"RuleNumber": int(one(params["RuleNumber"])), "Protocol": protocol, "RuleAction": one(params["RuleAction"]),
+                 "Egress": one(params["Egress"]) == "true"}
+        for family in ("CidrBlock", "Ipv6CidrBlock"):
+            if one(params.get(family)):
+                entry[family] = one(params[family])
+        if protocol in ("6", "17"):
+            entry["PortRange"] = (one(params.get("PortRange.From")), one(params.get("PortRange.To")))
+        if protocol in ("1", "58") and one(params.get("Icmp.Type")):
+            entry["Icmp"] = (one(params.get("Icmp.Type")), one(params.get("Icmp.Code")) or "-1")
+        return entry
+
+    def change(params, do):
+        acl = ec2._network_acls.get(one(params.get("NetworkAclId")))
+        if acl is None:
+            return ec2._error("InvalidNetworkAclID.NotFound", f"The networkAcl ID '{one(params.get('NetworkAclId'))}' does not exist", 400)
+        key = (int(one(params["RuleNumber"])), one(params["Egress"]) == "true")
+        return do(acl, key, next((entry for entry in acl["Entries"] if (entry["RuleNumber"], entry["Egress"]) == key), None))
+
+    def missing(key):
+        return ec2._error("InvalidNetworkAclEntry.NotFound", f"The {'egress' if key[1] else 'ingress'} entry {key[0]} does not exist", 400)
+
+    def add(params):
+        def do(acl, key, present):
+            if present is not None:
+                return ec2._error("NetworkAclEntryAlreadyExists", f"The network acl entry identified by {key[0]} already exists.", 400)
+            acl["Entries"].append(read(params))
+            return ec2._xml(200, "CreateNetworkAclEntryResponse", "<return>true</return>")
+        return change(params, do)
+
+    def replace(params):
+        def do(acl, key, present):
+            if present is None:
+                return missing(key)
+            acl["Entries"][acl["Entries"].index(present)] = read(params)
+            return ec2._xml(200, "ReplaceNetworkAclEntryResponse", "<return>true</return>")
+        return change(params, do)
+
+    def delete(params):
+        def do(acl, key, present):
+            if present is None:
+                return missing(key)
+            acl["Entries"].remove(present)
+            return ec2._xml(200, "DeleteNetworkAclEntryResponse", "<return>true</return>")
+        return change(params, do)
+
+    shown = ec2._network_acl_entry_xml
+
+    def xml(entry):
+        text = shown(entry)
+        if entry.get("PortRange"):
+            first, last = entry["PortRange"]
+            text = text.replace("</item>", f"<portRange><from>{first}</from><to>{last}</to></portRange></item>")
+        if entry.get("Icmp"):
+            kind, code = entry["Icmp"]
+            text = text.replace("</item>", f"<icmpTypeCode><type>{kind}</type><code>{code}</code></icmpTypeCode></item>")
+        return text
+
+    ec2._network_acl_entry_xml = xml
+    ec2._ACTION_MAP.update(CreateNetworkAcl=new, CreateNetworkAclEntry=add, ReplaceNetworkAclEntry=replace, DeleteNetworkAclEntry=delete)
+
+
+def apply() -> None:
+    associations_of_acls()
+    entries_of_acls()

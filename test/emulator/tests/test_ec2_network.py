@@ -1,0 +1,86 @@
+"""What EC2's network does that the emulator by itself does not."""
+from .account import Case, allow, plain
+
+WEB = {"RuleNumber": 100, "Egress": False, "Protocol": "6", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0", "PortRange": {"From": 80, "To": 443}}
+
+
+def vpc(aws) -> str:
+    return aws.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+
+
+def subnet(aws, vpc_id: str, number: int = 1) -> str:
+    return aws.client("ec2").create_subnet(VpcId=vpc_id, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
+
+
+class Acls(Case):
+    def acl(self, vpc_id: str) -> str:
+        return self.aws.client("ec2").create_network_acl(VpcId=vpc_id)["NetworkAcl"]["NetworkAclId"]
+
+    def described(self, name: str, value: str) -> list:
+        return self.aws.client("ec2").describe_network_acls(Filters=[{"Name": name, "Values": [value]}])["NetworkAcls"]
+
+    def test_a_new_acl_denies_everything(self):
+        acl = self.acl(vpc(self.aws))
+        entries = self.described("network-acl-id", acl)[0]["Entries"]
+        self.assertEqual([(32767, False, "deny"), (32767, True, "deny")], [(e["RuleNumber"], e["Egress"], e["RuleAction"]) for e in entries])
+
+    def test_entries_have_ports_and_icmp_types(self):
+        api, acl = self.aws.client("ec2"), self.acl(vpc(self.aws))
+        api.create_network_acl_entry(NetworkAclId=acl, **WEB)
+        ping = {"RuleNumber": 110, "Egress": True, "Protocol": "1", "RuleAction": "deny", "CidrBlock": "10.0.0.0/8", "IcmpTypeCode": {"Type": 8, "Code": -1}}
+        api.create_network_acl_entry(NetworkAclId=acl, **ping)
+        entries = {e["RuleNumber"]: e for e in self.described("network-acl-id", acl)[0]["Entries"]}
+        self.assertEqual((WEB, ping), (entries[100], entries[110]))
+        api.replace_network_acl_entry(NetworkAclId=acl, **{**WEB, "PortRange": {"From": 22, "To": 22}})
+        entries = {e["RuleNumber"]: e for e in self.described("network-acl-id", acl)[0]["Entries"]}
+        self.assertEqual({"From": 22, "To": 22}, entries[100]["PortRange"])
+
+    def test_a_number_is_taken_once_in_each_direction(self):
+        api, acl = self.aws.client("ec2"), self.acl(vpc(self.aws))
+        api.create_network_acl_entry(NetworkAclId=acl, **WEB)
+        api.create_network_acl_entry(NetworkAclId=acl, **{**WEB, "Egress": True})
+        self.refused("NetworkAclEntryAlreadyExists", api.create_network_acl_entry, NetworkAclId=acl, **WEB)
+        self.refused("InvalidNetworkAclEntry.NotFound", api.replace_network_acl_entry, NetworkAclId=acl, **{**WEB, "RuleNumber": 1})
+        api.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=False)
+        self.refused("InvalidNetworkAclEntry.NotFound", api.delete_network_acl_entry, NetworkAclId=acl, RuleNumber=100, Egress=False)
+        self.refused("InvalidNetworkAclID.NotFound", api.create_network_acl_entry, NetworkAclId="acl-0", **WEB)
+
+    def test_a_subnet_is_behind_one_acl(self):
+        api, network = self.aws.client("ec2"), vpc(self.aws)
+        one, acl = subnet(self.aws, network), self.acl(network)
+        [default] = self.described("association.subnet-id", one)
+        self.assertTrue(default["IsDefault"])
+        before = next(a for a in default["Associations"] if a["SubnetId"] == one)["NetworkAclAssociationId"]
+        made = api.replace_network_acl_association(AssociationId=before, NetworkAclId=acl)["NewAssociationId"]
+        [now] = self.described("association.subnet-id", one)
+        self.assertEqual((acl, [(made, one)]), (now["NetworkAclId"], [(a["NetworkAclAssociationId"], a["SubnetId"]) for a in now["Associations"]]))
+        self.refused("InvalidAssociationID.NotFound", api.replace_network_acl_association, AssociationId=before, NetworkAclId=acl)
+        self.refused("DependencyViolation", api.delete_network_acl, NetworkAclId=acl)
+        self.assertEqual([], self.described("association.subnet-id", "subnet-00000000000000000"))
+        api.delete_subnet(SubnetId=one)
+        api.delete_network_acl(NetworkAclId=acl)
+        self.refused("DependencyViolation", api.delete_network_acl, NetworkAclId=default["NetworkAclId"])
+
+    def test_an_association_needs_the_right_on_both(self):
+        api, network = self.aws.client("ec2"), vpc(self.aws)
+        one, acl = subnet(self.aws, network), self.acl(network)
+        [default] = self.described("association.subnet-id", one)
+        arn = lambda kind, name: f"arn:aws:ec2:us-east-1:{self.aws.id}:{kind}/{name}"
+        ask = {"AssociationId": default["Associations"][0]["NetworkAclAssociationId"], "NetworkAclId": acl}
+        half = self.aws.client("ec2", self.aws.user(allow("ec2:ReplaceNetworkAclAssociation", arn("network-acl", acl))))
+        self.refused("UnauthorizedOperation", half.replace_network_acl_association, **ask)
+        both = [arn("network-acl", acl), arn("subnet", one)]
+        self.aws.client("ec2", self.aws.user(allow("ec2:ReplaceNetworkAclAssociation", both))).replace_network_acl_association(**ask)
+
+    def test_the_emulator_alone_has_no_ports_no_end_and_no_subnet(self):
+        bare = plain()
+        api, network = bare.client("ec2"), vpc(bare)
+        acl = api.create_network_acl(VpcId=network)["NetworkAcl"]["NetworkAclId"]
+        for _ in range(2):
+            api.create_network_acl_entry(NetworkAclId=acl, **WEB)
+        [described] = [one for one in api.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]]
+        self.assertEqual([100, 100], [entry["RuleNumber"] for entry in described["Entries"]])
+        self.assertNotIn("PortRange", described["Entries"][0])
+        api.replace_network_acl_association(AssociationId="aclassoc-0", NetworkAclId=acl)
+        [described] = api.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
+        self.assertNotIn("SubnetId", {key: value for key, value in described["Associations"][0].items() if value})
