@@ -4,13 +4,14 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
+import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
 
 export const roles = [roleShared];
 export const secrets = [secretInEnvironment];
 export const apis = [functionPolicyOpen, functionUrlOpen];
-export const vpc = [securityGroupOpenEgress, securityGroupOpenIngress];
+export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress];
 export const deployments = [codeChangedByHand];
 
 export const rules = [
@@ -18,6 +19,7 @@ export const rules = [
   secretInEnvironment,
   functionPolicyOpen,
   functionUrlOpen,
+  networkAclOpen,
   securityGroupOpenEgress,
   securityGroupOpenIngress,
   codeChangedByHand,
