@@ -62,7 +62,10 @@ export function coverHalf(ranges: readonly Range[]): boolean {
   return (['ipv4', 'ipv6'] as const).some((family) => {
     const { first, end } = internet[family];
     const own = ranges.filter((range) => range.family === family);
-    return own.some((range) => 2n * (range.end - range.first) >= 1n << BigInt(bits[family])) || 2n * covered(own, internet[family]) >= end - first;
+    return (
+      own.some((range) => 2n * (range.end - range.first) >= 1n << BigInt(bits[family])) ||
+      2n * covered(own, internet[family]) >= end - first
+    );
   });
 }
 
