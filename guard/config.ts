@@ -56,7 +56,7 @@ const environment = z.object({
   BoundaryArn: z.string().default(''),
   AllowTagExemptions: z.enum(['true', 'false']).default('false'),
   DigestOver: between(1, 1000, 20),
-  LambdaCallsPerSecond: between(1, 15, 5),
+  LambdaCallsPerSecond: between(1, 1_000, 5),
   FixesPerFinding: between(1, 100, 3),
   ChangesPerTenMinutes: between(1, 10_000, 20),
   ProbationMinutes: between(0, 1_440, 60),

@@ -89,7 +89,7 @@ test.each([
   ['DigestOver', 'many'],
   ['DigestOver', ''],
   ['LambdaCallsPerSecond', '0'],
-  ['LambdaCallsPerSecond', '16'],
+  ['LambdaCallsPerSecond', '1001'],
   ['LambdaCallsPerSecond', 'NaN'],
   ['TimeoutLongMode', 'fix'],
   ['TimeoutLongMode', ''],

@@ -35,7 +35,7 @@ test.each([
   ['Operators', '*', 'arn:aws:iam::111122223333:user/ana'],
   ['SweepSchedule', 'daily', 'cron(0 3 * * ? *)'],
   ['DigestOver', '0', '1'],
-  ['LambdaCallsPerSecond', '16', '15'],
+  ['LambdaCallsPerSecond', '1001', '1000'],
   ['LogRetentionDays', '1', '365'],
   ['FunctionUrlOpenMode', 'fix', 'remediate'],
   ['FunctionUrlOpenDelay', '-1', '0'],
