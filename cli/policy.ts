@@ -64,7 +64,7 @@ function filled(text: string, names: Session['names']): string {
   return text.replace(/\$\{([\w:.]+)\}/g, (whole, name: string) => names[name] || whole);
 }
 
-const isRead = ({ action }: Permission) => /^[a-z0-9-]+:(Get|List|Describe|Simulate)|^kms:Decrypt$/.test(action);
+const isRead = ({ action }: Permission) => /^[a-z0-9-]+:(GET$|Get|List|Describe|Simulate)|^kms:Decrypt$/.test(action);
 
 /** The calls among these that change nothing. */
 export function readsAmong<Calls extends readonly AnyCall[]>(calls: Calls): Calls {

@@ -28,6 +28,7 @@ export interface Config {
   /** How long a function is watched after a change (milliseconds), and how many invocations tell anything. */
   readonly probation: { readonly length: number; readonly invocations: number };
   readonly lambdaCallsPerSecond: number;
+  readonly apiGatewayCallsPerSecond: number;
   readonly rule: (id: string) => RuleConfig;
 }
 
@@ -57,6 +58,7 @@ const environment = z.object({
   AllowTagExemptions: z.enum(['true', 'false']).default('false'),
   DigestOver: between(1, 1000, 20),
   LambdaCallsPerSecond: between(1, 1_000, 5),
+  ApiGatewayCallsPerSecond: between(1, 10, 3),
   FixesPerFinding: between(1, 100, 3),
   ChangesPerTenMinutes: between(1, 10_000, 20),
   ProbationMinutes: between(0, 1_440, 60),
@@ -98,6 +100,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     budget: { perFinding: read.FixesPerFinding, perAccount: read.ChangesPerTenMinutes },
     probation: { length: read.ProbationMinutes * 60_000, invocations: read.ProbationInvocations },
     lambdaCallsPerSecond: read.LambdaCallsPerSecond,
+    apiGatewayCallsPerSecond: read.ApiGatewayCallsPerSecond,
     // Tick and operate have no rules at hand, and ask for their modes alone.
     rule: (id) => configured.get(id) ?? { ...switches(id, 0), params: {} },
   };

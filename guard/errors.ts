@@ -78,7 +78,9 @@ export function isAnswer(error: unknown): boolean {
     typeof error === 'object' &&
     error !== null &&
     ('$metadata' in error ||
-      ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable', 'NetworkUnreadable'].includes((error as Error).name))
+      ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable', 'NetworkUnreadable', 'DefinitionUnreadable'].includes(
+        (error as Error).name,
+      ))
   );
 }
 

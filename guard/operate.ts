@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
 import { functionArn, matchesGlob } from './arn.ts';
-import { callsMade } from './change.ts';
+import { callsMade, heldBy } from './change.ts';
 import { type Finding, findingId, isWrong } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import { lower } from './mode.ts';
@@ -212,8 +212,8 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   const finding = await ledger.finding(change.finding);
   if (finding !== undefined) refuseOwn([finding], by, 'take that back', () => true);
   // A change that waits keeps its resource; nobody is at work on it until it goes on, or while everything is paused.
-  if (status === 'waiting' && (resumeAt > now() || (await ledger.switches()).paused)) await ledger.unlock(resource, id);
-  if (!(await ledger.lock(resource, `undo-${id}`, now(), lockMilliseconds)))
+  if (status === 'waiting' && (resumeAt > now() || (await ledger.switches()).paused)) await ledger.unlock(heldBy(change), id);
+  if (!(await ledger.lock(heldBy(change), `undo-${id}`, now(), lockMilliseconds)))
     throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
   const exemption = `undo-${id}`;
   await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by, since: now() });
@@ -236,7 +236,7 @@ async function undone({ change: id }: Request<'undone'>, by: string, ports: Oper
     await publish([alertAbout(finding, { status: 'exempt', summary, change: callsMade(change) })]);
   }
   await ledger.progress(id, { status: 'undone', undoneBy: by });
-  await ledger.unlock(change.resource, `undo-${id}`);
+  await ledger.unlock(heldBy(change), `undo-${id}`);
   return { change: id, undoneBy: by };
 }
 
@@ -285,7 +285,7 @@ async function stop(id: string | undefined, by: string, ledger: Ports['ledger'])
   const change = id === undefined ? undefined : await ledger.change(id);
   if (change?.status !== 'waiting') return;
   await ledger.progress(change.id, { status: 'failed', error: `stopped by ${by}` });
-  await ledger.unlock(change.resource, change.id);
+  await ledger.unlock(heldBy(change), change.id);
 }
 
 function limited(expires: number, now: number): void {

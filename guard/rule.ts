@@ -142,6 +142,11 @@ export interface Rule<
   readonly memory?: number;
   /** Further stack parameters, `<RuleIdInPascalCase><Param>`: every one a text with a default. */
   readonly params: Params;
+  /**
+   * What a fix of a subject keeps others from while it runs, as an ARN, where that is more than the subject: the API, of
+   * which whole deployments are made.
+   */
+  readonly holds?: (subject: Subject) => string;
   /** In a sweep: the subjects of one function. By default the function itself. */
   readonly sweep?: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<readonly Subject[]>;
   /** What a sweep lists for this rule besides functions: subjects that no function would lead to. */

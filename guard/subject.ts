@@ -48,3 +48,10 @@ const networkArns = {
 export function networkSubject(type: keyof typeof networkArns, id: string, { account, region }: Place): Subject {
   return { arn: `arn:${partitionOf(region)}:ec2:${region}:${account}:${networkArns[type]}/${id}`, type, account, region };
 }
+
+type ApiType = 'AWS::ApiGateway::RestApi' | 'AWS::ApiGateway::Method' | 'AWS::ApiGatewayV2::Api' | 'AWS::ApiGatewayV2::Route';
+
+/** An API of API Gateway or a part of it, from its path: `/apis/a1b2c3d4e5/routes/r1s2t3u`. */
+export function apiSubject(type: ApiType, path: string, { account, region }: Place): Subject {
+  return { arn: `arn:${partitionOf(region)}:apigateway:${region}::${path}`, type, account, region };
+}

@@ -289,7 +289,7 @@ function neverItself(calls: readonly AnyCall[]): readonly Block[] {
  */
 function neverTouched(calls: readonly AnyCall[]): Block {
   const named: Value = { 'Fn::Join': [':*,', { 'Fn::Split': [',', ref('NeverTouch')] }] };
-  const reads = /:(Get|List|Describe|Simulate|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
+  const reads = /:(GET$|Get|List|Describe|Simulate|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
   const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))];
   const denial = {
     Effect: 'Deny',

@@ -9,6 +9,7 @@ import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
+import { httpRouteOpen } from './parts/http-route-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { networkAclOpen } from './parts/network-acl-open.ts';
 import { operators } from './parts/operators.ts';
@@ -29,7 +30,13 @@ const fixable = rules.filter(({ fix }) => fix.length > 0).map(({ id }) => pascal
 /** Those that ship in `off` as well. */
 const alert = Object.fromEntries(rules.map(({ id }) => [`${pascalCase(id)}Mode`, 'alert']));
 
-const common = () => ({ ...alert, Deployers: stage.pipelineRole, Operators: stage.operatorRole, LambdaCallsPerSecond: '15' });
+const common = () => ({
+  ...alert,
+  Deployers: stage.pipelineRole,
+  Operators: stage.operatorRole,
+  LambdaCallsPerSecond: '15',
+  ApiGatewayCallsPerSecond: '10',
+});
 
 const remediate = {
   ...Object.fromEntries(
@@ -40,6 +47,7 @@ const remediate = {
   ),
   RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/shared-*',
   RoleSharedSettle: '1',
+  HttpRouteOpenQuiet: '0',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   DigestOver: '1000',
   AllowTagExemptions: 'true',
@@ -65,6 +73,7 @@ describe('with every rule in remediate', () => {
 
   sweeps();
   functionUrlOpen();
+  httpRouteOpen();
   roleShared();
   secretInEnvironment();
   securityGroupOpenIngress();

@@ -23,6 +23,7 @@ Object.assign(process.env, {
   BoundaryArn: `arn:aws:iam::${place.account}:policy/compliance-guard/boundary`,
   Queues: queues.map(urlOf).join(','),
   LambdaCallsPerSecond: '15',
+  ApiGatewayCallsPerSecond: '10',
   DigestOver: '4',
   ProbationMinutes: '1',
   ProbationInvocations: '10',

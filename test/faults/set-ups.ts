@@ -82,6 +82,20 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     event: sample('AddPermission20150331v2/everyone.json'),
     remove: removeOrders,
   },
+  'http-route-open': {
+    arrange: (world) => {
+      const { apiGatewayV2 } = world;
+      const named = { ApiId: 'a1b2c3d4e5', RouteId: 'r1s2t3u' };
+      apiGatewayV2.createApi({ ...named, Name: 'shop' });
+      const { IntegrationId } = apiGatewayV2.createIntegration({ ...named, IntegrationUri: orders });
+      apiGatewayV2.createRoute({ ...named, RouteKey: 'GET /orders', Target: `integrations/${IntegrationId}` });
+      const { DeploymentId = '' } = apiGatewayV2.createDeployment(named);
+      apiGatewayV2.createStage({ ...named, StageName: 'prod', DeploymentId });
+      world.advance(3600);
+    },
+    event: sample('CreateDeployment/http.json'),
+    remove: ({ apiGatewayV2 }) => void apiGatewayV2.deleteApi({ ApiId: 'a1b2c3d4e5' }),
+  },
   'security-group-open-ingress': {
     arrange: async ({ ec2, lambda, now }, ledger) => {
       const subnet = 'subnet-0a1b2c3d4e5f60718';

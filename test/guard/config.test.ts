@@ -28,6 +28,7 @@ test('what nobody sets has a default, and no rule acts by itself', () => {
     allowTagExemptions: false,
     digestOver: 20,
     lambdaCallsPerSecond: 5,
+    apiGatewayCallsPerSecond: 3,
   });
   expect(config.rule('timeout-long')).toEqual({
     mode: 'off',
@@ -51,6 +52,7 @@ test('parameters are read by the names that the stack gives them', () => {
       AllowTagExemptions: 'true',
       DigestOver: '3',
       LambdaCallsPerSecond: '10',
+      ApiGatewayCallsPerSecond: '8',
       TimeoutLongMode: 'remediate',
       TimeoutLongDelay: '1.5',
       TimeoutLongScope: 'tag:stage=dev',
@@ -66,6 +68,7 @@ test('parameters are read by the names that the stack gives them', () => {
     allowTagExemptions: true,
     digestOver: 3,
     lambdaCallsPerSecond: 10,
+    apiGatewayCallsPerSecond: 8,
   });
   expect(config.rule('timeout-long')).toEqual({
     mode: 'remediate',
@@ -91,6 +94,7 @@ test.each([
   ['LambdaCallsPerSecond', '0'],
   ['LambdaCallsPerSecond', '1001'],
   ['LambdaCallsPerSecond', 'NaN'],
+  ['ApiGatewayCallsPerSecond', '11'],
   ['TimeoutLongMode', 'fix'],
   ['TimeoutLongMode', ''],
   ['TimeoutLongMode', 'Remediate'],

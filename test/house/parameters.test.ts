@@ -36,6 +36,7 @@ test.each([
   ['SweepSchedule', 'daily', 'cron(0 3 * * ? *)'],
   ['DigestOver', '0', '1'],
   ['LambdaCallsPerSecond', '1001', '1000'],
+  ['ApiGatewayCallsPerSecond', '11', '10'],
   ['LogRetentionDays', '1', '365'],
   ['FunctionUrlOpenMode', 'fix', 'remediate'],
   ['FunctionUrlOpenDelay', '-1', '0'],
@@ -84,11 +85,14 @@ test.each(ofRules)('whatever the functions refuse as %s the template refuses fir
   expect(probes.filter((probe) => takes(parameter, probe) && !works({ [name]: probe }, rule))).toEqual([]);
 });
 
-test.each(['DigestOver', 'LambdaCallsPerSecond'])('whatever the functions refuse as %s the template refuses first', (name) => {
-  const parameter = template.Parameters[name];
-  if (parameter === undefined) throw new Error(`there is no parameter ${name}`);
-  expect(probes.filter((probe) => takes(parameter, probe) && !works({ [name]: probe }))).toEqual([]);
-});
+test.each(['DigestOver', 'LambdaCallsPerSecond', 'ApiGatewayCallsPerSecond'])(
+  'whatever the functions refuse as %s the template refuses first',
+  (name) => {
+    const parameter = template.Parameters[name];
+    if (parameter === undefined) throw new Error(`there is no parameter ${name}`);
+    expect(probes.filter((probe) => takes(parameter, probe) && !works({ [name]: probe }))).toEqual([]);
+  },
+);
 
 function works(variables: Readonly<Record<string, string>>, ...rule: readonly AnyRule[]): boolean {
   try {

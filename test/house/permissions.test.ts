@@ -10,13 +10,21 @@ import { deploy, ofType, pseudo, roleStatements, statements, template } from './
 // What the guard may do is generated from what its rules declare. These tests hold the declarations, and the roles made
 // of them, against AWS's own list of operations and against the limits of IAM.
 
-/** Services whose IAM prefix is not the name of their SDK client. */
-const clients: Readonly<Record<string, string>> = { events: 'eventbridge', secretsmanager: 'secrets-manager' };
+/** Services whose IAM prefix is not the name of their SDK client, or that have two. */
+const clients: Readonly<Record<string, readonly string[]>> = {
+  apigateway: ['apigatewayv2'],
+  events: ['eventbridge'],
+  secretsmanager: ['secrets-manager'],
+};
 
 /** Actions that are no operation of an API, or that belong to an API whose client is no dependency. */
 const noOperations: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
   'iam:PassRole',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html: the verbs of HTTP
+  'apigateway:GET',
+  'apigateway:PATCH',
+  'apigateway:POST',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html: S3 names actions by itself
   's3:GetObjectVersion',
   's3:ListBucket',
@@ -66,8 +74,11 @@ const known = new Map<string, ReadonlySet<string>>();
 
 /** The operations of a service: every one is a command of its client. */
 function operationsOf(service: string): ReadonlySet<string> {
-  const folder = join(root, 'node_modules/@aws-sdk', `client-${clients[service] ?? service}`, 'dist-types/commands');
-  const operations = known.get(service) ?? new Set(readdirSync(folder).flatMap((name) => /^(\w+)Command\.d\.ts$/.exec(name)?.[1] ?? []));
+  const folders = (clients[service] ?? [service]).map((name) =>
+    join(root, 'node_modules/@aws-sdk', `client-${name}`, 'dist-types/commands'),
+  );
+  const files = () => folders.flatMap((folder) => readdirSync(folder));
+  const operations = known.get(service) ?? new Set(files().flatMap((name) => /^(\w+)Command\.d\.ts$/.exec(name)?.[1] ?? []));
   known.set(service, operations);
   return operations;
 }

@@ -143,7 +143,7 @@ describe('roles', () => {
     expect(layers.filter((action) => action.includes('LayerVersion'))).toEqual([]);
   });
 
-  const reads = /:(Get|List|Describe|Simulate|Query|Receive|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
+  const reads = /:(GET$|Get|List|Describe|Simulate|Query|Receive|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
   const plumbing = /^(dynamodb|events|logs|sqs):/;
 
   test.each(remediators)('%s is denied every write to what NeverTouch names', (id) => {

@@ -138,7 +138,7 @@ function remediating(): Readonly<Record<string, string>> {
 }
 
 function isWrite(action: string): boolean {
-  return !/^\w+:(Get|List|Describe|Query|Simulate)/.test(action);
+  return !/^\w+:(GET$|Get|List|Describe|Query|Simulate)/.test(action);
 }
 
 /** What the roles of a stack may do beyond reading; decrypting what one reads is reading, and a log is a function's voice. */
@@ -495,6 +495,7 @@ describe('what the outside sees', () => {
         'SweepSchedule',
         'DigestOver',
         'LambdaCallsPerSecond',
+        'ApiGatewayCallsPerSecond',
       ]),
     );
     for (const { id } of fixable) for (const suffix of ['Mode', 'Delay', 'Scope']) expect(names).toContain(`${pascalCase(id)}${suffix}`);

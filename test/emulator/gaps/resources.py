@@ -415,7 +415,13 @@ def _dynamodb_keys(call: Call) -> dict:
     return {"dynamodb:leadingkeys": list(dict.fromkeys(found))} if found else {}
 
 
-_KEYS = {"iam": _iam_keys, "lambda": _lambda_keys, "ec2": _ec2_keys, "kms": _kms_keys, "events": _events_keys, "sns": _sns_keys,
+def _http_api_keys(call: Call) -> dict:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagementv2.html"""
+    kind = call.params.get("AuthorizationType") if call.operation in ("CreateRoute", "UpdateRoute") else None
+    return {"apigateway:request/routeauthorizationtype": [kind]} if kind else {}
+
+
+_KEYS = {"apigatewayv2": _http_api_keys, "iam": _iam_keys, "lambda": _lambda_keys, "ec2": _ec2_keys, "kms": _kms_keys, "events": _events_keys, "sns": _sns_keys,
          "secretsmanager": _secret_keys, "dynamodb": _dynamodb_keys}
 
 

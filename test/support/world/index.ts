@@ -1,3 +1,4 @@
+import { ApiGatewayV2Client } from '@aws-sdk/client-apigatewayv2';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
@@ -9,6 +10,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Place } from '../../../guard/arn.ts';
+import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
 import { IamService } from './iam.ts';
@@ -27,7 +29,7 @@ export interface SdkCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
+type ServiceName = 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
 /** Services of which the world has nothing but the policies on their resources. */
 type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
 
@@ -58,6 +60,7 @@ const statuses: Readonly<Record<string, number>> = {
  * The world that was made last is the one that clients reach.
  */
 export class World extends Surroundings {
+  readonly apiGatewayV2 = new ApiGatewayV2Service(this);
   readonly s3 = new S3Service(this);
   readonly secretsManager = new SecretsManagerService(this);
   readonly iam = new IamService(this);
@@ -97,12 +100,20 @@ export class World extends Surroundings {
   }
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
-    return { lambda: this.lambda, ec2: this.ec2, iam: this.iam, secretsManager: this.secretsManager, s3: this.s3 };
+    return {
+      apiGatewayV2: this.apiGatewayV2,
+      lambda: this.lambda,
+      ec2: this.ec2,
+      iam: this.iam,
+      secretsManager: this.secretsManager,
+      s3: this.s3,
+    };
   }
 }
 
 /** The SDK's clients that reach a world, by the world's name for their service. */
 export const clients = {
+  apiGatewayV2: ApiGatewayV2Client,
   lambda: LambdaClient,
   ec2: EC2Client,
   iam: IAMClient,
