@@ -7,6 +7,7 @@ import {
   DescribeNetworkInterfacesCommand,
   DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
+  DescribeSubnetsCommand,
   EC2Client,
   GetManagedPrefixListEntriesCommand,
   type NetworkAcl,
@@ -16,13 +17,22 @@ import {
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
   type SecurityGroupRule,
+  type Subnet,
 } from '@aws-sdk/client-ec2';
 import type { Call } from '../guard/call.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 import { allPages } from './pages.ts';
 
-export type { IpPermission, NetworkAcl, NetworkAclEntry, NetworkInterface, SecurityGroup, SecurityGroupRule } from '@aws-sdk/client-ec2';
+export type {
+  IpPermission,
+  NetworkAcl,
+  NetworkAclEntry,
+  NetworkInterface,
+  SecurityGroup,
+  SecurityGroupRule,
+  Subnet,
+} from '@aws-sdk/client-ec2';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 const groups = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group/*';
@@ -67,21 +77,35 @@ export const describeSecurityGroupRules: Call<
     }),
 };
 
-/** The network interfaces in any of these security groups, all pages. */
+/** The network interfaces in any of these security groups, or subnets, all pages. */
 export const describeNetworkInterfaces: Call<
   'describeNetworkInterfaces',
-  { readonly groups: readonly string[] },
+  { readonly groups: readonly string[] } | { readonly subnets: readonly string[] },
   readonly NetworkInterface[]
 > = {
   name: 'describeNetworkInterfaces',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeNetworkInterfaces', resource: '*' }],
   alreadyDone: [],
-  run: (connection, { groups: Values }) =>
+  run: (connection, input) =>
     allPages(async (NextToken) => {
-      const Filters = [{ Name: 'group-id', Values: [...Values] }];
-      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters, NextToken, MaxResults: 1000 }));
+      const by = 'groups' in input ? { Name: 'group-id', Values: [...input.groups] } : { Name: 'subnet-id', Values: [...input.subnets] };
+      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters: [by], NextToken, MaxResults: 1000 }));
       return { items: page.NetworkInterfaces, next: page.NextToken };
+    }),
+};
+
+/** Subnets, all pages; one that is gone is not among them. */
+export const describeSubnets: Call<'describeSubnets', { readonly subnets: readonly string[] }, readonly Subnet[]> = {
+  name: 'describeSubnets',
+  service: 'ec2',
+  permissions: [{ action: 'ec2:DescribeSubnets', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, { subnets: Values }) =>
+    allPages(async (NextToken) => {
+      const Filters = [{ Name: 'subnet-id', Values: [...Values] }];
+      const page = await client(connection).send(new DescribeSubnetsCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.Subnets, next: page.NextToken };
     }),
 };
 

@@ -140,3 +140,12 @@ export function text(record: Readonly<Record<string, unknown>>, ...path: string[
   }
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
+
+/** Every text that stands under a key, however deep: EC2 nests ids in lists that differ from call to call. */
+export function textsUnder(value: unknown, key: string): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const found = Object.entries(value).flatMap(([name, inner]) =>
+    name === key && typeof inner === 'string' ? [inner] : textsUnder(inner, key),
+  );
+  return [...new Set(found)];
+}

@@ -1,4 +1,4 @@
-import { type ApiEvent, text } from './cloudtrail.ts';
+import { type ApiEvent, text, textsUnder } from './cloudtrail.ts';
 import { ifPresent } from './errors.ts';
 import type { Estate } from './estate.ts';
 import { coversHalfOfTheInternet } from './network.ts';
@@ -50,6 +50,11 @@ export function changedGroup({ request, response, ...place }: ApiEvent): readonl
     text(response, 'revokedSecurityGroupRuleSet', 'items', '0', 'groupId') ??
     text(request, 'groupName');
   return id === undefined ? [] : [securityGroupSubject(id, place)];
+}
+
+/** Every group that an event names, in the request or in the answer: those of new interfaces, or of interfaces that changed theirs. */
+export function groupsNamed({ request, response, ...place }: ApiEvent): readonly Subject[] {
+  return textsUnder({ request, response }, 'groupId').flatMap((id) => (isGroupId(id) ? [securityGroupSubject(id, place)] : []));
 }
 
 export function groupOf({ arn }: Subject): string {

@@ -42,6 +42,7 @@ const unscopable: ReadonlySet<string> = new Set([
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSecurityGroupRules',
   'ec2:DescribeSecurityGroups',
+  'ec2:DescribeSubnets',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
   'lambda:ListFunctions',
 ]);

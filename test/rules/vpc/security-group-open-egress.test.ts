@@ -40,11 +40,12 @@ ruleTest(rule, {
       calls: { aws: 0, ledger: 1 },
     },
     {
-      name: 'one port to the internet',
+      name: 'one port to the internet, and the well-known ports',
       kind: 'compliant',
       arrange: async (world, ledger) => {
         await closed(world, ledger);
-        world.ec2.authorizeSecurityGroupEgress({ GroupId: group, IpPermissions: [https] });
+        const wellKnown = { IpProtocol: 'tcp', FromPort: 0, ToPort: 1023, Ipv6Ranges: [{ CidrIpv6: '::/0' }] };
+        world.ec2.authorizeSecurityGroupEgress({ GroupId: group, IpPermissions: [https, wellKnown] });
       },
       event: sample('AuthorizeSecurityGroupEgress/everywhere.json'),
       expect: { compliant: [groupArn] },

@@ -12,6 +12,7 @@ import type {
   RevokeSecurityGroupEgressCommandInput,
   RevokeSecurityGroupIngressCommandInput,
   SecurityGroupRule,
+  Subnet,
   Tag,
 } from '@aws-sdk/client-ec2';
 import { awsError, page, type Service, type Surroundings } from './service.ts';
@@ -54,6 +55,7 @@ export class Ec2Service implements Service {
   readonly #interfaces = new Map<string, NetworkInterface>();
   readonly #prefixLists = new Map<string, PrefixList>();
   readonly #acls = new Map<string, Acl>();
+  readonly #subnets = new Map<string, Subnet>();
 
   constructor(world: Surroundings) {
     this.#world = world;
@@ -223,6 +225,23 @@ export class Ec2Service implements Service {
     return { NetworkInterfaces: items, NextToken: next };
   }
 
+  createSubnet(input: { SubnetId?: string; VpcId?: string; AvailabilityZone?: string; Tags?: Readonly<Record<string, string>> } = {}): {
+    Subnet: Subnet;
+  } {
+    const { SubnetId = this.#world.id('subnet'), VpcId = 'vpc-0a1b2c3d4e5f60718', AvailabilityZone = 'us-east-1a', Tags = {} } = input;
+    const Subnet: Subnet = { SubnetId, VpcId, AvailabilityZone, OwnerId: this.#world.account, Tags: tagsOf(Tags) };
+    this.#subnets.set(SubnetId, Subnet);
+    return { Subnet };
+  }
+
+  describeSubnets({ Filters, NextToken, MaxResults = 1000 }: Tokens & { Filters?: Filter[] | undefined } = {}): object {
+    const found = [...this.#subnets.values()].filter(({ SubnetId = '', VpcId = '' }) =>
+      matches(Filters, { 'subnet-id': [SubnetId], 'vpc-id': [VpcId] }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    return { Subnets: items, NextToken: next };
+  }
+
   /** `OwnerId: 'AWS'` makes one that AWS manages. */
   createManagedPrefixList(input: { PrefixListId?: string; PrefixListName: string; OwnerId?: string; Entries: string[] }): {
     PrefixListId: string;
@@ -323,6 +342,7 @@ export class Ec2Service implements Service {
   /** A subnet that is gone is associated with no ACL. */
   deleteSubnet({ SubnetId = '' }: { SubnetId?: string }): object {
     for (const acl of this.#acls.values()) acl.Associations = acl.Associations.filter((one) => one.SubnetId !== SubnetId);
+    this.#subnets.delete(SubnetId);
     return {};
   }
 
@@ -354,6 +374,7 @@ export class Ec2Service implements Service {
           },
         ]),
       ),
+      subnets: Object.fromEntries(this.#subnets),
     };
   }
 
