@@ -8,11 +8,14 @@ import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts'
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
+import { rule as securityGroupShared } from './vpc/security-group-shared.ts';
+import { rule as subnetShared } from './vpc/subnet-shared.ts';
+import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
 export const roles = [roleShared];
 export const secrets = [secretInEnvironment];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen];
-export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress];
+export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
 export const deployments = [codeChangedByHand];
 
 export const rules = [
@@ -24,5 +27,8 @@ export const rules = [
   networkAclOpen,
   securityGroupOpenEgress,
   securityGroupOpenIngress,
+  securityGroupShared,
+  subnetShared,
+  subnetSingleAz,
   codeChangedByHand,
 ];
