@@ -45,6 +45,19 @@ const list = z
 // No whole numbers asked: CloudFormation takes 1.5 for a Number, and a stack that is deployed has to run.
 const between = (low: number, high: number, fallback: number) => z.coerce.number().min(low).max(high).default(fallback);
 
+/** `role-shared=remediate:15,layer-foreign=off:15`: what Tick, Sweep and Operate know of all rules in one variable. */
+const modes = list.pipe(
+  z.array(
+    z
+      .string()
+      .regex(/^[a-z-]+=(off|alert|remediate):\d+(\.\d+)?$/, 'it takes <rule>=<mode>:<minutes>')
+      .transform((text) => {
+        const [id = '', deployed = '', delay = ''] = text.split(/[=:]/);
+        return [id, { mode: mode.parse(deployed), delay: Number(delay) * 60_000 }] as const;
+      }),
+  ),
+);
+
 const environment = z.object({
   GUARD_ACCOUNT: z.string().regex(/^\d{12}$/),
   AWS_REGION: z.string().min(1),
@@ -53,6 +66,7 @@ const environment = z.object({
   Operators: list,
   NeverTouch: list,
   RemediateScope: list,
+  Modes: modes,
   ArchiveBucket: z.string().default(''),
   BoundaryArn: z.string().default(''),
   AllowTagExemptions: z.enum(['true', 'false']).default('false'),
@@ -72,6 +86,7 @@ const environment = z.object({
 export function readConfig(variables: Readonly<Record<string, string | undefined>>, rules: readonly AnyRule[]): Config {
   const read = parse(environment, variables, '');
   const configured = new Map<string, RuleConfig>();
+  const everywhere = read.RemediateScope.length > 0 ? read.RemediateScope : ['*'];
   const switches = (id: string, shippedDelay: number) => {
     const name = pascalCase(id);
     const own = parse(
@@ -79,8 +94,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
       { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
       name,
     );
-    const scope = own.Scope.length > 0 ? own.Scope : read.RemediateScope.length > 0 ? read.RemediateScope : ['*'];
-    return { mode: own.Mode, delay: own.Delay * 60_000, scope };
+    return { mode: own.Mode, delay: own.Delay * 60_000, scope: own.Scope.length > 0 ? own.Scope : everywhere };
   };
   for (const rule of rules) {
     const name = pascalCase(rule.id);
@@ -89,6 +103,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     );
     configured.set(rule.id, { ...switches(rule.id, rule.delay), params: parse(rule.params, prefixed, name) });
   }
+  const deployed = new Map(read.Modes);
   return {
     home: { account: read.GUARD_ACCOUNT, region: read.AWS_REGION },
     stack: read.StackName,
@@ -101,8 +116,8 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     probation: { length: read.ProbationMinutes * 60_000, invocations: read.ProbationInvocations },
     lambdaCallsPerSecond: read.LambdaCallsPerSecond,
     apiGatewayCallsPerSecond: read.ApiGatewayCallsPerSecond,
-    // Tick and operate have no rules at hand, and ask for their modes alone.
-    rule: (id) => configured.get(id) ?? { ...switches(id, 0), params: {} },
+    // Tick, sweep and operate have no rules at hand, and ask for mode and delay alone.
+    rule: (id) => configured.get(id) ?? { ...(deployed.get(id) ?? { mode: 'off', delay: 0 }), scope: everywhere, params: {} },
   };
 }
 

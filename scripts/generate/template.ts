@@ -313,10 +313,16 @@ function listsIn(calls: readonly AnyCall[]): readonly string[] {
   ];
 }
 
+/** A rule's switches in a few letters: a function has 4 KB for all its variables. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+function modeOf({ id, fix }: AnyRule): Value {
+  const name = pascalCase(id);
+  return sub(`${id}=\${${name}Mode}:${fix.length > 0 ? `\${${name}Delay}` : 0}`);
+}
+
 // --- the functions that serve every rule
 
 function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Record<string, Value> {
-  const modes = Object.assign({}, ...rules.map(switchVariables));
+  const modes = { Modes: { 'Fn::Join': [',', rules.map(modeOf)] } };
   const sweepQueues = used.map((practice) => `Check${pascalCase(practice)}Sweeps`);
   const key: Block = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') };
   return {

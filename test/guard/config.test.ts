@@ -80,6 +80,13 @@ test('parameters are read by the names that the stack gives them', () => {
   expect(scope).toEqual(['tag:team=shop']);
 });
 
+test('who has no rules at hand knows the modes and delays of all of them', () => {
+  const config = readConfig({ ...needed, Modes: 'timeout-long=remediate:1.5, role-shared=alert:0' }, []);
+  expect(config.rule('timeout-long')).toMatchObject({ mode: 'remediate', delay: 90_000 });
+  expect(config.rule('role-shared')).toMatchObject({ mode: 'alert', delay: 0 });
+  expect(config.rule('unheard-of')).toMatchObject({ mode: 'off', delay: 0 });
+});
+
 test.each([
   ['GUARD_ACCOUNT', '12345'],
   ['GUARD_ACCOUNT', undefined],
@@ -95,6 +102,9 @@ test.each([
   ['LambdaCallsPerSecond', '1001'],
   ['LambdaCallsPerSecond', 'NaN'],
   ['ApiGatewayCallsPerSecond', '11'],
+  ['Modes', 'timeout-long'],
+  ['Modes', 'timeout-long=fix:0'],
+  ['Modes', 'timeout-long=alert:soon'],
   ['TimeoutLongMode', 'fix'],
   ['TimeoutLongMode', ''],
   ['TimeoutLongMode', 'Remediate'],

@@ -118,6 +118,25 @@ test('every function can read its configuration as shipped, and its rules are in
   }
 });
 
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+test.each(functions(deploy()).map(({ id, variables }) => [id, variables] as const))(
+  'the variables of %s leave 1.5 of the 4 KB that Lambda allows to what parameters give',
+  (_, variables) => {
+    const size = Object.entries(variables).reduce((sum, [name, value]) => sum + Buffer.byteLength(`${name}${String(value)}`), 0);
+    expect(size).toBeLessThan(2_560);
+  },
+);
+
+test('tick, sweep and operate know the mode and the delay of every rule', () => {
+  const knowing = functions(deploy({ RoleSharedMode: 'off', RoleSharedDelay: '7' })).filter(({ variables }) => 'Modes' in variables);
+  expect(knowing.map(({ id }) => id).sort()).toEqual(['Operate', 'Sweep', 'Tick']);
+  for (const { variables } of knowing) {
+    const modes = String(variables['Modes']).split(',');
+    expect(modes).toContain('role-shared=off:7');
+    expect(modes.map((each) => each.split('=')[0])).toEqual(all.map(({ id }) => id));
+  }
+});
+
 test('an empty list of pipelines and a rule of deployments in remediate do not go together', () => {
   const rule = template.Rules['DeployersBeforeRemediation'];
   expect(rule).toMatchObject({
