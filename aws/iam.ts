@@ -10,11 +10,16 @@ import {
   GetRolePolicyCommand,
   IAMClient,
   ListAttachedRolePoliciesCommand,
+  ListEntitiesForPolicyCommand,
   ListRolePoliciesCommand,
   PutRolePolicyCommand,
+  SetDefaultPolicyVersionCommand,
+  SimulateCustomPolicyCommand,
   SimulatePrincipalPolicyCommand,
+  UpdateAssumeRolePolicyCommand,
 } from '@aws-sdk/client-iam';
 import type { Call } from '../guard/call.ts';
+import { errorKind, ifPresent } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 
@@ -40,6 +45,9 @@ export const getManagedPolicy = { ...call('GetPolicy', GetPolicyCommand, { resou
 export const getPolicyVersion = call('GetPolicyVersion', GetPolicyVersionCommand, { resource: policies });
 /** Whether a principal's own policies (and boundary) allow an action: all pages are one answer for a few actions. */
 export const simulatePrincipalPolicy = call('SimulatePrincipalPolicy', SimulatePrincipalPolicyCommand, { resource: roles });
+
+/** What policies allow by themselves; IAM has no resources to ask it for. */
+export const simulateCustomPolicy = call('SimulateCustomPolicy', SimulateCustomPolicyCommand, { resource: '*' });
 
 /** The names of a role's inline policies, all pages. */
 export const listRolePolicies: Call<'listRolePolicies', { readonly RoleName: string }, readonly string[]> = {
@@ -76,6 +84,65 @@ export const listAttachedRolePolicies: Call<'listAttachedRolePolicies', { readon
     return arns;
   },
 };
+
+/** The names of the roles that a managed policy is attached to, a hundred at the most. */
+export const listRolesWithPolicy: Call<'listRolesWithPolicy', { readonly PolicyArn: string }, readonly string[]> = {
+  name: 'listRolesWithPolicy',
+  service: 'iam',
+  operation: 'ListEntitiesForPolicy',
+  permissions: [{ action: 'iam:ListEntitiesForPolicy', resource: policies }],
+  alreadyDone: [],
+  async run(connection, input) {
+    const page = await client(connection).send(new ListEntitiesForPolicyCommand({ ...input, EntityFilter: 'Role', MaxItems: 100 }));
+    return (page.PolicyRoles ?? []).flatMap(({ RoleName }) => RoleName ?? []);
+  },
+};
+
+// Of any role of the account: policies can be taken from it, and what a policy was before be put in force again. Nothing can
+// be given to a role; whoever takes such a change back does so with permissions of their own.
+const anyPolicy = { ArnLike: { 'iam:PolicyARN': policies } };
+export const detachPolicyFromRole = {
+  ...call('DetachRolePolicy', DetachRolePolicyCommand, { resource: roles, condition: anyPolicy, alreadyDone: gone }),
+  name: 'detachPolicyFromRole' as const,
+  operation: 'DetachRolePolicy',
+};
+/** A role that is gone needs no policy; a policy that is gone is an error. IAM calls both NoSuchEntity. */
+export const attachPolicyToRole: Call<'attachPolicyToRole', { readonly RoleName: string; readonly PolicyArn: string }, unknown> = {
+  name: 'attachPolicyToRole',
+  service: 'iam',
+  operation: 'AttachRolePolicy',
+  permissions: [
+    { action: 'iam:AttachRolePolicy', resource: roles, condition: anyPolicy },
+    { action: 'iam:GetRole', resource: roles },
+  ],
+  alreadyDone: [],
+  async run(connection, input) {
+    try {
+      return await client(connection).send(new AttachRolePolicyCommand(input));
+    } catch (error) {
+      const { RoleName } = input;
+      const isThere =
+        errorKind(error) !== 'absent' || (await ifPresent(client(connection).send(new GetRoleCommand({ RoleName })))) !== undefined;
+      if (isThere) throw error;
+      return {};
+    }
+  },
+};
+export const deleteInlinePolicy = {
+  ...call('DeleteRolePolicy', DeleteRolePolicyCommand, { resource: roles, alreadyDone: gone }),
+  name: 'deleteInlinePolicy' as const,
+  operation: 'DeleteRolePolicy',
+};
+export const putInlinePolicy = {
+  ...call('PutRolePolicy', PutRolePolicyCommand, { resource: roles, alreadyDone: gone }),
+  name: 'putInlinePolicy' as const,
+  operation: 'PutRolePolicy',
+};
+export const setDefaultPolicyVersion = call('SetDefaultPolicyVersion', SetDefaultPolicyVersionCommand, {
+  resource: 'arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/*',
+});
+
+export const updateAssumeRolePolicy = call('UpdateAssumeRolePolicy', UpdateAssumeRolePolicyCommand, { resource: roles, alreadyDone: gone });
 
 // A role can be made, and given policies, only under the guard's path and with the stack's boundary on it.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate

@@ -6,6 +6,7 @@ export const subjectTypes = [
   'AWS::IAM::Role',
   'AWS::IAM::User',
   'AWS::IAM::Group',
+  'AWS::IAM::ManagedPolicy',
   'AWS::SecretsManager::Secret',
   'AWS::ApiGateway::Method',
   'AWS::ApiGateway::RestApi',
@@ -54,4 +55,9 @@ type ApiType = 'AWS::ApiGateway::RestApi' | 'AWS::ApiGateway::Method' | 'AWS::Ap
 /** An API of API Gateway or a part of it, from its path: `/apis/a1b2c3d4e5/routes/r1s2t3u`. */
 export function apiSubject(type: ApiType, path: string, { account, region }: Place): Subject {
   return { arn: `arn:${partitionOf(region)}:apigateway:${region}::${path}`, type, account, region };
+}
+
+/** Something of IAM: its ARN has no region, and the region of its events is that of the place. */
+export function iamSubject(type: Subject['type'], resource: string, { account, region }: Place): Subject {
+  return { arn: `arn:${partitionOf(region)}:iam::${account}:${resource}`, type, account, region };
 }

@@ -4,6 +4,8 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as httpRouteOpen } from './apis/http-route-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
+import { rule as roleTooBroad } from './roles/role-too-broad.ts';
+import { rule as roleTrustOpen } from './roles/role-trust-open.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
@@ -12,7 +14,7 @@ import { rule as securityGroupShared } from './vpc/security-group-shared.ts';
 import { rule as subnetShared } from './vpc/subnet-shared.ts';
 import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
-export const roles = [roleShared];
+export const roles = [roleShared, roleTooBroad, roleTrustOpen];
 export const secrets = [secretInEnvironment];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
@@ -20,6 +22,8 @@ export const deployments = [codeChangedByHand];
 
 export const rules = [
   roleShared,
+  roleTooBroad,
+  roleTrustOpen,
   secretInEnvironment,
   functionPolicyOpen,
   functionUrlOpen,

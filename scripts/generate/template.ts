@@ -273,14 +273,25 @@ function remediatorResources(rule: AnyRule): Block {
   );
 }
 
-/** Whatever a rule may write, it may not write to the guard's own functions and roles. */
+/**
+ * Whatever a rule may write, it may not write to the guard's own functions, roles and policies, nor to roles that AWS makes
+ * for its services and for permission sets.
+ */
 function neverItself(calls: readonly AnyCall[]): readonly Block[] {
-  const writes = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))]
-    .filter((action) => /^lambda:(Update|Add|Remove|Put|Delete)/.test(action))
-    .sort();
-  return writes.length === 0
-    ? []
-    : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
+  const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))].sort();
+  const never = (writes: RegExp, resources: readonly string[]) => {
+    const Action = actions.filter((action) => writes.test(action));
+    return Action.length === 0
+      ? []
+      : [{ Effect: 'Deny', Action, Resource: resources.length === 1 ? sub(resources[0] ?? '') : resources.map(sub) }];
+  };
+  const iam = 'arn:${AWS::Partition}:iam::*';
+  const roles = ['${AWS::StackName}-*', 'aws-service-role/*', 'aws-reserved/*'].map((name) => `${iam}:role/${name}`);
+  return [
+    ...never(/^lambda:(Update|Add|Remove|Put|Delete)/, ['arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*']),
+    ...never(/^iam:(Attach|Detach|Put|Delete|Update)\w*Role/, roles),
+    ...never(/^iam:SetDefaultPolicyVersion/, [`${iam}:policy/\${AWS::StackName}-*`]),
+  ];
 }
 
 /**

@@ -16,6 +16,8 @@ import { operators } from './parts/operators.ts';
 import { ownCallsAreExplained, ownRoles } from './parts/own-roles.ts';
 import { deployedBack, probation } from './parts/probation.ts';
 import { roleShared } from './parts/role-shared.ts';
+import { roleTooBroad } from './parts/role-too-broad.ts';
+import { roleTrustOpen } from './parts/role-trust-open.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { security } from './parts/security.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
@@ -48,6 +50,8 @@ const remediate = {
   RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/shared-*',
   RoleSharedSettle: '1',
   HttpRouteOpenQuiet: '0',
+  RoleTrustOpenScope: 'arn:aws:iam::111122223333:role/trust-open-*',
+  RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   DigestOver: '1000',
   AllowTagExemptions: 'true',
@@ -75,6 +79,8 @@ describe('with every rule in remediate', () => {
   functionUrlOpen();
   httpRouteOpen();
   roleShared();
+  roleTooBroad();
+  roleTrustOpen();
   secretInEnvironment();
   securityGroupOpenIngress();
   networkAclOpen();

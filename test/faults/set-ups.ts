@@ -44,6 +44,37 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     parameters: { RoleSharedSplitRoles: shared },
     remove: removeOrders,
   },
+  'role-too-broad': {
+    arrange: async ({ iam, lambda, now }, ledger) => {
+      const RoleName = 'orders-role';
+      const role = `arn:aws:iam::111122223333:role/${RoleName}`;
+      iam.createRole({ RoleName });
+      iam.createPolicy({ PolicyName: 'access', PolicyDocument: document(allow('s3:GetObject', '*')) });
+      const access = 'arn:aws:iam::111122223333:policy/access';
+      iam.attachRolePolicy({ RoleName, PolicyArn: access });
+      lambda.createFunction({ FunctionName: 'orders', Role: role });
+      await ledger.recordRoles({ function: orders, asOf: now, role, liveRoles: [] });
+      const state = { attached: [access], inline: [], versions: { [access]: 'v1' } };
+      await ledger.recordKept('role-too-broad', role, { state, asOf: 1 });
+      iam.createPolicyVersion({ PolicyArn: access, PolicyDocument: document(allow('sts:*', '*')), SetAsDefault: true });
+      iam.putRolePolicy({ RoleName, PolicyName: 'quick-fix', PolicyDocument: document(allow('iam:*', '*')) });
+      iam.attachRolePolicy({ RoleName, PolicyArn: 'arn:aws:iam::aws:policy/AdministratorAccess' });
+    },
+    event: sample('AttachRolePolicy/administrator.json'),
+    remove: ({ iam }) => iam.forgetRole('orders-role'),
+  },
+  'role-trust-open': {
+    arrange: async ({ iam, lambda, now }, ledger) => {
+      const RoleName = 'orders-role';
+      const role = `arn:aws:iam::111122223333:role/${RoleName}`;
+      const trust = { Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com', AWS: '*' }, Action: 'sts:AssumeRole' };
+      iam.createRole({ RoleName, AssumeRolePolicyDocument: document(trust) });
+      lambda.createFunction({ FunctionName: 'orders', Role: role });
+      await ledger.recordRoles({ function: orders, asOf: now, role, liveRoles: [] });
+    },
+    event: sample('UpdateAssumeRolePolicy/everyone.json'),
+    remove: ({ iam }) => iam.forgetRole('orders-role'),
+  },
   'secret-in-environment': {
     arrange: ({ iam, lambda }) => {
       // Joined from parts, so that the secret scanners of code hosts find nothing here.

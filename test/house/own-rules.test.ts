@@ -10,6 +10,8 @@ const stack = deploy({
   CodeChangedByHandMode: 'remediate',
   FunctionUrlOpenMode: 'remediate',
   RoleSharedMode: 'remediate',
+  RoleTooBroadMode: 'remediate',
+  RoleTrustOpenMode: 'remediate',
   SecretInEnvironmentMode: 'remediate',
   SecurityGroupOpenIngressMode: 'remediate',
 });

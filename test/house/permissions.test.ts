@@ -43,6 +43,8 @@ const unscopable: ReadonlySet<string> = new Set([
   'ec2:DescribeSecurityGroupRules',
   'ec2:DescribeSecurityGroups',
   'ec2:DescribeSubnets',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+  'iam:SimulateCustomPolicy',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
   'lambda:ListFunctions',
 ]);

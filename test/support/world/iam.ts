@@ -3,10 +3,12 @@ import type {
   CreatePolicyCommandInput,
   CreatePolicyVersionCommandInput,
   CreateRoleCommandInput,
+  ListEntitiesForPolicyCommandInput,
+  SimulateCustomPolicyCommandInput,
   SimulatePrincipalPolicyCommandInput,
 } from '@aws-sdk/client-iam';
 import { matchesGlob } from '../../../guard/arn.ts';
-import { readPolicy } from '../../../guard/policy-document.ts';
+import { readPolicy, type Statement } from '../../../guard/policy-document.ts';
 import { awsError, page, type Service, type Surroundings } from './service.ts';
 
 interface Role {
@@ -52,6 +54,8 @@ const logs = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'], Resource: '*' }],
 });
+const allowing = (...Action: readonly string[]) =>
+  JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action, Resource: '*' }] });
 const lambdaMayAssume = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
@@ -66,6 +70,8 @@ export class IamService implements Service {
   constructor(world: Surroundings) {
     this.#world = world;
     this.#awsManaged('service-role/AWSLambdaBasicExecutionRole', logs);
+    this.#awsManaged('AdministratorAccess', allowing('*'));
+    this.#awsManaged('ReadOnlyAccess', allowing('s3:Get*', 'dynamodb:Get*', 'iam:Get*', 'iam:List*'));
   }
 
   createRole(input: Input<CreateRoleCommandInput, 'RoleName'>): object {
@@ -121,7 +127,21 @@ export class IamService implements Service {
 
   updateAssumeRolePolicy({ RoleName, PolicyDocument = '' }: OfRole & { readonly PolicyDocument: string | undefined }): object {
     understood(PolicyDocument);
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
+    const [, deleted] = /"(A(?:IDA|ROA)[A-Z0-9]{12,})"/.exec(PolicyDocument) ?? [];
+    if (deleted !== undefined) throw wire('MalformedPolicyDocument', `Invalid principal in policy: "AWS":"${deleted}"`, 400);
     this.#role(RoleName).trust = PolicyDocument;
+    return {};
+  }
+
+  /** Somebody whom the trust policy names was deleted: IAM shows their unique id from then on. */
+  deletePrincipal(name: string, arn: string, id: string): void {
+    const role = this.#role(name);
+    role.trust = role.trust.replace(arn, id);
+  }
+
+  deleteRolePermissionsBoundary({ RoleName }: OfRole): object {
+    this.#role(RoleName).boundary = undefined;
     return {};
   }
 
@@ -136,6 +156,11 @@ export class IamService implements Service {
     if (role.attached.size > 0) throw wire('DeleteConflict', 'Cannot delete entity, must detach all policies first.', 409);
     this.#roles.delete(role.name);
     return {};
+  }
+
+  /** Deletes a role with everything on it. */
+  forgetRole(name: string): void {
+    this.#roles.delete(name);
   }
 
   putRolePolicy({ RoleName, PolicyName = '', PolicyDocument = '' }: Inline & { readonly PolicyDocument: string | undefined }): object {
@@ -202,8 +227,11 @@ export class IamService implements Service {
 
   getPolicy({ PolicyArn }: { readonly PolicyArn: string | undefined }): object {
     const { arn, name, path, defaultVersion } = this.#policy(PolicyArn);
-    const AttachmentCount = [...this.#roles.values()].filter(({ attached }) => attached.has(arn)).length;
-    return { Policy: { PolicyName: name, Arn: arn, Path: path, DefaultVersionId: defaultVersion, AttachmentCount, IsAttachable: true } };
+    const roles = [...this.#roles.values()];
+    const AttachmentCount = roles.filter(({ attached }) => attached.has(arn)).length;
+    const PermissionsBoundaryUsageCount = roles.filter(({ boundary }) => boundary === arn).length;
+    const counted = { AttachmentCount, PermissionsBoundaryUsageCount };
+    return { Policy: { PolicyName: name, Arn: arn, Path: path, DefaultVersionId: defaultVersion, ...counted, IsAttachable: true } };
   }
 
   createPolicyVersion({ PolicyArn, PolicyDocument = '', SetAsDefault }: CreatePolicyVersionCommandInput): object {
@@ -223,6 +251,13 @@ export class IamService implements Service {
     return {};
   }
 
+  deletePolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
+    const policy = this.#policy(PolicyArn);
+    if (policy.defaultVersion === VersionId) throw wire('DeleteConflict', 'Cannot delete the default version of a policy.', 409);
+    policy.versions.delete(VersionId);
+    return {};
+  }
+
   getPolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
     const { versions, defaultVersion } = this.#policy(PolicyArn);
     const document = versions.get(VersionId);
@@ -230,23 +265,24 @@ export class IamService implements Service {
     return { PolicyVersion: { Document: encodeURIComponent(document), VersionId, IsDefaultVersion: VersionId === defaultVersion } };
   }
 
-  /** By action and resource alone: conditions and boundaries are not weighed. */
-  simulatePrincipalPolicy({ PolicySourceArn = '', ActionNames = [], ResourceArns = ['*'] }: SimulatePrincipalPolicyCommandInput): object {
+  listEntitiesForPolicy({ PolicyArn, EntityFilter, Marker, MaxItems = 100 }: ListEntitiesForPolicyCommandInput): object {
+    const { arn } = this.#policy(PolicyArn);
+    const roles = [...this.#roles.values()].flatMap((role) => (role.attached.has(arn) ? [{ RoleName: role.name, RoleId: role.id }] : []));
+    const { items, next } = page(EntityFilter === undefined || EntityFilter === 'Role' ? roles : [], Marker, MaxItems);
+    return { PolicyRoles: items, PolicyGroups: [], PolicyUsers: [], IsTruncated: next !== undefined, Marker: next };
+  }
+
+  /** With the boundary, as if the account belonged to no organization. */
+  simulatePrincipalPolicy({ PolicySourceArn = '', ...asked }: SimulatePrincipalPolicyCommandInput): object {
     const role = [...this.#roles.values()].find(({ arn }) => arn === PolicySourceArn);
     if (role === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
     const documents = [...role.inline.values(), ...[...role.attached].map((arn) => this.#default(arn))];
-    const statements = documents.flatMap((document) => readPolicy(document));
-    const EvaluationResults = ActionNames.flatMap((EvalActionName) =>
-      ResourceArns.map((EvalResourceName) => {
-        const effects = statements.flatMap(({ Effect, Action = [], Resource = ['*'] }) => {
-          const action = Action.some((pattern) => matchesGlob(EvalActionName.toLowerCase(), pattern.toLowerCase()));
-          return action && Resource.some((pattern) => matchesGlob(EvalResourceName, pattern)) ? [Effect] : [];
-        });
-        const EvalDecision = effects.includes('Deny') ? 'explicitDeny' : effects.includes('Allow') ? 'allowed' : 'implicitDeny';
-        return { EvalActionName, EvalResourceName, EvalDecision };
-      }),
-    );
-    return { EvaluationResults, IsTruncated: false };
+    return simulation(documents, role.boundary === undefined ? undefined : this.#default(role.boundary), asked);
+  }
+
+  simulateCustomPolicy({ PolicyInputList = [], ...asked }: SimulateCustomPolicyCommandInput): object {
+    for (const document of PolicyInputList) understood(document);
+    return simulation(PolicyInputList, undefined, asked);
   }
 
   snapshot(): unknown {
@@ -263,7 +299,7 @@ export class IamService implements Service {
 
   #awsManaged(name: string, document: string): void {
     const arn = `arn:aws:iam::aws:policy/${name}`;
-    const [, path = '/', last = ''] = /^(.*\/)?([^/]+)$/.exec(name) ?? [];
+    const [, path = '', last = ''] = /^(.*\/)?([^/]+)$/.exec(name) ?? [];
     this.#policies.set(arn, {
       arn,
       name: last,
@@ -290,6 +326,64 @@ export class IamService implements Service {
     const { versions, defaultVersion } = this.#policy(arn);
     return versions.get(defaultVersion);
   }
+}
+
+type Asked = Pick<SimulateCustomPolicyCommandInput, 'ActionNames' | 'ResourceArns' | 'ContextEntries'>;
+
+/** One result an action, as AWS sums up the resources: the most restrictive decision. */
+function simulation(
+  documents: readonly (string | undefined)[],
+  boundary: string | undefined,
+  { ActionNames = [], ResourceArns = ['*'], ContextEntries = [] }: Asked,
+): object {
+  const context = new Map(
+    ContextEntries.map(({ ContextKeyName = '', ContextKeyValues = [] }) => [ContextKeyName.toLowerCase(), ContextKeyValues]),
+  );
+  const statements = documents.flatMap((document) => readPolicy(document));
+  const limits = boundary === undefined ? undefined : readPolicy(boundary);
+  const keys = [...statements, ...(limits ?? [])].flatMap(({ Condition = {} }) =>
+    Object.values(Condition).flatMap((block) => Object.keys(block)),
+  );
+  const MissingContextValues = [...new Set(keys)].filter((key) => !context.has(key.toLowerCase()));
+  const EvaluationResults = ActionNames.map((EvalActionName) => {
+    const decide = (from: readonly Statement[], resource: string) => {
+      const effects = from.flatMap((statement) => (applies(statement, EvalActionName, resource, context) ? [statement.Effect] : []));
+      return effects.includes('Deny') ? 'explicitDeny' : effects.includes('Allow') ? 'allowed' : 'implicitDeny';
+    };
+    const within = (resource: string) => limits === undefined || decide(limits, resource) === 'allowed';
+    const one = (resource: string) => {
+      const own = decide(statements, resource);
+      return own === 'allowed' && !within(resource) ? 'implicitDeny' : own;
+    };
+    const decisions = ResourceArns.map(one);
+    const EvalDecision = (['explicitDeny', 'implicitDeny'] as const).find((decision) => decisions.includes(decision)) ?? 'allowed';
+    const detail =
+      limits === undefined ? {} : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: ResourceArns.every(within) } };
+    const EvalResourceName = ResourceArns.length === 1 ? ResourceArns[0] : '*';
+    return { EvalActionName, EvalResourceName, EvalDecision, MatchedStatements: [], MissingContextValues, ...detail };
+  });
+  return { EvaluationResults, IsTruncated: false };
+}
+
+function applies(statement: Statement, action: string, resource: string, context: ReadonlyMap<string, readonly string[]>): boolean {
+  const { Action, NotAction = [], Resource, NotResource, Condition = {} } = statement;
+  const named = (patterns: readonly string[]) => patterns.some((pattern) => matchesGlob(action.toLowerCase(), pattern.toLowerCase()));
+  const covered = (patterns: readonly string[]) => patterns.some((pattern) => matchesGlob(resource, pattern));
+  return (
+    (Action === undefined ? !named(NotAction) : named(Action)) &&
+    (NotResource === undefined ? covered(Resource ?? ['*']) : !covered(NotResource)) &&
+    Object.entries(Condition).every(([operator, block]) =>
+      Object.entries(block).every(([key, values]) => met(operator, values, context.get(key.toLowerCase()))),
+    )
+  );
+}
+
+/** The operators that tests use: equal or like, the opposite, and `…IfExists`. */
+function met(operator: string, values: readonly string[], actual: readonly string[] | undefined): boolean {
+  const [, type = '', not, , ifExists] = /^(String|Arn|Bool)(Not)?(Equals|Like)?(IfExists)?$/.exec(operator) ?? [];
+  if (type === '') throw new Error(`test/support/world weighs no ${operator}`);
+  if (actual === undefined) return not !== undefined || ifExists !== undefined;
+  return actual.some((one) => values.some((value) => matchesGlob(one, value))) === (not === undefined);
 }
 
 /** The errors of IAM carry the code of the wire beside the name of the SDK's class. */
