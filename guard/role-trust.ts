@@ -81,6 +81,7 @@ function judge(kind: string, principal: string, statement: Statement, denials: r
     return allowed.services.includes(name) ? 'closed' : { who: `the service ${principal}, which is none that functions work with` };
   }
   if (kind === 'Federated' && !/:saml-provider\//.test(principal)) return judgeWebIdentity(principal, statement);
+  if (isDeleted(principal)) return 'closed';
   const isNamed = kind === 'AWS' && principal !== '*';
   if (isNamed && valuesOf(statement, 'sts:ExternalId').some((value) => !/[*?]/.test(value))) return 'closed';
   const alone = { ...without(statement, 'sts:ExternalId'), Principal: { [kind]: [principal] } };
@@ -153,7 +154,12 @@ export function deletedPrincipals(document: string): readonly string[] {
     [statement?.Principal, statement?.NotPrincipal].flatMap((principals) =>
       Object.values(principals ?? {})
         .flat()
-        .filter((principal) => /^A(IDA|ROA|GPA|NPA)[A-Z0-9]{12,}$/.test(principal)),
+        .filter(isDeleted),
     ),
   );
+}
+
+/** The id is nobody's again. */
+function isDeleted(principal: string): boolean {
+  return /^A(IDA|ROA)[A-Z0-9]{12,}$/.test(principal);
 }
