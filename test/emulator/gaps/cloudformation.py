@@ -13,7 +13,7 @@ from bench.context import Call, current
 from bench.identity import role_session_of
 
 from . import ec2 as ec2_gaps
-from . import lambda_
+from . import lambda_, lambda_policies
 
 logger = logging.getLogger("bench")
 HANDLERS = provisioners._RESOURCE_HANDLERS
@@ -125,6 +125,35 @@ def properties_of_functions() -> None:
         if props.get("RecursiveLoop"):
             func["recursive_loop"] = props["RecursiveLoop"]
     _after("AWS::Lambda::Function", set_properties, set_properties)
+
+
+def policies_of_functions() -> None:
+    """AWS::Lambda::ResourcePolicy is the whole policy of a function, version or alias. One that is there already is not taken over.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html"""
+    def write(props):
+        status, _headers, body = lambda_policies.put(props["ResourceArn"], _text(props.get("PolicyDocument", {})))
+        if status >= 300:
+            raise ValueError(f"Resource handler returned message: {body.decode()}")
+        return props["ResourceArn"], {}
+
+    def create(logical_id, props, stack_name):
+        arn = props.get("ResourceArn", "")
+        func = lambda_svc._functions.get(arn.split(":function:")[-1].split(":")[0])
+        if func is not None and arn in func.get("policies", {}):
+            raise ValueError(f"Resource of type 'AWS::Lambda::ResourcePolicy' with identifier '{arn}' already exists.")
+        return write(props)
+
+    def delete(physical_id, props):
+        lambda_policies.delete(physical_id)
+
+    def update(physical_id, old, new, stack_name):
+        if physical_id == new.get("ResourceArn"):
+            return write(new)
+        made = create("", new, stack_name)
+        delete(physical_id, old)
+        return made
+
+    HANDLERS.setdefault("AWS::Lambda::ResourcePolicy", {"create": create, "update": update, "delete": delete})
 
 
 def functions_leave_nothing() -> None:
@@ -418,6 +447,13 @@ def _calls_of_permission(verb, pid, old, new):
     return calls
 
 
+def _calls_of_policy_of_function(verb, pid, old, new):
+    if verb == "delete":
+        return [("lambda", "DeleteResourcePolicy", {"ResourceArn": pid}, {})]
+    text = _text(new.get("PolicyDocument", {}))
+    return [("lambda", "PutResourcePolicy", {"ResourceArn": pid, "Policy": text}, {"Policy": text})]
+
+
 def _calls_of_url(verb, pid, old, new):
     props = new if verb != "delete" else old
     arn = _function_arn(str(props.get("TargetFunctionArn", "")))
@@ -610,6 +646,7 @@ def _calls_of_key(verb, pid, old, new):
 _CALLS = {
     "AWS::Lambda::Function": _calls_of_function,
     "AWS::Lambda::Permission": _calls_of_permission,
+    "AWS::Lambda::ResourcePolicy": _calls_of_policy_of_function,
     "AWS::Lambda::Url": _calls_of_url,
     "AWS::Lambda::Version": _calls_of_version,
     "AWS::Lambda::Alias": _calls_of_alias,
@@ -693,6 +730,7 @@ def apply() -> None:
     boundaries_of_roles()
     inline_policies_of_roles()
     properties_of_functions()
+    policies_of_functions()
     functions_leave_nothing()
     properties_of_tables()
     properties_of_buckets()

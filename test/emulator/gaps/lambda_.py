@@ -380,132 +380,6 @@ def all_versions_in_the_list() -> None:
         return json_response(answer)
 
 
-# --- policies -----------------------------------------------------------------------------------------------------------------------
-
-def _statements(func: dict, resource: str) -> list:
-    return [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == resource]
-
-
-def _not_found():
-    return error_response_json("ResourceNotFoundException", "The resource you requested does not exist.", 404)
-
-
-def _policy_revision(func: dict, resource: str) -> str:
-    return func.setdefault("policy_revisions", {}).setdefault(resource, new_uuid())
-
-
-def policies_have_revisions() -> None:
-    """Every function, version and alias has a policy of its own, with a revision that AddPermission and RemovePermission can be bound to;
-    a resource without a statement has no policy. https://docs.aws.amazon.com/lambda/latest/api/API_RemovePermission.html"""
-    def resource_of(name, query_params, path_qualifier):
-        qualifier = lambda_svc._qualifier_from_path_or_query(path_qualifier, query_params)
-        return lambda_svc._policy_resource_arn(name, qualifier)
-
-    def stale(name, resource, revision):
-        func = lambda_svc._functions.get(name)
-        if func is None or not revision or revision == _policy_revision(func, resource):
-            return None
-        return error_response_json("PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id. Call the "
-                                   "GetFunction/GetAlias API to retrieve the latest Revision Id", 412)
-
-    @wrap(lambda_svc, "_add_permission")
-    def add(original, func_name, data, query_params=None, path_qualifier=None):
-        resource = resource_of(func_name, query_params, path_qualifier)
-        refused = stale(func_name, resource, data.get("RevisionId"))
-        if refused:
-            return refused
-        if data.get("FunctionUrlAuthType") and data.get("Action") not in ("lambda:InvokeFunctionUrl",):
-            return error_response_json("InvalidParameterValueException", "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action", 400)
-        func = lambda_svc._functions.get(func_name)
-        held = []
-        if func is not None:
-            # Statement ids are unique in one policy only, not across a function's versions and aliases.
-            held = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != resource]
-            func["policy"]["Statement"] = _statements(func, resource)
-        try:
-            response = original(func_name, data, query_params, path_qualifier)
-        finally:
-            if func is not None:
-                func["policy"]["Statement"] = held + func["policy"]["Statement"]
-        if response[0] >= 300:
-            return response
-        statement = func["policy"]["Statement"][-1]
-        principal = data.get("Principal", "")
-        if re.fullmatch(r"\d{12}", principal):
-            statement["Principal"] = {"AWS": f"arn:aws:iam::{principal}:root"}
-        elif re.fullmatch(r"[a-z0-9.-]+\.(amazonaws|amazon)\.com", principal):
-            statement["Principal"] = {"Service": principal}
-        func.setdefault("policy_revisions", {})[resource] = new_uuid()
-        return json_response({"Statement": json.dumps(statement, separators=(",", ":"))}, 201)
-
-    @wrap(lambda_svc, "_remove_permission")
-    def remove(original, func_name, sid, query_params, path_qualifier=None):
-        resource = resource_of(func_name, query_params, path_qualifier)
-        refused = stale(func_name, resource, one((query_params or {}).get("RevisionId")))
-        if refused:
-            return refused
-        func = lambda_svc._functions.get(func_name)
-        if func is None:
-            return original(func_name, sid, query_params, path_qualifier)
-        kept = [statement for statement in func["policy"]["Statement"] if statement.get("Sid") != sid or statement.get("Resource") != resource]
-        if len(kept) == len(func["policy"]["Statement"]):
-            return error_response_json("ResourceNotFoundException", f"Statement {sid} is not found in resource policy.", 404)
-        func["policy"]["Statement"] = kept
-        func.setdefault("policy_revisions", {})[resource] = new_uuid()
-        return 204, {}, b""
-
-    @wrap(lambda_svc, "_get_policy")
-    def get(original, func_name, query_params=None, path_qualifier=None):
-        response = original(func_name, query_params, path_qualifier)
-        if response[0] >= 300:
-            return response
-        resource = resource_of(func_name, query_params, path_qualifier)
-        func = lambda_svc._functions[func_name]
-        statements = _statements(func, resource)
-        if not statements:
-            return _not_found()
-        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, resource)})
-
-
-def policies_as_documents() -> None:
-    """GetResourcePolicy, PutResourcePolicy and DeleteResourcePolicy read, replace and remove the whole policy of a function, version or
-    alias. https://docs.aws.amazon.com/lambda/latest/api/API_PutResourcePolicy.html"""
-    path_pattern = re.compile(r"^/2026-07-09/resource-policy/(.+)$")
-
-    @wrap(lambda_svc, "handle_request")
-    async def handle_request(original, method, path, headers, body, query_params):
-        found = path_pattern.match(path)
-        if not found:
-            return await original(method, path, headers, body, query_params)
-        arn = lambda_svc.unquote(found.group(1))
-        name = arn.split(":function:")[-1].split(":")[0]
-        func = lambda_svc._functions.get(name)
-        if func is None:
-            return error_response_json("ResourceNotFoundException", f"Function not found: {arn}", 404)
-        data = json.loads(body) if body else {}
-        revision = data.get("RevisionId") or one(query_params.get("RevisionId"))
-        if revision and revision != _policy_revision(func, arn):
-            return error_response_json("PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId.", 412)
-        if method == "PUT":
-            document = json.loads(data.get("Policy") or "{}")
-            statements = document.get("Statement", [])
-            statements = statements if isinstance(statements, list) else [statements]
-            func["policy"]["Statement"] = [
-                statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn
-            ] + [{**statement, "Resource": arn} for statement in statements]
-            func.setdefault("policy_revisions", {})[arn] = new_uuid()
-        elif method == "DELETE":
-            func["policy"]["Statement"] = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn]
-            func.setdefault("policy_revisions", {})[arn] = new_uuid()
-            return 204, {}, b""
-        statements = _statements(func, arn)
-        if not statements:
-            return _not_found()
-        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, arn)})
-
-
 # --- function URLs -------------------------------------------------------------------------------------------------------------------
 
 def public_urls_need_both_statements() -> None:
@@ -520,7 +394,7 @@ def public_urls_need_both_statements() -> None:
             if func is not None and config.get("AuthType") == "NONE" and not (method == "OPTIONS" and config.get("Cors")):
                 arn = f"arn:aws:lambda:{region}:{account}:function:{name}" + (f":{qualifier}" if qualifier else "")
                 keys = {"lambda:functionurlauthtype": "NONE", "lambda:invokedviafunctionurl": "true"}
-                policy = {"Statement": [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == arn]}
+                policy = lambda_svc.function_policy_for_arn(arn)[0]
                 for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
                     context = dict(keys) if action == "lambda:InvokeFunction" else {"lambda:functionurlauthtype": "NONE"}
                     ctx = iam_evaluator.EvalContext(
@@ -751,8 +625,6 @@ def apply() -> None:
     empty_members_are_left_out()
     code_of_a_version()
     tags_are_left_out_when_empty()
-    policies_have_revisions()
-    policies_as_documents()
     public_urls_need_both_statements()
     signed_urls_tell_who_called()
     urls_of_aliases()

@@ -135,56 +135,6 @@ class Shapes(Case):
         self.assertEqual({"A": "b"}, config["Environment"]["Variables"])
 
 
-class Policies(Case):
-    def test_a_function_without_statements_has_no_policy(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
-        api.get_policy(FunctionName=name)
-        api.remove_permission(FunctionName=name, StatementId="s")
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-
-    def test_the_emulator_alone_shows_an_empty_policy(self):
-        self.assertIn('"Statement": []', plain().client("lambda").get_policy(FunctionName=plain().function())["Policy"])
-
-    def test_a_stale_revision_is_refused(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
-        revision = api.get_policy(FunctionName=name)["RevisionId"]
-        api.add_permission(FunctionName=name, StatementId="t", Action="lambda:InvokeFunction", Principal="*", RevisionId=revision)
-        self.refused("PreconditionFailedException", api.remove_permission, FunctionName=name, StatementId="s", RevisionId=revision)
-        api.remove_permission(FunctionName=name, StatementId="s", RevisionId=api.get_policy(FunctionName=name)["RevisionId"])
-
-    def test_principals_are_kept_as_lambda_keeps_them(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        for sid, principal in (("a", "123456789012"), ("b", "alexa-appkit.amazon.com"), ("c", "s3.amazonaws.com"), ("d", "*")):
-            api.add_permission(FunctionName=name, StatementId=sid, Action="lambda:InvokeFunction", Principal=principal)
-        statements = json.loads(api.get_policy(FunctionName=name)["Policy"])["Statement"]
-        self.assertEqual([{"AWS": "arn:aws:iam::123456789012:root"}, {"Service": "alexa-appkit.amazon.com"}, {"Service": "s3.amazonaws.com"}, "*"],
-                         [statement["Principal"] for statement in statements])
-
-    def test_each_qualifier_has_a_policy_of_its_own(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        api.create_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
-        for qualifier in ({}, {"Qualifier": "live"}):
-            api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*", **qualifier)
-        api.remove_permission(FunctionName=name, StatementId="s")
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-        self.assertEqual(1, len(json.loads(api.get_policy(FunctionName=name, Qualifier="live")["Policy"])["Statement"]))
-
-    def test_a_policy_can_be_replaced_as_a_whole(self):
-        aws, name = self.aws, self.aws.function()
-        api, arn = aws.client("lambda"), f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
-        document = {"Version": "2012-10-17", "Statement": [{"Sid": "s", "Effect": "Deny", "Principal": "*", "Action": "lambda:UpdateFunctionCode", "Resource": arn}]}
-        revision = api.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document))["RevisionId"]
-        self.assertEqual(document["Statement"], json.loads(api.get_resource_policy(ResourceArn=arn)["Policy"])["Statement"])
-        self.assertIn("Deny", api.get_policy(FunctionName=name)["Policy"])
-        self.refused("AccessDeniedException", aws.client("lambda", aws.admin).update_function_code, FunctionName=name, ZipFile=package("2"))
-        self.refused("PreconditionFailedException", api.put_resource_policy, ResourceArn=arn, Policy=json.dumps(document), RevisionId="stale")
-        api.delete_resource_policy(ResourceArn=arn, RevisionId=revision)
-        self.refused("ResourceNotFoundException", api.get_resource_policy, ResourceArn=arn)
-
-
 class Urls(Case):
     def test_a_public_url_answers_only_with_both_statements(self):
         aws, name = self.aws, self.aws.function()
