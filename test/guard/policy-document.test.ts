@@ -57,6 +57,14 @@ describe('the public statements of a URL', () => {
     ['one account', { Principal: { AWS: 'arn:aws:iam::444455556666:root' } }],
     ['a further condition', { Condition: { ...statement.Condition, IpAddress: { 'aws:SourceIp': '203.0.113.0/24' } } }],
     ['signed requests', { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'AWS_IAM' } } }],
+    [
+      'the auth type if there is one: other calls have none',
+      { Condition: { StringEqualsIfExists: { 'lambda:FunctionUrlAuthType': 'NONE' } } },
+    ],
+    ['all auth types there are', { Condition: { 'ForAllValues:StringEquals': { 'lambda:FunctionUrlAuthType': 'NONE' } } }],
+    ['any other auth type', { Condition: { StringNotEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } } }],
+    ['a URL if there is one', { Condition: { BoolIfExists: { 'lambda:InvokedViaFunctionUrl': 'true' } } }],
+    ['no URL', { Condition: { Bool: { 'lambda:InvokedViaFunctionUrl': 'false' } } }],
     ['no condition: not a matter of URLs alone', { Condition: undefined }],
   ])('are not those with %s', (_, part) => expect(publicUrlStatements(policy({ ...statement, ...part }), trust)).toEqual([]));
 
