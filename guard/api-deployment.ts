@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
-
 // What may be known of an API before the guard deploys it: no API of AWS lists undeployed changes.
 
 const mark = 'compliance-guard ';
@@ -44,7 +42,11 @@ export function latelyWritten({ deployments, stages }: History, { minutes, now, 
 
 /** Where two definitions differ, as paths, at most three of them; empty where they say the same. The order of keys says nothing. */
 export function differences(one: unknown, other: unknown, path = ''): readonly string[] {
-  if (isDeepStrictEqual(one, other)) return [];
+  if (one === other) return [];
+  if (Array.isArray(one) && Array.isArray(other)) {
+    const same = one.length === other.length && one.every((item, index) => differences(item, other[index]).length === 0);
+    return same ? [] : [path];
+  }
   if (!isRecord(one) || !isRecord(other)) return [path];
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].sort();
   return keys.flatMap((key) => differences(one[key], other[key], path === '' ? key : `${path} ${key}`)).slice(0, 3);

@@ -2,6 +2,7 @@
 import { rule as functionPolicyOpen } from './apis/function-policy-open.ts';
 import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as httpRouteOpen } from './apis/http-route-open.ts';
+import { rule as restMethodOpen } from './apis/rest-method-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
@@ -16,7 +17,7 @@ import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
 export const roles = [roleShared, roleTooBroad, roleTrustOpen];
 export const secrets = [secretInEnvironment];
-export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen];
+export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
 export const deployments = [codeChangedByHand];
 
@@ -28,6 +29,7 @@ export const rules = [
   functionPolicyOpen,
   functionUrlOpen,
   httpRouteOpen,
+  restMethodOpen,
   networkAclOpen,
   securityGroupOpenEgress,
   securityGroupOpenIngress,

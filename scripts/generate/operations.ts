@@ -11,7 +11,7 @@ export async function checkOperations(rules: readonly AnyRule[]): Promise<void> 
 
 /** CloudTrail's services whose operations are not in the client of the same name. */
 const clients: Readonly<Record<string, readonly string[]>> = {
-  apigateway: ['apigatewayv2'],
+  apigateway: ['api-gateway', 'apigatewayv2'],
   secretsmanager: ['secrets-manager'],
 };
 

@@ -15,6 +15,7 @@ import { networkAclOpen } from './parts/network-acl-open.ts';
 import { operators } from './parts/operators.ts';
 import { ownCallsAreExplained, ownRoles } from './parts/own-roles.ts';
 import { deployedBack, probation } from './parts/probation.ts';
+import { restMethodOpen } from './parts/rest-method-open.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { roleTooBroad } from './parts/role-too-broad.ts';
 import { roleTrustOpen } from './parts/role-trust-open.ts';
@@ -50,6 +51,7 @@ const remediate = {
   RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/shared-*',
   RoleSharedSettle: '1',
   HttpRouteOpenQuiet: '0',
+  RestMethodOpenQuiet: '0',
   RoleTrustOpenScope: 'arn:aws:iam::111122223333:role/trust-open-*',
   RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
@@ -78,6 +80,7 @@ describe('with every rule in remediate', () => {
   sweeps();
   functionUrlOpen();
   httpRouteOpen();
+  restMethodOpen();
   roleShared();
   roleTooBroad();
   roleTrustOpen();

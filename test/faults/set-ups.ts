@@ -113,6 +113,17 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     event: sample('AddPermission20150331v2/everyone.json'),
     remove: removeOrders,
   },
+  'rest-method-open': {
+    arrange: (world) => {
+      const restApiId = 'a1b2c3d4e5';
+      world.apiGateway.createRestApi({ id: restApiId });
+      world.apiGateway.createMethod({ restApiId, path: '/orders', httpMethod: 'GET' });
+      world.apiGateway.createDeployment({ restApiId, stageName: 'prod' });
+      world.advance(3600);
+    },
+    event: sample('CreateDeployment/rest.json'),
+    remove: ({ apiGateway }) => void apiGateway.deleteRestApi({ restApiId: 'a1b2c3d4e5' }),
+  },
   'http-route-open': {
     arrange: (world) => {
       const { apiGatewayV2 } = world;

@@ -12,7 +12,7 @@ import { deploy, ofType, pseudo, roleStatements, statements, template } from './
 
 /** Services whose IAM prefix is not the name of their SDK client, or that have two. */
 const clients: Readonly<Record<string, readonly string[]>> = {
-  apigateway: ['apigatewayv2'],
+  apigateway: ['api-gateway', 'apigatewayv2'],
   events: ['eventbridge'],
   secretsmanager: ['secrets-manager'],
 };

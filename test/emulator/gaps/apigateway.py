@@ -1,4 +1,4 @@
-"""API Gateway, HTTP and WebSocket APIs: what a stage serves, quick create, imports and exports."""
+"""API Gateway: what the stages of REST, HTTP and WebSocket APIs serve, quick create, imports and exports."""
 import contextlib
 import contextvars
 import copy
@@ -11,6 +11,7 @@ import yaml
 from ministack import app
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import apigateway as http
+from ministack.services import apigateway_v1 as rest
 
 from .patch import wrap
 
@@ -27,6 +28,10 @@ class Viewed(AccountRegionScopedDict):
     def get(self, key, default=None):
         view = _view.get()
         return view[id(self), key] if (id(self), key) in view else super().get(key, default)
+
+    def get_scoped(self, account_id, region, key, default=None):
+        view = _view.get()
+        return view[id(self), key] if (id(self), key) in view else super().get_scoped(account_id, region, key, default)
 
 
 def viewed(*stores) -> None:
@@ -238,9 +243,195 @@ def imports_and_exports_of_http_apis() -> None:
         return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
+# --- REST APIs ----------------------------------------------------------------------------------------------------------------
+
+_REST = {"apis": rest._rest_apis, "resources": rest._resources, "authorizers": rest._authorizers_v1, "models": rest._models,
+         "validators": rest._request_validators, "responses": rest._gateway_responses}
+
+
+def _rest_content(api_id: str, stage_name: str) -> dict | None:
+    stage = (rest._stages_v1.get(api_id) or {}).get(stage_name)
+    return kept(api_id, stage.get("deploymentId")) if stage else None
+
+
+def rest_deployments_are_snapshots() -> None:
+    """A change of a REST API, of its resource policy too, is served with the next deployment only.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/updating-api.html"""
+    viewed(*_REST.values())
+
+    @wrap(rest, "_build_api_summary")
+    def build_api_summary(original, api_id):
+        # https://docs.aws.amazon.com/apigateway/latest/api/API_MethodSnapshot.html
+        return {resource["path"]: {verb: {"authorizationType": method["authorizationType"], "apiKeyRequired": bool(method.get("apiKeyRequired"))}
+                                   for verb, method in resource["resourceMethods"].items()}
+                for resource in rest._resources.get(api_id, {}).values() if resource.get("resourceMethods")}
+
+    @wrap(rest, "_create_deployment")
+    def create_deployment(original, api_id, data):
+        answer = original(api_id, data)
+        if deployment := made(answer):
+            keep(api_id, deployment["id"], **_REST)
+        return answer
+
+    @wrap(rest, "_handle_execute_in_scope")
+    async def execute(original, api_id, stage_name, *args):
+        with as_deployed(api_id, _rest_content(api_id, stage_name)):
+            return await original(api_id, stage_name, *args)
+
+    @wrap(rest, "method_authorization_type")
+    def method_authorization_type(original, api_id, stage_name, *args):
+        scope = rest.find_api_scope(api_id)
+        if scope is None:
+            return None
+        with rest.request_scope(*scope):
+            content = _rest_content(api_id, stage_name)
+        with as_deployed(api_id, content):
+            return original(api_id, stage_name, *args)
+
+    @wrap(rest, "rest_api_policy_for_arn")
+    def rest_api_policy_for_arn(original, arn):
+        api_id, _, path = arn.split(":", 5)[-1].partition("/")
+        scope = rest.find_api_scope(api_id)
+        if scope is None:
+            return original(arn)
+        with rest.request_scope(*scope):
+            content = _rest_content(api_id, path.split("/")[0])
+        with as_deployed(api_id, content):
+            return original(arn)
+
+
+def what_rest_apis_refuse() -> None:
+    """A stage points to deployments that are there, none of those is deleted, no authorizer that a method names is, and a
+    method's authorization is of a kind that exists.
+    https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateStage.html"""
+    def refused(message: str, code: str = "BadRequestException", status: int = 400):
+        return rest._v1_error(code, message, status)
+
+    @wrap(rest, "_update_stage")
+    def update_stage(original, api_id, stage_name, data):
+        for patch in data.get("patchOperations", []):
+            if patch.get("path") == "/deploymentId" and patch.get("value") not in (rest._deployments_v1.get(api_id) or {}):
+                return refused("Deployment id does not exist")
+        return original(api_id, stage_name, data)
+
+    @wrap(rest, "_delete_deployment")
+    def delete_deployment(original, api_id, deployment_id):
+        if any(stage.get("deploymentId") == deployment_id for stage in (rest._stages_v1.get(api_id) or {}).values()):
+            return refused("Active stages pointing to this deployment must be moved or deleted")
+        return original(api_id, deployment_id)
+
+    @wrap(rest, "_delete_authorizer")
+    def delete_authorizer(original, api_id, authorizer_id):
+        for resource in (rest._resources.get(api_id) or {}).values():
+            for verb, method in resource["resourceMethods"].items():
+                if method.get("authorizerId") == authorizer_id:
+                    return refused(f"Cannot delete authorizer, is referenced in method: {verb}/{resource['path']}", "ConflictException", 409)
+        return original(api_id, authorizer_id)
+
+    kinds = ("NONE", "AWS_IAM", "CUSTOM", "COGNITO_USER_POOLS")
+
+    @wrap(rest, "_put_method")
+    def put_method(original, api_id, resource_id, verb, data):
+        if data.get("authorizationType", "NONE") not in kinds:
+            return refused("Invalid authorization type specified. Valid values are [NONE, AWS_IAM, CUSTOM, COGNITO_USER_POOLS]")
+        return original(api_id, resource_id, verb, data)
+
+    @wrap(rest, "_update_method")
+    def update_method(original, api_id, resource_id, verb, data):
+        for patch in data.get("patchOperations", []):
+            if patch.get("path") == "/authorizationType" and patch.get("value") not in kinds:
+                return refused("Invalid authorization type specified. Valid values are [NONE, AWS_IAM, CUSTOM, COGNITO_USER_POOLS]")
+        return original(api_id, resource_id, verb, data)
+
+
+def _complete(document: dict, api_id: str) -> dict:
+    """What exports of AWS hold beside what the emulator writes."""
+    api, schemes = rest._rest_apis.get(api_id), document["components"].setdefault("securitySchemes", {})
+    validators = rest._request_validators.get(api_id) or {}
+    for resource in (rest._resources.get(api_id) or {}).values():
+        for verb, method in resource["resourceMethods"].items():
+            operation = document["paths"][resource["path"]][_ANY if verb == "ANY" else verb.lower()]
+            if not method.get("methodResponses"):
+                operation["responses"] = {}
+            kind = method.get("authorizationType")
+            if kind == "AWS_IAM":
+                schemes["sigv4"] = {"type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"}
+                operation.setdefault("security", []).append({"sigv4": []})
+            elif kind == "COGNITO_USER_POOLS":
+                authorizer = (rest._authorizers_v1.get(api_id) or {}).get(method.get("authorizerId"), {})
+                extension = {"type": "cognito_user_pools", "providerARNs": authorizer.get("providerARNs", [])}
+                schemes[authorizer.get("name", "")] = {
+                    "type": "apiKey", "name": authorizer.get("identitySource", "").split(".")[-1], "in": "header",
+                    "x-amazon-apigateway-authtype": "cognito_user_pools", "x-amazon-apigateway-authorizer": extension}
+                operation.setdefault("security", []).append({authorizer.get("name", ""): method.get("authorizationScopes") or []})
+            if validator := validators.get(method.get("requestValidatorId")):
+                operation["x-amazon-apigateway-request-validator"] = validator["name"]
+    if validators:
+        document["x-amazon-apigateway-request-validators"] = {
+            one["name"]: {key: one[key] for key in ("validateRequestBody", "validateRequestParameters")} for one in validators.values()}
+    if responses := rest._gateway_responses.get(api_id):
+        document["x-amazon-apigateway-gateway-responses"] = {
+            kind: {key: one[key] for key in ("statusCode", "responseParameters", "responseTemplates") if one.get(key)} for kind, one in responses.items()}
+    if api.get("policy"):
+        document["x-amazon-apigateway-policy"] = json.loads(api["policy"]) if isinstance(api["policy"], str) else api["policy"]
+    if api.get("binaryMediaTypes"):
+        document["x-amazon-apigateway-binary-media-types"] = api["binaryMediaTypes"]
+    return document
+
+
+def exports_of_rest_apis() -> None:
+    """An export is of what the stage serves, with what its methods ask of callers, and with the extension `apigateway` all else.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-export-api.html"""
+    @wrap(rest, "_build_api_export")
+    def build_api_export(original, api_id, stage_name, export_type, include_integrations, include_authorizers):
+        with as_deployed(api_id, _rest_content(api_id, stage_name)):
+            document = original(api_id, stage_name, export_type, include_integrations, include_authorizers)
+            whole = export_type == "oas30" and include_integrations and include_authorizers
+            return _complete(document, api_id) if whole else document
+
+
+def imports_of_rest_apis() -> None:
+    """ImportRestApi and PutRestApi take the definition as the body. PutRestApi with the mode overwrite replaces every method.
+    https://docs.aws.amazon.com/apigateway/latest/api/API_PutRestApi.html"""
+    def take(api_id: str, spec: dict) -> None:
+        schemes = rest._import_security_schemes(api_id, spec)
+        for path, item in (spec.get("paths") or {}).items():
+            rest._import_path_item(api_id, path, item, schemes, spec.get("security"))
+            if _ANY in item:
+                [resource] = [one["id"] for one in rest._resources[api_id].values() if one["path"] == path]
+                rest._import_operation(api_id, resource, "ANY", item[_ANY], schemes, spec.get("security"))
+        if policy := spec.get("x-amazon-apigateway-policy"):
+            rest._rest_apis[api_id]["policy"] = json.dumps(policy)
+
+    @wrap(rest, "handle_request")
+    async def handle_request(original, method, path, headers, body, query_params):
+        parts = [part for part in path.strip("/").split("/") if part]
+        mode = query_params.get("mode")
+        mode = mode[0] if isinstance(mode, list) else mode
+        if parts == ["restapis"] and method == "POST" and mode == "import":
+            spec = specification(body)
+            answer = rest._create_rest_api({"name": (spec.get("info") or {}).get("title", "imported")})
+            take(made(answer)["id"], spec)
+            return answer
+        if parts[:1] == ["restapis"] and len(parts) == 2 and method == "PUT":
+            if parts[1] not in rest._rest_apis:
+                return rest._v1_error("NotFoundException", "Invalid API identifier specified", 404)
+            if mode == "overwrite":
+                [root] = [one for one in rest._resources[parts[1]].values() if one["path"] == "/"]
+                rest._resources[parts[1]] = {root["id"]: {**root, "resourceMethods": {}}}
+                rest._authorizers_v1[parts[1]] = {}
+            take(parts[1], specification(body))
+            return rest._get_rest_api(parts[1])
+        return await original(method, path, headers, body, query_params)
+
+
 def apply() -> None:
     hosts()
     http_deployments_are_snapshots()
     an_authorizer_in_use_stays()
     quick_create()
     imports_and_exports_of_http_apis()
+    rest_deployments_are_snapshots()
+    what_rest_apis_refuse()
+    exports_of_rest_apis()
+    imports_of_rest_apis()

@@ -106,3 +106,95 @@ class HttpApis(Case):
         self.refused("AccessDeniedException", api.update_route, ApiId=api_id, RouteId=route["RouteId"], AuthorizationType="NONE")
         self.refused("AccessDeniedException", api.update_route, ApiId=api_id, RouteId=route["RouteId"], OperationName="orders")
         api.update_route(ApiId=api_id, RouteId=route["RouteId"], AuthorizationType="AWS_IAM")
+
+
+class RestApis(Case):
+    def setUp(self):
+        self.api = self.aws.client("apigateway")
+
+    def deployed(self, aws=None):
+        """An API with GET /orders, open and deployed to prod: its id and the resource's."""
+        aws = aws or self.aws
+        api, name = aws.client("apigateway"), aws.function(ANSWER)
+        arn = aws.client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
+        api_id = api.create_rest_api(name=unique("api"))["id"]
+        [root] = api.get_resources(restApiId=api_id)["items"]
+        orders = api.create_resource(restApiId=api_id, parentId=root["id"], pathPart="orders")["id"]
+        named = {"restApiId": api_id, "resourceId": orders, "httpMethod": "GET"}
+        api.put_method(**named, authorizationType="NONE")
+        api.put_integration(**named, type="AWS_PROXY", integrationHttpMethod="POST",
+                            uri=f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations")
+        api.create_deployment(restApiId=api_id, stageName="prod")
+        return api_id, named
+
+    def status(self, api_id: str, stage: str = "prod") -> int:
+        return status(self.aws, f"{api_id}.execute-api.us-east-1.amazonaws.com", f"/{stage}/orders")
+
+    def close(self, named, api=None) -> None:
+        (api or self.api).update_method(**named, patchOperations=[{"op": "replace", "path": "/authorizationType", "value": "AWS_IAM"}])
+
+    def point(self, api_id: str, deployment: str) -> None:
+        self.api.update_stage(restApiId=api_id, stageName="prod", patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}])
+
+    def test_a_stage_serves_its_deployment(self):
+        api_id, named = self.deployed()
+        first = self.api.get_stage(restApiId=api_id, stageName="prod")["deploymentId"]
+        self.close(named)
+        self.assertEqual(200, self.status(api_id))
+        second = self.api.create_deployment(restApiId=api_id, stageName="prod")["id"]
+        self.assertEqual(403, self.status(api_id))
+        summary = lambda id: self.api.get_deployment(restApiId=api_id, deploymentId=id, embed=["apisummary"])["apiSummary"]
+        self.assertEqual({"/orders": {"GET": {"authorizationType": "NONE", "apiKeyRequired": False}}}, summary(first))
+        self.assertEqual({"/orders": {"GET": {"authorizationType": "AWS_IAM", "apiKeyRequired": False}}}, summary(second))
+        self.point(api_id, first)
+        self.assertEqual(200, self.status(api_id))
+        self.refused("BadRequestException", self.point, api_id, "gone")
+        self.refused("BadRequestException", self.api.delete_deployment, restApiId=api_id, deploymentId=first)
+
+    def test_the_emulator_alone_serves_the_api_as_it_is_now(self):
+        api_id, named = self.deployed(plain())
+        self.close(named, plain().client("apigateway"))
+        plain_status = status(plain(), f"{api_id}.execute-api.127.0.0.1", "/prod/orders")
+        self.assertNotEqual(200, plain_status)
+
+    def test_a_resource_policy_counts_once_it_is_deployed(self):
+        api_id, _ = self.deployed()
+        policy = {"Version": "2012-10-17", "Statement": [{**allow("execute-api:Invoke", "execute-api:/*"), "Principal": "*",
+                                                          "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}]}
+        self.api.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/policy", "value": json.dumps(policy)}])
+        self.assertEqual(200, self.status(api_id))
+        self.api.create_deployment(restApiId=api_id, stageName="prod")
+        self.assertEqual(403, self.status(api_id))
+        self.assertEqual(policy, self.exported(api_id)["x-amazon-apigateway-policy"])
+
+    def exported(self, api_id: str):
+        return json.loads(self.api.get_export(restApiId=api_id, stageName="prod", exportType="oas30", parameters={"extensions": "apigateway"})["body"].read())
+
+    def test_an_export_is_of_what_the_stage_serves(self):
+        api_id, named = self.deployed()
+        self.close(named)
+        self.assertNotIn("security", self.exported(api_id)["paths"]["/orders"]["get"])
+        self.api.create_deployment(restApiId=api_id, stageName="prod")
+        self.assertEqual([{"sigv4": []}], self.exported(api_id)["paths"]["/orders"]["get"]["security"])
+        self.assertEqual("awsSigv4", self.exported(api_id)["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"])
+
+    def test_an_import_replaces_every_method(self):
+        definition = lambda path, verb: json.dumps({"openapi": "3.0.1", "info": {"title": "shop"}, "paths": {path: {verb: {}}}}).encode()
+        api_id = self.api.import_rest_api(body=definition("/orders", "get"))["id"]
+        self.assertEqual({"/": [], "/orders": ["GET"]}, self.methods(api_id))
+        [record] = self.aws.records(lambda: self.api.put_rest_api(restApiId=api_id, mode="overwrite", body=definition("/payments", "post")), "PutRestApi")
+        self.assertEqual({"/": [], "/payments": ["POST"]}, self.methods(api_id))
+        self.assertEqual(api_id, record["requestParameters"]["restApiId"])
+        self.assertNotIn("paths", json.dumps(record["requestParameters"]))
+        self.api.put_rest_api(restApiId=api_id, mode="merge", body=definition("/orders", "x-amazon-apigateway-any-method"))
+        self.assertEqual({"/": [], "/payments": ["POST"], "/orders": ["ANY"]}, self.methods(api_id))
+
+    def methods(self, api_id: str) -> dict:
+        return {one["path"]: sorted(one.get("resourceMethods", {})) for one in self.api.get_resources(restApiId=api_id, embed=["methods"])["items"]}
+
+    def test_what_is_refused(self):
+        api_id, named = self.deployed()
+        authorizer = self.api.create_authorizer(restApiId=api_id, name="users", type="TOKEN", authorizerUri="arn:aws:apigateway:us-east-1:lambda:path/users")["id"]
+        self.api.put_method(**named, authorizationType="CUSTOM", authorizerId=authorizer)
+        self.refused("ConflictException", self.api.delete_authorizer, restApiId=api_id, authorizerId=authorizer)
+        self.refused("BadRequestException", self.api.put_method, **named, authorizationType="OPEN")

@@ -1,3 +1,4 @@
+import { APIGatewayClient } from '@aws-sdk/client-api-gateway';
 import { ApiGatewayV2Client } from '@aws-sdk/client-apigatewayv2';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
@@ -10,6 +11,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Place } from '../../../guard/arn.ts';
+import { ApiGatewayService } from './api-gateway.ts';
 import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
@@ -29,7 +31,7 @@ export interface SdkCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-type ServiceName = 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
+type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
 /** Services of which the world has nothing but the policies on their resources. */
 type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
 
@@ -60,6 +62,7 @@ const statuses: Readonly<Record<string, number>> = {
  * The world that was made last is the one that clients reach.
  */
 export class World extends Surroundings {
+  readonly apiGateway = new ApiGatewayService(this);
   readonly apiGatewayV2 = new ApiGatewayV2Service(this);
   readonly s3 = new S3Service(this);
   readonly secretsManager = new SecretsManagerService(this);
@@ -101,6 +104,7 @@ export class World extends Surroundings {
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
     return {
+      apiGateway: this.apiGateway,
       apiGatewayV2: this.apiGatewayV2,
       lambda: this.lambda,
       ec2: this.ec2,
@@ -113,6 +117,7 @@ export class World extends Surroundings {
 
 /** The SDK's clients that reach a world, by the world's name for their service. */
 export const clients = {
+  apiGateway: APIGatewayClient,
   apiGatewayV2: ApiGatewayV2Client,
   lambda: LambdaClient,
   ec2: EC2Client,
