@@ -1,5 +1,12 @@
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import {
+  CloudFormationClient,
+  DescribeStacksCommand,
+  ListStackResourcesCommand,
+  type StackResourceSummary,
+} from '@aws-sdk/client-cloudformation';
+import type { Call } from '../guard/call.ts';
 import { clientPerRegion } from './clients.ts';
+import { allPages } from './pages.ts';
 
 const client = clientPerRegion((settings) => new CloudFormationClient(settings));
 
@@ -20,3 +27,21 @@ export async function describeStack(
   );
   return { outputs, parameters, account: found?.StackId?.split(':')[4] ?? '' };
 }
+
+/** What the guard's own stack consists of, all pages (100 a page). */
+export const listStackResources: Call<'listStackResources', { readonly StackName: string }, readonly StackResourceSummary[]> = {
+  name: 'listStackResources',
+  service: 'cloudformation',
+  permissions: [
+    {
+      action: 'cloudformation:ListStackResources',
+      resource: 'arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/${AWS::StackName}/*',
+    },
+  ],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (NextToken) => {
+      const page = await client(connection).send(new ListStackResourcesCommand({ ...input, NextToken }));
+      return { items: page.StackResourceSummaries, next: page.NextToken };
+    }),
+};

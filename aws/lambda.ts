@@ -3,22 +3,28 @@ import {
   AddPermissionCommand,
   type AddPermissionCommandInput,
   type AliasConfiguration,
+  DeleteFunctionConcurrencyCommand,
   DeleteResourcePolicyCommand,
+  type EventSourceMappingConfiguration,
   type FunctionConfiguration,
   GetFunctionCommand,
+  GetFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
   GetFunctionUrlConfigCommand,
   GetPolicyCommand,
   GetResourcePolicyCommand,
   LambdaClient,
   ListAliasesCommand,
+  ListEventSourceMappingsCommand,
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
+  PutFunctionConcurrencyCommand,
   PutResourcePolicyCommand,
   RemovePermissionCommand,
   UpdateAliasCommand,
   type UpdateAliasCommandInput,
+  UpdateEventSourceMappingCommand,
   UpdateFunctionCodeCommand,
   type UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommand,
@@ -357,6 +363,42 @@ export const updateAlias = {
 function weightsOf({ RoutingConfig }: Pick<UpdateAliasCommandInput, 'RoutingConfig'>): string {
   return JSON.stringify(Object.entries(RoutingConfig?.AdditionalVersionWeights ?? {}).sort());
 }
+
+// The guard's own functions, and no others: what keeps them running, for the rule that looks after the guard itself.
+const ownFunctions = 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-*';
+
+export const getFunctionConcurrency = call('GetFunctionConcurrency', GetFunctionConcurrencyCommand, { resource: ownFunctions });
+export const deleteFunctionConcurrency = call('DeleteFunctionConcurrency', DeleteFunctionConcurrencyCommand, {
+  resource: ownFunctions,
+  alreadyDone: gone,
+});
+export const putFunctionConcurrency = call('PutFunctionConcurrency', PutFunctionConcurrencyCommand, {
+  resource: ownFunctions,
+  alreadyDone: gone,
+});
+/** The condition key names the function of the mapping, and a new one that a request names. */
+export const updateEventSourceMapping = call('UpdateEventSourceMapping', UpdateEventSourceMappingCommand, {
+  resource: 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:*',
+  condition: { ArnLike: { 'lambda:FunctionArn': ownFunctions } },
+  alreadyDone: gone,
+});
+
+/** The event source mappings of a function, all pages: Lambda takes no narrower resource for it. */
+export const listEventSourceMappings: Call<
+  'listEventSourceMappings',
+  { readonly FunctionName: string },
+  readonly EventSourceMappingConfiguration[]
+> = {
+  name: 'listEventSourceMappings',
+  service: 'lambda',
+  permissions: [{ action: 'lambda:ListEventSourceMappings', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (Marker) => {
+      const page = await client(connection).send(new ListEventSourceMappingsCommand({ ...input, Marker }));
+      return { items: page.EventSourceMappings, next: page.NextMarker };
+    }),
+};
 
 /** For the calls of this folder that carry something from one service to another. */
 export { client as lambdaClient };

@@ -37,7 +37,15 @@ export async function openSession({
       `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
     );
   });
-  const { LedgerTableName, OperateUrl, GuardBusName, ArchiveBucketName = '', RoleBoundaryArn = '', KeyArn = '' } = outputs;
+  const {
+    LedgerTableName,
+    OperateUrl,
+    GuardBusName,
+    ArchiveBucketName = '',
+    RoleBoundaryArn = '',
+    KeyArn = '',
+    AlertTopicArn = '',
+  } = outputs;
   if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
     throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
   const connection = { account, region };
@@ -45,15 +53,20 @@ export async function openSession({
   const own = { GUARD_ACCOUNT: account, AWS_REGION: region, StackName: GuardBusName };
   return {
     connection,
-    config: readConfig({ ...parameters, ...own, ArchiveBucket: ArchiveBucketName, BoundaryArn: RoleBoundaryArn }, rules),
+    config: readConfig(
+      { ...parameters, ...own, ArchiveBucket: ArchiveBucketName, BoundaryArn: RoleBoundaryArn, KeyArn, AlertTopic: AlertTopicArn },
+      rules,
+    ),
     names: {
       ...parameters,
       'AWS::Partition': partition,
       'AWS::AccountId': account,
       'AWS::Region': region,
+      'AWS::StackName': GuardBusName,
       'Archive.Arn': `arn:${partition}:s3:::${ArchiveBucketName}`,
       'Key.Arn': KeyArn,
       RoleBoundary: RoleBoundaryArn,
+      AlertTopic: AlertTopicArn,
     },
     ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
     // The bus has the stack's name, also where --stack is its ARN.

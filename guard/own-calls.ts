@@ -5,6 +5,7 @@ import { type ApiEvent, text } from './cloudtrail.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ports } from './ports.ts';
 import type { Subject } from './subject.ts';
+import { recordTampering, tamperedRule } from './tampering.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -21,7 +22,7 @@ const lookedThrough = 7 * day;
 const parts = /^((check|remediate)-[a-z0-9-]+|notify|operate|sweep|tick)$/;
 
 /** Which function of the guard a role belongs to (`remediate-role-shared`), if it is one of the stack's own. */
-export function ownRole(issuer: string, { stack, home }: Ports['config']): string | undefined {
+export function ownRole(issuer: string, { stack, home }: Pick<Ports['config'], 'stack' | 'home'>): string | undefined {
   const arn = parseArn(issuer);
   const prefix = `role/${stack}-`;
   if (arn?.service !== 'iam' || arn.account !== home.account || !arn.resource.startsWith(prefix)) return undefined;
@@ -42,11 +43,13 @@ export async function unexplainedCall(
   const part = ownRole(event.actor.issuer, ports.config);
   if (part === undefined || (await isExplained(part, event, subjects, ports))) return [];
   const finding = findingOf(event, subjects, ports.now());
+  // What guard-tampered knows of the role from now on, so that it holds on to the finding until somebody has seen to it.
+  await recordTampering(ports.ledger, finding.subject.arn, event, ports.now());
   const exempt = await ports.ledger.exemption(finding.rule, finding.subject.arn, ports.now());
   const { finding: kept } = await ports.ledger.open(exempt === undefined ? finding : { ...finding, status: 'exempt' });
   if (kept.status === 'exempt') return [];
   // Not as the ledger holds it, which counts its openings: several checkers hear of one event, and it is told once.
-  return [{ ...alertAbout(finding, { status: 'open' }), kind: 'failure', docs: 'docs/operations.md' }];
+  return [{ ...alertAbout(finding, { status: 'open' }), kind: 'failure' }];
 }
 
 async function isExplained(
@@ -103,7 +106,7 @@ function findingOf(event: ApiEvent, subjects: readonly Subject[], now: number): 
   const seen = new Date(now).toISOString();
   const [name] = names.flatMap((key) => text(request, key) ?? []);
   const on = name === undefined ? '' : ` on ${name}`;
-  const rule = 'guard-tampered';
+  const rule = tamperedRule;
   return {
     id: findingId(rule, role),
     rule,

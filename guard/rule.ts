@@ -75,25 +75,32 @@ export interface Listing {
   /** The only calls that it can make: the sweep has them, and no other of the rule's. */
   readonly calls: readonly AnyCall[];
   /** Page by page; each subject gets a message of its own. */
-  readonly subjects: (place: Place, aws: Handle<readonly AnyCall[]>) => AsyncIterable<readonly Subject[]>;
+  readonly subjects: (place: Place, aws: Handle<readonly AnyCall[]>, settings?: Settings) => AsyncIterable<readonly Subject[]>;
 }
 
 /** Declares a listing, with the compiler holding it to the calls it declares. */
 export function listing<const Calls extends readonly AnyCall[]>(
   calls: Calls,
-  subjects: (place: Place, aws: Handle<Calls>) => AsyncIterable<readonly Subject[]>,
+  subjects: (place: Place, aws: Handle<Calls>, settings: Settings) => AsyncIterable<readonly Subject[]>,
 ): Listing {
   return { calls, subjects: subjects as Listing['subjects'] };
 }
 
 /** What a rule may know of the deployment besides its own parameters. */
 export interface Settings {
+  /** What the guard's own things are called after. */
+  readonly stack: string;
   /** Role ARNs of the pipelines that deploy code. */
   readonly deployers: readonly string[];
+  /** ARNs of roles or users who may operate the guard. */
+  readonly operators: readonly string[];
   /** The bucket of approved packages. */
   readonly archiveBucket: string;
   /** The boundary that every role made by the guard carries. */
   readonly boundaryArn: string;
+  /** The stack's own key, and the topic of its alerts: the only things of the stack that no name tells. */
+  readonly keyArn: string;
+  readonly alertTopicArn: string;
 }
 
 export interface EvaluateContext<Check extends readonly AnyCall[], Params> {

@@ -17,6 +17,14 @@ export const subjectTypes = [
   'AWS::EC2::SecurityGroup',
   'AWS::EC2::Subnet',
   'AWS::CloudFormation::Stack',
+  'AWS::CloudWatch::Alarm',
+  'AWS::DynamoDB::Table',
+  'AWS::Events::EventBus',
+  'AWS::Events::Rule',
+  'AWS::IAM::ManagedPolicy',
+  'AWS::KMS::Key',
+  'AWS::SNS::Topic',
+  'AWS::SQS::Queue',
 ] as const;
 
 /** What a rule judges and what a finding names: the thing that is wrong and would be changed. */

@@ -62,7 +62,7 @@ export async function sweep(
   for (const { id: rule, practice, list } of rules) {
     if (list === undefined || config.rule(rule).mode === 'off') continue;
     try {
-      for await (const subjects of list.subjects(config.home, connect(list.calls))) {
+      for await (const subjects of list.subjects(config.home, connect(list.calls), config.settings)) {
         listed += subjects.length;
         for (let first = 0; first < subjects.length; first += batch) {
           const messages = subjects.slice(first, first + batch).map((subject) => ({ sweep: id, rule, subject }));

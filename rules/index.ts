@@ -4,6 +4,7 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as httpRouteOpen } from './apis/http-route-open.ts';
 import { rule as restMethodOpen } from './apis/rest-method-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
+import { rule as guardTampered } from './guard/guard-tampered.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
 import { rule as roleTrustOpen } from './roles/role-trust-open.ts';
@@ -20,6 +21,7 @@ export const secrets = [secretInEnvironment];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
 export const deployments = [codeChangedByHand];
+export const guard = [guardTampered];
 
 export const rules = [
   roleShared,
@@ -37,4 +39,5 @@ export const rules = [
   subnetShared,
   subnetSingleAz,
   codeChangedByHand,
+  guardTampered,
 ];

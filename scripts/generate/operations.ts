@@ -12,6 +12,8 @@ export async function checkOperations(rules: readonly AnyRule[]): Promise<void> 
 /** CloudTrail's services whose operations are not in the client of the same name. */
 const clients: Readonly<Record<string, readonly string[]>> = {
   apigateway: ['api-gateway', 'apigatewayv2'],
+  events: ['eventbridge'],
+  monitoring: ['cloudwatch'],
   secretsmanager: ['secrets-manager'],
 };
 

@@ -262,7 +262,7 @@ function remediatorResources(rule: AnyRule): Block {
         ...ledgerStatements,
         publishes,
         ...statementsOf(calls),
-        ...neverItself(calls),
+        ...(rule.practice === 'guard' ? [] : neverItself(calls)),
         neverTouched(calls),
       ],
     }),
@@ -275,7 +275,8 @@ function remediatorResources(rule: AnyRule): Block {
 
 /**
  * Whatever a rule may write, it may not write to the guard's own functions, roles and policies, nor to roles that AWS makes
- * for its services and for permission sets.
+ * for its services and for permission sets. The rule that looks after the guard itself may, and to nothing else: its calls
+ * name the guard's own things.
  */
 function neverItself(calls: readonly AnyCall[]): readonly Block[] {
   const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))].sort();

@@ -12,6 +12,7 @@ const outputs: Readonly<Record<string, string>> = {
   ArchiveBucketName: 'guard-archive',
   RoleBoundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
   KeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/guard',
+  AlertTopicArn: 'arn:aws:sns:eu-west-1:111122223333:guard-AlertTopic-A1B2C3',
 };
 
 /** What the rules and their pages promise of a stack with these parameters. */
@@ -46,6 +47,10 @@ test('a session knows what the stack was deployed with', async () => {
   expect(config).toMatchObject({ stack: 'guard', home: connection, neverTouch: ['*:one', '*:two'] });
   expect(config.rule('role-shared')).toMatchObject({ mode: 'remediate', params: { settle: 7 } });
   expect(config.settings).toEqual({
+    stack: 'guard',
+    operators: [],
+    keyArn: outputs['KeyArn'],
+    alertTopicArn: outputs['AlertTopicArn'],
     deployers: ['arn:aws:iam::111122223333:role/pipeline'],
     archiveBucket: 'guard-archive',
     boundaryArn: outputs['RoleBoundaryArn'],

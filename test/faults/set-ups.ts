@@ -155,6 +155,16 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     event: sample('AuthorizeSecurityGroupIngress/nested.json'),
     remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
   },
+  'guard-tampered': {
+    arrange: ({ lambda }) => {
+      lambda.createFunction({ FunctionName: 'guard-check-apis' });
+      lambda.createEventSourceMapping({ FunctionName: 'guard-check-apis', UUID: '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0' });
+      lambda.putFunctionConcurrency({ FunctionName: 'guard-check-apis', ReservedConcurrentExecutions: 0 });
+      lambda.updateEventSourceMapping({ UUID: '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0', Enabled: false });
+    },
+    event: sample('PutFunctionConcurrency20171031/own.json'),
+    remove: ({ lambda }) => void lambda.deleteFunction({ FunctionName: 'guard-check-apis' }),
+  },
   'security-group-open-egress': {
     arrange: async ({ ec2, lambda, now }, ledger) => {
       const subnet = 'subnet-0a1b2c3d4e5f60718';

@@ -173,7 +173,7 @@ describe('a call that no change explains', () => {
         resource: { arn: role('guard-remediate-timeout-long'), type: 'AWS::IAM::Role' },
         actor: { arn: expect.stringContaining('session') },
         evidence: { resources: [orders], event: 'own-1' },
-        docs: 'docs/operations.md',
+        docs: 'docs/rules/guard-tampered.md',
       },
     ]);
     expect(await on.ledger.finding(findingId('guard-tampered', role('guard-remediate-timeout-long')))).toMatchObject({

@@ -41,6 +41,7 @@ const environment = {
   FunctionUrlOpenMode: 'alert',
   SecurityGroupOpenIngressMode: 'alert',
   CodeChangedByHandMode: 'alert',
+  GuardTamperedMode: 'alert',
   // Powertools then writes to the global console, where a test hears it.
   POWERTOOLS_DEV: 'true',
   POWERTOOLS_METRICS_DISABLED: 'false',

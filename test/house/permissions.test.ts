@@ -46,6 +46,7 @@ const unscopable: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
   'iam:SimulateCustomPolicy',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+  'lambda:ListEventSourceMappings',
   'lambda:ListFunctions',
 ]);
 

@@ -81,9 +81,13 @@ export const place = { account: '111122223333', region: 'us-east-1' };
 export const changeId = 'c0ffee123456';
 
 const defaultSettings: Settings = {
+  stack: 'guard',
   deployers: [],
+  operators: [],
   archiveBucket: 'guard-archive',
   boundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
+  keyArn: 'arn:aws:kms:us-east-1:111122223333:key/11112222-3333-4444-5555-666677778888',
+  alertTopicArn: 'arn:aws:sns:us-east-1:111122223333:guard-AlertTopic-A1B2C3',
 };
 
 /** Seconds after which no function is Pending or InProgress any more. */

@@ -28,7 +28,15 @@ beforeEach(() => {
 });
 
 function context() {
-  const settings = { deployers, archiveBucket: 'guard-archive', boundaryArn: '' };
+  const settings = {
+    stack: 'guard',
+    deployers,
+    operators: [],
+    archiveBucket: 'guard-archive',
+    boundaryArn: '',
+    keyArn: '',
+    alertTopicArn: '',
+  };
   return { aws: connect(rule.check, place), estate: ledger, params: {}, settings, now: world.now };
 }
 

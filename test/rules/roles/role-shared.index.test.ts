@@ -14,7 +14,10 @@ import { changeId, place } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 import { awsError } from '../../support/world/service.ts';
 
-const settings = { deployers: [], archiveBucket: '', boundaryArn: `arn:aws:iam::${place.account}:policy/boundary` };
+const settings = {
+  ...{ stack: 'guard', deployers: [], operators: [], archiveBucket: '', keyArn: '', alertTopicArn: '' },
+  boundaryArn: `arn:aws:iam::${place.account}:policy/boundary`,
+};
 const roleArn = (name: string) => `arn:aws:iam::${place.account}:role/${name}`;
 const subjectOf = (name: string) => functionSubject(name, place) as Subject;
 const read = readEvent(sample('CreateFunction20150331/role-shared.json'), place);

@@ -1,7 +1,9 @@
 import { APIGatewayClient } from '@aws-sdk/client-api-gateway';
 import { ApiGatewayV2Client } from '@aws-sdk/client-apigatewayv2';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -15,6 +17,7 @@ import { ApiGatewayService } from './api-gateway.ts';
 import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
+import { CloudFormationService, EventBridgeService, KmsService, SnsService } from './guard-services.ts';
 import { IamService } from './iam.ts';
 import { LambdaService } from './lambda.ts';
 import { ResourcePolicies } from './resource-policies.ts';
@@ -31,9 +34,11 @@ export interface SdkCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
+type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | GuardServices | OnlyPolicies;
+/** What a guard is made of. */
+type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation';
 /** Services of which the world has nothing but the policies on their resources. */
-type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
+type OnlyPolicies = 'sqs' | 'dynamoDb';
 
 /** What every call of the SDK passes on its way to the world, which it may delay, lose, repeat or refuse. */
 export type Wire = (call: SdkCall, make: () => unknown) => Promise<unknown>;
@@ -69,6 +74,10 @@ export class World extends Surroundings {
   readonly iam = new IamService(this);
   readonly ec2 = new Ec2Service(this);
   readonly lambda = new LambdaService(this, this.s3);
+  readonly eventBridge = new EventBridgeService();
+  readonly kms = new KmsService();
+  readonly sns = new SnsService();
+  readonly cloudFormation = new CloudFormationService(this);
   readonly resourcePolicies = new ResourcePolicies(this);
   /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
   readonly calls: SdkCall[] = [];
@@ -103,15 +112,8 @@ export class World extends Surroundings {
   }
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
-    return {
-      apiGateway: this.apiGateway,
-      apiGatewayV2: this.apiGatewayV2,
-      lambda: this.lambda,
-      ec2: this.ec2,
-      iam: this.iam,
-      secretsManager: this.secretsManager,
-      s3: this.s3,
-    };
+    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation } = this;
+    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation };
   }
 }
 
@@ -128,6 +130,8 @@ export const clients = {
   sns: SNSClient,
   kms: KMSClient,
   dynamoDb: DynamoDBClient,
+  eventBridge: EventBridgeClient,
+  cloudFormation: CloudFormationClient,
 };
 
 /** The world that was made last, and the stubs that lead to it: to make them again for every world takes longer than most tests. */

@@ -51,6 +51,8 @@ interface LambdaFunction {
   readonly policies: Map<string, Policy>;
   readonly urls: Map<string, FunctionUrlConfig>;
   concurrency?: number;
+  /** Event source mappings by their ids, and whether they are enabled. */
+  readonly mappings: Map<string, boolean>;
   /** When State and LastUpdateStatus settle. */
   settledAt: number;
   nextVersion: number;
@@ -105,6 +107,7 @@ export class LambdaService implements Service {
       tags: new Map(Object.entries(Tags)),
       policies: new Map(),
       urls: new Map(),
+      mappings: new Map(),
       settledAt: 0,
       nextVersion: 1,
     };
@@ -438,6 +441,29 @@ export class LambdaService implements Service {
     return {};
   }
 
+  createEventSourceMapping({ FunctionName, UUID }: Named & { readonly UUID: string }): object {
+    this.#find(FunctionName).mappings.set(UUID, true);
+    return { UUID };
+  }
+
+  updateEventSourceMapping({ UUID, Enabled }: { readonly UUID: string; readonly Enabled: boolean }): object {
+    const found = [...this.#functions.values()].find(({ mappings }) => mappings.has(UUID));
+    if (found === undefined) throw awsError('ResourceNotFoundException', 'The resource you requested does not exist.', 404);
+    found.mappings.set(UUID, Enabled);
+    return { UUID, FunctionArn: found.arn };
+  }
+
+  deleteEventSourceMapping({ UUID }: { readonly UUID: string }): object {
+    for (const { mappings } of this.#functions.values()) mappings.delete(UUID);
+    return { UUID };
+  }
+
+  listEventSourceMappings({ FunctionName }: Named): object {
+    // A function that is not there is no error here: it has none.
+    const mappings = this.#functions.get(functionName(FunctionName ?? ''))?.mappings ?? new Map<string, boolean>();
+    return { EventSourceMappings: [...mappings].map(([UUID, enabled]) => ({ UUID, State: enabled ? 'Enabled' : 'Disabled' })) };
+  }
+
   /** Sets what no operation sets, e.g. an Environment that Lambda could not decrypt. */
   edit(name: string, configuration: Partial<FunctionConfiguration>): void {
     Object.assign(this.#find(name).latest, configuration);
@@ -467,6 +493,7 @@ export class LambdaService implements Service {
           ),
           urls: Object.fromEntries(found.urls),
           concurrency: found.concurrency,
+          mappings: Object.fromEntries(found.mappings),
         },
       ]),
     );
