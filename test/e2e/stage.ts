@@ -158,7 +158,7 @@ async function openForReading(QueueUrl: string): Promise<void> {
   const Statement = policy.Statement.filter(({ Sid }) => Sid !== 'NobodyElseReads');
   if (Statement.length === policy.Statement.length) return;
   const Policy = JSON.stringify({ ...policy, Statement });
-  await stage.botoRoot.call('sqs', 'set_queue_attributes', { QueueUrl, Attributes: { Policy } });
+  await stage.botoPipeline.call('sqs', 'set_queue_attributes', { QueueUrl, Attributes: { Policy } });
 }
 
 /** For whoever looks into a failed run: the account is gone by then. */
@@ -269,11 +269,12 @@ export async function undo({ change }: Alert): Promise<void> {
 
 /** What happens in here reaches a checker only afterwards, all of it at once and in any order: its queue is held back. */
 export async function held<T>(checker: string, happens: () => Promise<T>): Promise<T> {
-  const { EventSourceMappings } = await stage.botoRoot.call('lambda', 'list_event_source_mappings', {
+  // By the pipeline, which is a deployer: anybody else would tamper with the guard.
+  const { EventSourceMappings } = await stage.botoPipeline.call('lambda', 'list_event_source_mappings', {
     FunctionName: `${stack}-check-${checker}`,
   });
   const set = async (Enabled: boolean) => {
-    for (const { UUID } of EventSourceMappings) await stage.botoRoot.call('lambda', 'update_event_source_mapping', { UUID, Enabled });
+    for (const { UUID } of EventSourceMappings) await stage.botoPipeline.call('lambda', 'update_event_source_mapping', { UUID, Enabled });
   };
   await set(false);
   // A poll that had begun may still take a message.

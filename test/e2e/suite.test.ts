@@ -9,6 +9,7 @@ import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
+import { guardTampered, guardTamperedScope } from './parts/guard-tampered.ts';
 import { httpRouteOpen } from './parts/http-route-open.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { networkAclOpen } from './parts/network-acl-open.ts';
@@ -55,6 +56,7 @@ const remediate = {
   RoleTrustOpenScope: 'arn:aws:iam::111122223333:role/trust-open-*',
   RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
+  GuardTamperedScope: guardTamperedScope,
   DigestOver: '1000',
   AllowTagExemptions: 'true',
   ChangesPerTenMinutes: '1000',
@@ -89,6 +91,7 @@ describe('with every rule in remediate', () => {
   networkAclOpen();
   codeChangedByHand();
   tags();
+  guardTampered();
   ownRoles();
   operators(openedInAlert);
   probation(fight);

@@ -1,0 +1,41 @@
+import { alerted, alertsAbout, mark, quiet, stack, stage, undo } from '../stage.ts';
+
+const rule = 'guard-tampered';
+const FunctionName = `${stack}-sweep`;
+
+/** What the rule may switch on again: nothing that another part of the suite switches off. */
+export const guardTamperedScope = `arn:aws:events:*:*:rule/${stack}-CheckVpcOnEc2*,arn:aws:lambda:*:*:function:${FunctionName}`;
+
+export function guardTampered(): void {
+  describe('guard-tampered', () => {
+    it('switches on again what somebody switches off, tells of the rest, and undo switches it off again', async () => {
+      const { Rules } = await stage.boto.call('events', 'list_rules', { NamePrefix: `${stack}-CheckVpcOnEc2` });
+      const [{ Name }] = Rules;
+      const { State } = await stage.boto.call('events', 'describe_rule', { Name });
+      expect(State).toBe('ENABLED');
+      await quiet();
+      const since = mark();
+      await stage.boto.call('events', 'disable_rule', { Name });
+      await stage.boto.call('lambda', 'put_function_concurrency', { FunctionName, ReservedConcurrentExecutions: 0 });
+      const TopicArn = stage.outputs['AlarmTopicArn'] ?? '';
+      await stage.boto.call('sns', 'set_topic_attributes', { TopicArn, AttributeName: 'DisplayName', AttributeValue: 'nothing to see' });
+
+      const opened = await alerted({ rule, status: 'open', resource: Name }, since);
+      expect(opened).toMatchObject({ severity: 'critical', actor: { arn: 'arn:aws:iam::111122223333:user/administrator' } });
+      const fixed = await alerted({ rule, status: 'remediated', resource: Name }, since);
+      await alerted({ rule, status: 'remediated', resource: FunctionName }, since);
+      await alerted({ rule, status: 'open', resource: TopicArn, says: 'called sns:SetTopicAttributes' }, since);
+      expect(await stage.boto.call('events', 'describe_rule', { Name })).toMatchObject({ State: 'ENABLED' });
+      const { ReservedConcurrentExecutions } = await stage.boto.call('lambda', 'get_function_concurrency', { FunctionName });
+      expect(ReservedConcurrentExecutions).toBeUndefined();
+
+      await quiet();
+      await undo(fixed);
+      expect(await stage.boto.call('events', 'describe_rule', { Name })).toMatchObject({ State: 'DISABLED' });
+      await stage.botoPipeline.call('events', 'enable_rule', { Name });
+      await stage.botoPipeline.call('sns', 'set_topic_attributes', { TopicArn, AttributeName: 'DisplayName', AttributeValue: 'alarms' });
+      await alerted({ rule, status: 'resolved', resource: TopicArn }, since);
+      expect(alertsAbout(TopicArn, since)).toEqual([`${rule} open`, `${rule} resolved`]);
+    });
+  });
+}
