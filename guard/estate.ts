@@ -113,6 +113,12 @@ export interface Estate {
   /** Functions with an interface in this security group or subnet (by its id), at most ten. */
   functionsIn(groupOrSubnet: string): Promise<readonly string[]>;
 
+  /** Records the secrets that a function reads, by their ARNs with or without the six characters at the end. One call, two where they changed. */
+  recordSecrets(record: FunctionRecord & { readonly secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }>;
+  forgetSecrets(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
+  /** Functions that read a secret (by its whole ARN), at most ten. Two calls. */
+  functionsReading(secretArn: string): Promise<readonly string[]>;
+
   /**
    * Records what a rule saw of a subject while the rule was kept, as JSON without secret values, so that its fix can bring
    * that back. Not over a newer one; nothing is written where the same is there already. One call.

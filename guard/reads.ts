@@ -38,13 +38,15 @@ export function readOnce(connect: Ports['connect']): Ports['connect'] {
 const records: Readonly<Record<string, (input: readonly unknown[]) => unknown>> = {
   recordRoles: (input) => input,
   recordNetwork: (input) => input,
+  recordSecrets: (input) => input,
   // Whoever finds a function gone a moment later finds the same.
   forgetRoles: ([functionArn]) => functionArn,
   forgetNetwork: ([functionArn]) => functionArn,
+  forgetSecrets: ([functionArn]) => functionArn,
 };
 
 /** What is read from the indexes; whoever writes to one may change it. */
-const lookups: readonly string[] = ['functionsIn', 'longestUsers'] satisfies (keyof Ledger)[];
+const lookups: readonly string[] = ['functionsIn', 'functionsReading', 'longestUsers'] satisfies (keyof Ledger)[];
 
 /**
  * A ledger whose indexes are written once: what a function left is answered to every rule of a message, not only to the first

@@ -46,6 +46,18 @@ export function securityGroupSubject(id: string, place: Place): Subject {
   return networkSubject('AWS::EC2::SecurityGroup', id, place);
 }
 
+/** A secret, from its name or ARN: an ARN made of a name lacks the six characters that Secrets Manager adds. */
+export function secretSubject(id: string, { account, region }: Place): Subject {
+  const arn = id.startsWith('arn:') ? id : `arn:${partitionOf(region)}:secretsmanager:${region}:${account}:secret:${id}`;
+  const { account: owner = account, region: home = region } = parseArn(arn) ?? {};
+  return { arn, type: 'AWS::SecretsManager::Secret', account: owner, region: home };
+}
+
+/** A secret's ARN without the six characters at its end, which is how policies often name it. */
+export function withoutSuffix(secretArn: string): string {
+  return secretArn.replace(/-[A-Za-z0-9]{6}$/, '');
+}
+
 const networkArns = {
   'AWS::EC2::NetworkAcl': 'network-acl',
   'AWS::EC2::RouteTable': 'route-table',

@@ -5,6 +5,7 @@ import type { Baseline, FunctionRecord, Kept, RoleUse } from '../guard/estate.ts
 import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
+import { withoutSuffix } from '../guard/subject.ts';
 import type { Item, Key, Table } from './table.ts';
 
 const day = 24 * 3600;
@@ -17,6 +18,7 @@ const keys = {
   role: (functionArn: string) => ({ pk: 'ROLES', sk: functionArn }),
   liveRole: (functionArn: string, role: string) => ({ pk: 'ROLES', sk: `${functionArn}|${role}` }),
   network: (functionArn: string) => ({ pk: 'NETWORK', sk: functionArn }),
+  secrets: (functionArn: string) => ({ pk: 'SECRETS', sk: functionArn }),
   member: (place: string, functionArn: string) => ({ pk: `IN#${place}`, sk: functionArn }),
   baseline: (functionArn: string) => ({ pk: 'BASELINE', sk: functionArn }),
   kept: (rule: string, subjectArn: string) => ({ pk: `KEPT#${rule}`, sk: subjectArn }),
@@ -404,29 +406,41 @@ export class DynamoLedger implements Ledger {
     groups,
     subnets,
   }: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
-    const places = [...new Set([...groups, ...subnets])].sort();
-    const present = await this.#table.get(keys.network(name));
+    return await this.#recordMember(keys.network(name), { name, asOf, of: [...groups, ...subnets] });
+  }
+
+  /** What a function belongs to: one item for the function, and one for it in each place, so that both ways are one query. */
+  async #recordMember(
+    key: Key,
+    { name, asOf, of }: { name: string; asOf: number; of: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }> {
+    const places = [...new Set(of)].sort();
+    const present = await this.#table.get(key);
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
     const before = (present?.['places'] as readonly string[] | undefined) ?? [];
     if (present !== undefined && String(before) === String(places) && Number(present['asOf']) === asOf) return { left: [], stale: false };
     const left = before.filter((place) => !places.includes(place));
     const written = await this.#table.transact([
       {
-        put: { ...keys.network(name), places, asOf },
+        put: { ...key, places, asOf },
         ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : { when: '#asOf = :was', values: { was: present['asOf'] } }),
       },
       ...places.filter((place) => !before.includes(place)).map((place) => ({ put: { ...keys.member(place, name) } })),
       ...left.map((place) => ({ delete: keys.member(place, name) })),
     ]);
-    if (!written) throw new RetryLater(`the network of ${name} is being recorded by another worker`);
+    if (!written) throw new RetryLater(`what ${name} uses is being recorded by another worker`);
     return { left, stale: false };
   }
 
   async forgetNetwork(name: string, asOf: number): Promise<{ left: readonly string[] }> {
-    const present = await this.#table.get(keys.network(name));
+    return await this.#forgetMember(keys.network(name), name, asOf);
+  }
+
+  async #forgetMember(key: Key, name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    const present = await this.#table.get(key);
     if (present === undefined || Number(present['asOf']) > asOf) return { left: [] };
     const left = (present['places'] as readonly string[] | undefined) ?? [];
-    await this.#table.transact([...left.map((place) => ({ delete: keys.member(place, name) })), { delete: keys.network(name) }]);
+    await this.#table.transact([...left.map((place) => ({ delete: keys.member(place, name) })), { delete: key }]);
     return { left };
   }
 
@@ -434,6 +448,25 @@ export class DynamoLedger implements Ledger {
     const functions: string[] = [];
     for await (const item of this.#table.query({ pk: `IN#${place}`, limit: 10 })) functions.push(String(item['sk']));
     return functions;
+  }
+
+  // --- the index of secrets
+
+  async recordSecrets({
+    function: name,
+    asOf,
+    secrets,
+  }: FunctionRecord & { secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+    return await this.#recordMember(keys.secrets(name), { name, asOf, of: secrets });
+  }
+
+  async forgetSecrets(name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    return await this.#forgetMember(keys.secrets(name), name, asOf);
+  }
+
+  async functionsReading(secretArn: string): Promise<readonly string[]> {
+    const found = await Promise.all([secretArn, withoutSuffix(secretArn)].map((name) => this.functionsIn(name)));
+    return [...new Set(found.flat())].sort().slice(0, 10);
   }
 
   // --- baselines
@@ -476,7 +509,7 @@ export class DynamoLedger implements Ledger {
 
   async *functionsRecorded(): AsyncGenerator<string> {
     const seen = new Set<string>();
-    for (const pk of ['ROLES', 'NETWORK', 'BASELINE']) {
+    for (const pk of ['ROLES', 'NETWORK', 'SECRETS', 'BASELINE']) {
       for await (const item of this.#table.query({ pk })) {
         if (item['gone'] === true) continue;
         const [name = ''] = String(item['sk']).split('|');

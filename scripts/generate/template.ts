@@ -289,7 +289,7 @@ function neverItself(calls: readonly AnyCall[]): readonly Block[] {
   const iam = 'arn:${AWS::Partition}:iam::*';
   const roles = ['${AWS::StackName}-*', 'aws-service-role/*', 'aws-reserved/*'].map((name) => `${iam}:role/${name}`);
   return [
-    ...never(/^lambda:(Update|Add|Remove|Put|Delete)/, ['arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*']),
+    ...never(/^lambda:(Update|Add|Remove|Put|Delete|Invoke)/, ['arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*']),
     ...never(/^iam:(Attach|Detach|Put|Delete|Update)\w*Role/, roles),
     ...never(/^iam:SetDefaultPolicyVersion/, [`${iam}:policy/\${AWS::StackName}-*`]),
   ];

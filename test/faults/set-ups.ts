@@ -90,6 +90,19 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     parameters: { SecretInEnvironmentReaders: 'orders' },
     remove: removeOrders,
   },
+  'secret-not-rotated': {
+    arrange: async ({ lambda, secretsManager, now }, ledger) => {
+      const rotator = 'arn:aws:lambda:us-east-1:111122223333:function:SecretsManagerRotation';
+      lambda.createFunction({ FunctionName: 'SecretsManagerRotation' });
+      secretsManager.createSecret({ Name: 'prod/db', SecretString: 'not of this test' });
+      const schedule = { RotationRules: { AutomaticallyAfterDays: 30 }, RotateImmediately: false };
+      secretsManager.rotateSecret({ SecretId: 'prod/db', RotationLambdaARN: rotator, ...schedule });
+      secretsManager.cancelRotateSecret({ SecretId: 'prod/db' });
+      await ledger.recordSecrets({ function: orders, asOf: now, secrets: [secretsManager.arnOf('prod/db')] });
+    },
+    event: sample('CancelRotateSecret/by-arn.json'),
+    remove: ({ secretsManager }) => void secretsManager.deleteSecret({ SecretId: 'prod/db' }),
+  },
   'function-url-open': {
     arrange: ({ lambda }) => {
       const named = { FunctionName: 'orders', Principal: '*' };

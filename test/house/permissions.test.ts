@@ -25,6 +25,8 @@ const noOperations: ReadonlySet<string> = new Set([
   'apigateway:GET',
   'apigateway:PATCH',
   'apigateway:POST',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html: the operation is Invoke
+  'lambda:InvokeFunction',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html: S3 names actions by itself
   's3:GetObjectVersion',
   's3:ListBucket',
@@ -48,6 +50,8 @@ const unscopable: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
   'lambda:ListEventSourceMappings',
   'lambda:ListFunctions',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+  'secretsmanager:ListSecrets',
 ]);
 
 /** IAM's limit for all inline policies of a role. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
@@ -182,7 +186,9 @@ function listed(resource: string): readonly string[] {
 }
 
 function substitute(text: string): string {
-  return text.replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name);
+  return text
+    .replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name)
+    .replaceAll('${SecretNotRotatedFunctions}', '*');
 }
 
 function unique(texts: readonly string[]): readonly string[] {

@@ -573,6 +573,32 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       });
     });
 
+    describe('secrets', () => {
+      const arn = (name: string) => `arn:aws:secretsmanager:us-east-1:111122223333:secret:${name}`;
+      const record = (name: string, asOf: number, ...secrets: string[]) =>
+        ledger.recordSecrets({ function: fn(name), asOf, secrets: secrets.map(arn) });
+
+      it('knows who reads a secret, named whole or without the characters at its end', async () => {
+        await record('b', base, 'prod/db-a1B2c3');
+        await record('a', base, 'prod/db', 'prod/mail-d4E5f6');
+        expect(await ledger.functionsReading(arn('prod/db-a1B2c3'))).toEqual([fn('a'), fn('b')]);
+        expect(await ledger.functionsReading(arn('prod/mail-d4E5f6'))).toEqual([fn('a')]);
+        expect(await ledger.functionsReading(arn('prod/db-x9Y8z7'))).toEqual([fn('a')]);
+        expect(await ledger.functionsReading(arn('prod/other-a1B2c3'))).toEqual([]);
+      });
+
+      it('tells what a function reads no more, and keeps the newest', async () => {
+        await record('a', base, 'one-a1B2c3', 'two-a1B2c3');
+        expect(await record('a', base + 1, 'two-a1B2c3')).toEqual({ left: [arn('one-a1B2c3')], stale: false });
+        expect(await record('a', base, 'one-a1B2c3')).toEqual({ left: [], stale: true });
+        expect(await ledger.functionsReading(arn('one-a1B2c3'))).toEqual([]);
+        expect(await all(ledger.functionsRecorded())).toEqual([fn('a')]);
+        expect(await ledger.forgetSecrets(fn('a'), base + 2)).toEqual({ left: [arn('two-a1B2c3')] });
+        expect(await ledger.functionsReading(arn('two-a1B2c3'))).toEqual([]);
+        expect(await ledger.forgetSecrets(fn('a'), base + 2)).toEqual({ left: [] });
+      });
+    });
+
     it('keeps how a subject was while it kept a rule, the newest, and writes the same only once', async () => {
       const state = { subnets: ['subnet-1'], groups: ['sg-1'] };
       expect(await ledger.kept('function-outside-vpc', fn('orders'))).toBeUndefined();

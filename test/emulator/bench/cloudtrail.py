@@ -356,13 +356,41 @@ def deliver(record: dict) -> None:
         eventbridge._ensure_default_bus()
         eventbridge._put_events({"Entries": [{
             "Source": "aws." + record["eventSource"].split(".")[0],
-            "DetailType": "AWS API Call via CloudTrail",
+            "DetailType": "AWS Service Event via CloudTrail" if record["eventType"] == "AwsServiceEvent" else "AWS API Call via CloudTrail",
             "Detail": json.dumps(record),
             "EventBusName": "default",
         }]}, allow_aws_source=True)
         log = eventbridge._events_log_list()
         if len(log) > 1000:
             del log[:500]
+
+
+def tell(service: str, name: str, account: str, region: str, data: dict, error: str = "") -> None:
+    """Record and deliver what a service did by itself: nobody called, and the identity is no more than an account.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/non-api-aws-service-events.html"""
+    host = f"{service}.amazonaws.com"
+    told = {
+        "eventVersion": "1.11",
+        "userIdentity": {"accountId": account, "invokedBy": host},
+        "eventTime": journal.iso(),
+        "eventSource": host,
+        "eventName": name,
+        "awsRegion": region,
+        "sourceIPAddress": host,
+        "userAgent": host,
+        **({"errorMessage": error} if error else {}),
+        "requestParameters": None,
+        "responseElements": None,
+        "additionalEventData": data,
+        "eventID": str(uuid.uuid4()),
+        "readOnly": False,
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
+    journal.records.add(told)
+    deliver(told)
 
 
 def record(call: Call) -> None:

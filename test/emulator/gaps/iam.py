@@ -123,6 +123,9 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com", "kms:calleraccount": call.account}
             needed = ("Decrypt",) if operation == "GetSecretValue" else ("GenerateDataKey", "Decrypt")
             checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
+    if call.model == "secretsmanager" and operation == "RotateSecret" and params.get("RotationLambdaARN"):
+        # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+        checks.append(("lambda", "lambda:InvokeFunction", params["RotationLambdaARN"], {}))
     key, service, needed = _key_in_use(call)
     if key and "alias/aws/" not in key:
         via = {"kms:viaservice": f"{service}.{region}.amazonaws.com", "kms:calleraccount": call.account, **_encryption_context(call)}

@@ -366,6 +366,8 @@ def _secret_keys(call: Call) -> dict:
         _, secret = secretsmanager._resolve(call.params["SecretId"])
         keys.update(_tags("secretsmanager:ResourceTag", (secret or {}).get("Tags")))
         keys.update(_tags("aws:ResourceTag", (secret or {}).get("Tags")))
+    if call.params.get("RotationLambdaARN"):
+        keys["secretsmanager:rotationlambdaarn"] = call.params["RotationLambdaARN"]
     if call.params.get("KmsKeyId"):
         keys["secretsmanager:kmskeyarn"] = kms_key_arn(call.params["KmsKeyId"], call.region, call.account)
     return keys
