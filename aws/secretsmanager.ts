@@ -57,7 +57,8 @@ export const rotateSecret = call('RotateSecret', RotateSecretCommand, {
 
 export const cancelRotateSecret = call('CancelRotateSecret', CancelRotateSecretCommand, {
   resource: anySecret,
-  alreadyDone: ['ResourceNotFoundException'],
+  // Of a secret that is scheduled for deletion nothing is rotated any more.
+  alreadyDone: ['ResourceNotFoundException', 'InvalidRequestException'],
 });
 
 const deletion = call('DeleteSecret', DeleteSecretCommand, {

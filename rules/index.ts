@@ -9,6 +9,7 @@ import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
 import { rule as roleTrustOpen } from './roles/role-trust-open.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
+import { rule as secretNotRotated } from './secrets/secret-not-rotated.ts';
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
@@ -17,7 +18,7 @@ import { rule as subnetShared } from './vpc/subnet-shared.ts';
 import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
 export const roles = [roleShared, roleTooBroad, roleTrustOpen];
-export const secrets = [secretInEnvironment];
+export const secrets = [secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
 export const deployments = [codeChangedByHand];
@@ -28,6 +29,7 @@ export const rules = [
   roleTooBroad,
   roleTrustOpen,
   secretInEnvironment,
+  secretNotRotated,
   functionPolicyOpen,
   functionUrlOpen,
   httpRouteOpen,

@@ -21,6 +21,7 @@ import { roleShared } from './parts/role-shared.ts';
 import { roleTooBroad } from './parts/role-too-broad.ts';
 import { roleTrustOpen } from './parts/role-trust-open.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
+import { secretNotRotated } from './parts/secret-not-rotated.ts';
 import { security } from './parts/security.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
 import { idleExemptions, sweeps } from './parts/sweep.ts';
@@ -87,6 +88,7 @@ describe('with every rule in remediate', () => {
   roleTooBroad();
   roleTrustOpen();
   secretInEnvironment();
+  secretNotRotated();
   securityGroupOpenIngress();
   networkAclOpen();
   codeChangedByHand();

@@ -98,7 +98,9 @@ export const setUps: Readonly<Record<string, SetUp>> = {
       const schedule = { RotationRules: { AutomaticallyAfterDays: 30 }, RotateImmediately: false };
       secretsManager.rotateSecret({ SecretId: 'prod/db', RotationLambdaARN: rotator, ...schedule });
       secretsManager.cancelRotateSecret({ SecretId: 'prod/db' });
-      await ledger.recordSecrets({ function: orders, asOf: now, secrets: [secretsManager.arnOf('prod/db')] });
+      const DB_SECRET_ARN = secretsManager.arnOf('prod/db');
+      lambda.createFunction({ FunctionName: 'orders', Environment: { Variables: { DB_SECRET_ARN } } });
+      await ledger.recordSecrets({ function: orders, asOf: now, secrets: [DB_SECRET_ARN] });
     },
     event: sample('CancelRotateSecret/by-arn.json'),
     remove: ({ secretsManager }) => void secretsManager.deleteSecret({ SecretId: 'prod/db' }),

@@ -186,9 +186,7 @@ function listed(resource: string): readonly string[] {
 }
 
 function substitute(text: string): string {
-  return text
-    .replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name)
-    .replaceAll('${SecretNotRotatedFunctions}', '*');
+  return text.replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name).replaceAll('${SecretNotRotatedFunctions}', '*');
 }
 
 function unique(texts: readonly string[]): readonly string[] {
