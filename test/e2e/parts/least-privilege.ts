@@ -17,20 +17,17 @@ const neverSeen: Readonly<Record<string, string>> = {
   'lambda:ListFunctionUrlConfigs in remediate-function-url-open': 'a sweep asks it, and only checkers sweep',
   'lambda:GetFunctionConfiguration in remediate-security-group-open-ingress': 'asked about functions, whose groups alone are put right',
   'lambda:ListAliases in remediate-security-group-open-ingress': 'the same',
-<<<<<<< HEAD
   'lambda:GetFunctionConfiguration in remediate-role-too-broad': 'the same, of roles',
   'lambda:ListAliases in remediate-role-too-broad': 'the same',
   'iam:ListEntitiesForPolicy in remediate-role-too-broad': 'asked about policies, whose roles alone are put right',
   'lambda:GetFunctionConfiguration in remediate-role-trust-open': 'asked about functions, whose roles alone are put right',
   'lambda:ListAliases in remediate-role-trust-open': 'the same',
-=======
   'iam:GetRolePolicy in remediate-secret-not-rotated': 'asked about functions, whose secrets alone are put right',
   'iam:GetPolicy in remediate-secret-not-rotated': 'the same',
   'iam:GetPolicyVersion in remediate-secret-not-rotated': 'the same',
   'iam:ListRolePolicies in remediate-secret-not-rotated': 'the same',
   'iam:ListAttachedRolePolicies in remediate-secret-not-rotated': 'the same',
   'lambda:ListAliases in remediate-secret-not-rotated': 'the same',
->>>>>>> f61ff6c (test(e2e): a rotation that is turned off, and one that fails)
   'kms:CreateGrant in remediate-secret-in-environment': 'of functions with a key of the customer',
   'kms:Encrypt in remediate-secret-in-environment': 'the same',
 };
