@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Place } from './arn.ts';
+import { type Place, partitionOf } from './arn.ts';
 
 /**
  * CloudTrail's record of an API call, as EventBridge delivers it.
@@ -46,6 +46,17 @@ const envelope = z.looseObject({
   }),
 });
 
+/**
+ * Services whose calls have no region of their own, and where their events are: a stack elsewhere gets them forwarded
+ * (template.global.yaml). https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+ */
+export const globalServices: readonly string[] = ['iam'];
+export const globalRegions: Readonly<Record<string, string>> = {
+  aws: 'us-east-1',
+  'aws-cn': 'cn-north-1',
+  'aws-us-gov': 'us-gov-west-1',
+};
+
 /** Who made a change. `issuer` is the role behind a session; `console` is a session of the AWS console. */
 export interface Actor {
   readonly arn: string;
@@ -83,7 +94,7 @@ export type ReadEvent =
  * Reads an EventBridge event. Never throws: what cannot be read is `ignored` with the reason, for
  * - a call that failed (`errorCode`): nothing changed
  * - a dry run: `requestParameters.dryRun` of UpdateFunctionCode
- * - another account or region than the guard's own
+ * - another account or region than the guard's own; what a global service tells is told in one region, and of every region
  */
 export function readEvent(body: unknown, home: Place): ReadEvent {
   const parsed = envelope.safeParse(body);
@@ -94,7 +105,8 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
   const service = detail.eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
   const kind = kinds.get(outer['detail-type']);
   if (kind === undefined || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
-  if (outer.account !== home.account || outer.region !== home.region) return { ignored: 'elsewhere' };
+  const isGlobal = globalServices.includes(service) && outer.region === globalRegions[partitionOf(home.region)];
+  if (outer.account !== home.account || (outer.region !== home.region && !isGlobal)) return { ignored: 'elsewhere' };
   if (detail.errorCode !== undefined) return { ignored: 'failed-call' };
   const ofService = kind === 'service';
   const request = detail.requestParameters ?? (ofService ? { ...detail.serviceEventDetails, ...detail.additionalEventData } : {});
@@ -110,7 +122,7 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
       operation: operationOf(detail.eventName),
       time: detail.eventTime,
       account: outer.account,
-      region: outer.region,
+      region: home.region,
       actor: {
         arn: itself ?? user?.arn ?? user?.invokedBy ?? '',
         issuer: itself ?? issuer?.arn ?? user?.arn ?? '',

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { alertSchema } from '../guard/alert.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { docHead, ruleTable } from './generate/docs.ts';
+import { globalTemplate } from './generate/global.ts';
 import { checkOperations } from './generate/operations.ts';
 import { indexModule, ruleFiles } from './generate/rules-index.ts';
 import { templateSections } from './generate/template.ts';
@@ -28,6 +29,7 @@ await checkOperations(rules);
 write('rules/index.ts', indexModule(files));
 write('schemas/alert.json', `${JSON.stringify(z.toJSONSchema(alertSchema), null, 2)}\n`);
 writeTemplate();
+write('template.global.yaml', globalTemplate(rules));
 for (const rule of rules) writeBetween(`docs/rules/${rule.id}.md`, 'head', docHead(rule));
 writeBetween('README.md', 'rules', ruleTable(rules));
 

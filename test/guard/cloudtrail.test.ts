@@ -182,3 +182,33 @@ test('a text is found by its path, or is not there', () => {
     expect(text(record, ...path)).toBeUndefined();
   }
 });
+
+describe('events of IAM, which are told in one region of a partition', () => {
+  const ofIam = (region: string) => sample('PutRolePolicy/own.json', { region });
+
+  test.each([
+    ['eu-central-1', 'us-east-1'],
+    ['us-east-1', 'us-east-1'],
+    ['cn-northwest-1', 'cn-north-1'],
+    ['us-gov-east-1', 'us-gov-west-1'],
+  ])('in %s, one from %s is one of this region', (home, region) => {
+    expect(readEvent(ofIam(region), { ...place, region: home })).toMatchObject({ event: { service: 'iam', region: home } });
+  });
+
+  test.each([
+    ['eu-central-1', 'eu-west-1'],
+    ['cn-northwest-1', 'us-east-1'],
+    ['us-east-1', 'us-gov-west-1'],
+  ])('in %s, one from %s is one of elsewhere', (home, region) => {
+    expect(readEvent(ofIam(region), { ...place, region: home })).toEqual({ ignored: 'elsewhere' });
+  });
+
+  test('one of another account stays one of elsewhere', () => {
+    const body = sample('PutRolePolicy/own.json', { account: '444455556666' });
+    expect(readEvent(body, { ...place, region: 'eu-central-1' })).toEqual({ ignored: 'elsewhere' });
+  });
+
+  test('a service that has regions is heard in its own', () => {
+    expect(readEvent(good({ region: 'us-east-1' }), { ...place, region: 'eu-central-1' })).toEqual({ ignored: 'elsewhere' });
+  });
+});
