@@ -185,12 +185,14 @@ async function judgeOnce(
     return [await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports)];
   }
   const verdicts: Verdict[] = [];
+  // The plans that alerts show of one subject's violations read much the same, such as the API of them all.
+  const showing = { ...ports, connect: readOnce(ports.connect) };
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
     const fixable = mode === 'remediate' && rule.fix.length > 0;
     const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
     const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
-    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, ports));
+    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, showing));
   }
   for (const compliant of evaluation.compliant) verdicts.push(await resolve(rule, compliant, { asOf, cause }, ports));
   return verdicts;
