@@ -8,6 +8,7 @@ import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
+import { functionPolicyOpen } from './parts/function-policy-open.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { guardTampered, guardTamperedScope } from './parts/guard-tampered.ts';
 import { httpRouteOpen } from './parts/http-route-open.ts';
@@ -56,6 +57,8 @@ const remediate = {
   RestMethodOpenQuiet: '0',
   RoleTrustOpenScope: 'arn:aws:iam::111122223333:role/trust-open-*',
   RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
+  FunctionPolicyOpenScope: 'arn:aws:lambda:*:*:function:function-policy-open-*',
+  FunctionPolicyOpenTrustedAccounts: '444455556666',
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   GuardTamperedScope: guardTamperedScope,
   DigestOver: '1000',
@@ -84,6 +87,7 @@ describe('with every rule in remediate', () => {
   functionUrlOpen();
   httpRouteOpen();
   restMethodOpen();
+  functionPolicyOpen();
   roleShared();
   roleTooBroad();
   roleTrustOpen();

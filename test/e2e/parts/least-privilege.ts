@@ -15,6 +15,7 @@ const neverSeen: Readonly<Record<string, string>> = {
   'iam:TagRole in remediate-role-shared': 'asked for beside CreateRole, which carries the tags; the emulator asks for CreateRole alone',
   'secretsmanager:TagResource in remediate-secret-in-environment': 'the same, beside CreateSecret',
   'lambda:ListFunctionUrlConfigs in remediate-function-url-open': 'a sweep asks it, and only checkers sweep',
+  'lambda:ListAliases in remediate-function-policy-open': 'the same',
   'lambda:GetFunctionConfiguration in remediate-security-group-open-ingress': 'asked about functions, whose groups alone are put right',
   'lambda:ListAliases in remediate-security-group-open-ingress': 'the same',
   'lambda:GetFunctionConfiguration in remediate-role-too-broad': 'the same, of roles',

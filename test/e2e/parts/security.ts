@@ -292,6 +292,7 @@ export function security(): void {
       ['secret-in-environment', 'lambda:UpdateFunctionConfiguration'],
       ['function-url-open', 'lambda:UpdateFunctionUrlConfig'],
       ['function-url-open', 'lambda:RemovePermission'],
+      ['function-policy-open', 'lambda:PutResourcePolicy'],
       ['code-changed-by-hand', 'lambda:UpdateFunctionCode'],
       ['code-changed-by-hand', 'lambda:UpdateAlias'],
     ])('of %s is denied %s on the guard itself and on what NeverTouch names', async (rule, action) => {
