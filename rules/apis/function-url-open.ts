@@ -21,11 +21,14 @@ import { policyFix, type ReadPolicy } from '../../guard/policy-edit.ts';
 import { type CallStep, cloudTrail, defineRule } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 
-/** The function or alias that an event names: URLs and policies exist for each qualifier by itself. */
+/**
+ * The function or alias that an event names: URLs and policies exist for each qualifier by itself. A version has no URL, and
+ * Lambda takes no question about one. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionUrlConfig.html (Qualifier)
+ */
 function qualifiedFunction({ request, ...place }: ApiEvent): readonly Subject[] {
   const name = text(request, 'functionName') ?? text(request, 'resourceArn') ?? '';
   const subject = functionSubject(name, place, text(request, 'qualifier') ?? text(request, 'name'));
-  return subject === undefined ? [] : [subject];
+  return subject === undefined || /^\d+$/.test(qualifierOf(subject.arn) ?? '') ? [] : [subject];
 }
 
 export const rule = defineRule({

@@ -62,9 +62,9 @@ async function aStranger(): Promise<LambdaClient> {
 export function functionPolicyOpen(): void {
   describe('function-policy-open', () => {
     it('shuts strangers out of an alias, a version and a function, lets the own account in, and undo brings it all back', async () => {
-      const role = await functionRole(`${rule}-role`);
       stranger = await aStranger();
-      for (const name of ['alias', 'version', 'whole']) await createFunction(`${rule}-${name}`, role, { Publish: true });
+      for (const name of ['alias', 'version', 'whole'])
+        await createFunction(`${rule}-${name}`, await functionRole(`${rule}-${name}`), { Publish: true });
       await stage.boto.call('lambda', 'create_alias', { FunctionName: `${rule}-alias`, Name: 'live', FunctionVersion: '1' });
       await stage.boto.call('events', 'put_rule', { Name: rule, EventPattern: JSON.stringify({ source: [rule] }) });
       await stage.boto.call('events', 'put_targets', { Rule: rule, Targets: [{ Id: 'alias', Arn: alias }] });

@@ -87,9 +87,8 @@ export function functionUrlOpen(): void {
     });
 
     it('edits documents whose statements nobody can name, and undo puts them back', async () => {
-      const role = await functionRole('url-documents');
       const arn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
-      for (const name of ['url-document-whole', 'url-document-beside']) await createFunction(name, role);
+      for (const name of ['url-document-whole', 'url-document-beside']) await createFunction(name, await functionRole(name));
       await quiet();
       const since = mark();
       const condition = { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } } };

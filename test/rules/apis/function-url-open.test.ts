@@ -389,6 +389,11 @@ ruleTest(rule, {
       }),
     },
     {
+      name: 'the policy of a version, which has no URL',
+      kind: 'ignored',
+      event: sample('PutResourcePolicy/lambda-version.json'),
+    },
+    {
       name: 'a name that is no function',
       kind: 'ignored',
       event: sample('CreateFunctionUrlConfig/none.json', { detail: { requestParameters: { functionName: 'not a name' } } }),
