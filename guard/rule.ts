@@ -147,6 +147,8 @@ export interface Rule<
   readonly probation: boolean;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
+  /** Seconds that its checker may run; 60 where it says nothing. */
+  readonly timeout?: number;
   /** Further stack parameters, `<RuleIdInPascalCase><Param>`: every one a text with a default. */
   readonly params: Params;
   /**

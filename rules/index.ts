@@ -8,6 +8,7 @@ import { rule as guardTampered } from './guard/guard-tampered.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
 import { rule as roleTrustOpen } from './roles/role-trust-open.ts';
+import { rule as secretInCode } from './secrets/secret-in-code.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
 import { rule as secretNotRotated } from './secrets/secret-not-rotated.ts';
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
@@ -18,7 +19,7 @@ import { rule as subnetShared } from './vpc/subnet-shared.ts';
 import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
 export const roles = [roleShared, roleTooBroad, roleTrustOpen];
-export const secrets = [secretInEnvironment, secretNotRotated];
+export const secrets = [secretInCode, secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
 export const deployments = [codeChangedByHand];
@@ -28,6 +29,7 @@ export const rules = [
   roleShared,
   roleTooBroad,
   roleTrustOpen,
+  secretInCode,
   secretInEnvironment,
   secretNotRotated,
   functionPolicyOpen,

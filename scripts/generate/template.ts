@@ -158,7 +158,7 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const calls: readonly AnyCall[] = rules.flatMap((rule) => [...rule.check]);
   const variables = Object.assign({}, ...rules.map(ruleVariables));
   const archives = calls.some((call: AnyCall) => call.permissions.some(({ action }) => action === 's3:PutObject'));
-  const timeout = archives ? archiverTimeout : checkerTimeout;
+  const timeout = Math.max(archives ? archiverTimeout : checkerTimeout, ...rules.map((rule) => rule.timeout ?? 0));
   return {
     ...deadLetters(id, ruleIds),
     ...queue(`${id}Events`, `${id}DeadLetters`, timeout, ruleIds),

@@ -21,6 +21,7 @@ import { restMethodOpen } from './parts/rest-method-open.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { roleTooBroad } from './parts/role-too-broad.ts';
 import { roleTrustOpen } from './parts/role-trust-open.ts';
+import { secretInCode } from './parts/secret-in-code.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { secretNotRotated } from './parts/secret-not-rotated.ts';
 import { security } from './parts/security.ts';
@@ -93,6 +94,7 @@ describe('with every rule in remediate', () => {
   roleTrustOpen();
   secretInEnvironment();
   secretNotRotated();
+  secretInCode();
   securityGroupOpenIngress();
   networkAclOpen();
   codeChangedByHand();

@@ -68,6 +68,7 @@ export class LambdaService implements Service {
   readonly #s3: Pick<S3Service, 'object'>;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #packages = new Map<string, Uint8Array>();
+  readonly #layers = new Map<string, string>();
 
   constructor(world: Surroundings, s3: Pick<S3Service, 'object'>) {
     this.#world = world;
@@ -467,6 +468,22 @@ export class LambdaService implements Service {
   /** Sets what no operation sets, e.g. an Environment that Lambda could not decrypt. */
   edit(name: string, configuration: Partial<FunctionConfiguration>): void {
     Object.assign(this.#find(name).latest, configuration);
+  }
+
+  /** A layer version with this package, by its ARN. */
+  publishLayer(arn: string, bytes: Uint8Array): void {
+    this.#layers.set(arn, this.#codeFrom({ ZipFile: bytes }).sha256);
+  }
+
+  getLayerVersionByArn({ Arn = '' }: { readonly Arn?: string }): object {
+    const sha256 = this.#layers.get(Arn);
+    if (sha256 === undefined) throw notFound(`Layer version ${Arn} does not exist.`);
+    return { LayerVersionArn: Arn, Content: { Location: `${downloads}${encodeURIComponent(sha256)}`, CodeSha256: sha256 } };
+  }
+
+  /** What lies at a Code.Location by now, whatever the hash says. */
+  tamper(sha256: string, bytes: Uint8Array): void {
+    this.#packages.set(sha256, bytes);
   }
 
   /** The bytes behind a Code.Location. */
