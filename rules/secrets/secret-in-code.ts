@@ -48,7 +48,7 @@ export const rule = defineRule({
   probation: false,
   // Memory brings processors with it, and a batch may hold several packages.
   memory: 1024,
-  timeout: 300,
+  timeout: 120,
   params: z.object({
     folders: z
       .string()
@@ -62,7 +62,7 @@ export const rule = defineRule({
     seconds: z
       .string()
       .regex(/^([1-9]|[1-4]\d)$/)
-      .default('25')
+      .default('20')
       .describe('For how long a package is downloaded and examined, at most.'),
   }),
 
