@@ -1,17 +1,36 @@
+import type {
+  ListAttachedGroupPoliciesCommandOutput,
+  ListAttachedUserPoliciesCommandOutput,
+  ListGroupPoliciesCommandOutput,
+  ListGroupsForUserCommandOutput,
+  ListUserPoliciesCommandOutput,
+} from '@aws-sdk/client-iam';
 import {
   AttachRolePolicyCommand,
+  AttachUserPolicyCommand,
   CreateRoleCommand,
   DeleteRoleCommand,
   DeleteRolePolicyCommand,
   DetachRolePolicyCommand,
+  DetachUserPolicyCommand,
+  GetAccountAuthorizationDetailsCommand,
+  GetGroupCommand,
+  GetGroupPolicyCommand,
   GetPolicyCommand,
   GetPolicyVersionCommand,
   GetRoleCommand,
   GetRolePolicyCommand,
+  GetUserCommand,
+  GetUserPolicyCommand,
   IAMClient,
+  ListAttachedGroupPoliciesCommand,
   ListAttachedRolePoliciesCommand,
+  ListAttachedUserPoliciesCommand,
   ListEntitiesForPolicyCommand,
+  ListGroupPoliciesCommand,
+  ListGroupsForUserCommand,
   ListRolePoliciesCommand,
+  ListUserPoliciesCommand,
   PutRolePolicyCommand,
   SetDefaultPolicyVersionCommand,
   SimulateCustomPolicyCommand,
@@ -27,6 +46,8 @@ export type { Role } from '@aws-sdk/client-iam';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 const roles = 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/*';
+const users = 'arn:${AWS::Partition}:iam::${AWS::AccountId}:user/*';
+const groups = 'arn:${AWS::Partition}:iam::${AWS::AccountId}:group/*';
 const policies = ['arn:${AWS::Partition}:iam::${AWS::AccountId}:policy/*', 'arn:${AWS::Partition}:iam::aws:policy/*'];
 /** Roles that the guard makes live under this path, and nowhere else may it write. */
 const clones = 'arn:${AWS::Partition}:iam::${AWS::AccountId}:role/compliance-guard/*';
@@ -96,6 +117,156 @@ export const listRolesWithPolicy: Call<'listRolesWithPolicy', { readonly PolicyA
     const page = await client(connection).send(new ListEntitiesForPolicyCommand({ ...input, EntityFilter: 'Role', MaxItems: 100 }));
     return (page.PolicyRoles ?? []).flatMap(({ RoleName }) => RoleName ?? []);
   },
+};
+
+// --- users and groups
+
+export const getUser = call('GetUser', GetUserCommand, { resource: users });
+export const getUserPolicy = call('GetUserPolicy', GetUserPolicyCommand, { resource: users });
+/** With the group's users, a page of them: who they are does not matter. */
+export const getGroup = call('GetGroup', GetGroupCommand, { resource: groups });
+export const getGroupPolicy = call('GetGroupPolicy', GetGroupPolicyCommand, { resource: groups });
+
+interface Page {
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+/** A list of names or ARNs, all pages. */
+function allPages<const Name extends string, Input extends object, Output extends Page>(
+  name: Name,
+  resource: string,
+  Command: new (input: Input & { Marker?: string }) => unknown,
+  itemsOf: (page: Output) => readonly (string | undefined)[] | undefined,
+): Call<Name, Input, readonly string[]> {
+  return {
+    name,
+    service: 'iam',
+    permissions: [{ action: `iam:${name.charAt(0).toUpperCase()}${name.slice(1)}`, resource }],
+    alreadyDone: [],
+    async run(connection, input) {
+      const items: string[] = [];
+      let Marker: string | undefined;
+      do {
+        const command = new Command({ ...input, ...(Marker === undefined ? {} : { Marker }) });
+        const page = (await client(connection).send(command as never)) as unknown as Output;
+        for (const item of itemsOf(page) ?? []) if (item !== undefined) items.push(item);
+        Marker = page.IsTruncated === true ? page.Marker : undefined;
+      } while (Marker !== undefined);
+      return items;
+    },
+  };
+}
+
+type OfUser = { readonly UserName: string };
+type OfGroup = { readonly GroupName: string };
+export const listUserPolicies = allPages<'listUserPolicies', OfUser, ListUserPoliciesCommandOutput>(
+  'listUserPolicies',
+  users,
+  ListUserPoliciesCommand,
+  ({ PolicyNames }) => PolicyNames,
+);
+export const listGroupPolicies = allPages<'listGroupPolicies', OfGroup, ListGroupPoliciesCommandOutput>(
+  'listGroupPolicies',
+  groups,
+  ListGroupPoliciesCommand,
+  ({ PolicyNames }) => PolicyNames,
+);
+export const listAttachedUserPolicies = allPages<'listAttachedUserPolicies', OfUser, ListAttachedUserPoliciesCommandOutput>(
+  'listAttachedUserPolicies',
+  users,
+  ListAttachedUserPoliciesCommand,
+  ({ AttachedPolicies }) => AttachedPolicies?.map(({ PolicyArn }) => PolicyArn),
+);
+export const listAttachedGroupPolicies = allPages<'listAttachedGroupPolicies', OfGroup, ListAttachedGroupPoliciesCommandOutput>(
+  'listAttachedGroupPolicies',
+  groups,
+  ListAttachedGroupPoliciesCommand,
+  ({ AttachedPolicies }) => AttachedPolicies?.map(({ PolicyArn }) => PolicyArn),
+);
+/** The ARNs of a user's groups. */
+export const listGroupsForUser = allPages<'listGroupsForUser', OfUser, ListGroupsForUserCommandOutput>(
+  'listGroupsForUser',
+  users,
+  ListGroupsForUserCommand,
+  ({ Groups }) => Groups?.map(({ Arn }) => Arn),
+);
+
+/** The simulation of a user, a group or a role. */
+export const simulatePolicyOf = {
+  ...call('SimulatePrincipalPolicy', SimulatePrincipalPolicyCommand, { resource: [users, groups, roles] }),
+  name: 'simulatePolicyOf' as const,
+  operation: 'SimulatePrincipalPolicy',
+};
+
+/** Whom a managed policy is attached to, a hundred at the most: `user/name`, `group/name`, `role/name`. */
+export const listEntitiesForPolicy: Call<'listEntitiesForPolicy', { readonly PolicyArn: string }, readonly string[]> = {
+  name: 'listEntitiesForPolicy',
+  service: 'iam',
+  permissions: [{ action: 'iam:ListEntitiesForPolicy', resource: policies }],
+  alreadyDone: [],
+  async run(connection, input) {
+    const {
+      PolicyUsers = [],
+      PolicyGroups = [],
+      PolicyRoles = [],
+    } = await client(connection).send(
+      new ListEntitiesForPolicyCommand({ ...input, PolicyUsageFilter: 'PermissionsPolicy', MaxItems: 100 }),
+    );
+    return [
+      ...PolicyUsers.map(({ UserName }) => `user/${UserName}`),
+      ...PolicyGroups.map(({ GroupName }) => `group/${GroupName}`),
+      ...PolicyRoles.map(({ RoleName }) => `role/${RoleName}`),
+    ];
+  },
+};
+
+interface PrincipalsPage {
+  readonly arns: readonly string[];
+  readonly Marker: string | undefined;
+}
+
+/** The ARNs of every user, group and role, a page at a time. */
+export const principalsPage: Call<'principalsPage', { readonly Marker: string | undefined }, PrincipalsPage> = {
+  name: 'principalsPage',
+  service: 'iam',
+  operation: 'GetAccountAuthorizationDetails',
+  permissions: [{ action: 'iam:GetAccountAuthorizationDetails', resource: '*' }],
+  alreadyDone: [],
+  async run(connection, { Marker }) {
+    const page = await client(connection).send(
+      new GetAccountAuthorizationDetailsCommand({
+        Filter: ['User', 'Group', 'Role'],
+        MaxItems: 200,
+        ...(Marker === undefined ? {} : { Marker }),
+      }),
+    );
+    const all = [...(page.UserDetailList ?? []), ...(page.GroupDetailList ?? []), ...(page.RoleDetailList ?? [])];
+    return { arns: all.flatMap(({ Arn }) => Arn ?? []), Marker: page.IsTruncated === true ? page.Marker : undefined };
+  },
+};
+
+// The one policy that can be attached to any user or role: it denies what deploys code, and allows nothing.
+const denial = { ArnEquals: { 'iam:PolicyARN': '${DirectDeployDenial}' } };
+export const denyUser = {
+  ...call('AttachUserPolicy', AttachUserPolicyCommand, { resource: users, condition: denial }),
+  name: 'denyUser' as const,
+  operation: 'AttachUserPolicy',
+};
+export const denyRole = {
+  ...call('AttachRolePolicy', AttachRolePolicyCommand, { resource: roles, condition: denial }),
+  name: 'denyRole' as const,
+  operation: 'AttachRolePolicy',
+};
+export const undenyUser = {
+  ...call('DetachUserPolicy', DetachUserPolicyCommand, { resource: users, condition: denial, alreadyDone: gone }),
+  name: 'undenyUser' as const,
+  operation: 'DetachUserPolicy',
+};
+export const undenyRole = {
+  ...call('DetachRolePolicy', DetachRolePolicyCommand, { resource: roles, condition: denial, alreadyDone: gone }),
+  name: 'undenyRole' as const,
+  operation: 'DetachRolePolicy',
 };
 
 // Of any role of the account: policies can be taken from it, and what a policy was before be put in force again. Nothing can

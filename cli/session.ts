@@ -43,6 +43,7 @@ export async function openSession({
     GuardBusName,
     ArchiveBucketName = '',
     RoleBoundaryArn = '',
+    DirectDeployDenialArn = '',
     KeyArn = '',
     AlertTopicArn = '',
   } = outputs;
@@ -54,7 +55,15 @@ export async function openSession({
   return {
     connection,
     config: readConfig(
-      { ...parameters, ...own, ArchiveBucket: ArchiveBucketName, BoundaryArn: RoleBoundaryArn, KeyArn, AlertTopic: AlertTopicArn },
+      {
+        ...parameters,
+        ...own,
+        ArchiveBucket: ArchiveBucketName,
+        BoundaryArn: RoleBoundaryArn,
+        DenialArn: DirectDeployDenialArn,
+        KeyArn,
+        AlertTopic: AlertTopicArn,
+      },
       rules,
     ),
     names: {
@@ -67,6 +76,7 @@ export async function openSession({
       'Key.Arn': KeyArn,
       RoleBoundary: RoleBoundaryArn,
       AlertTopic: AlertTopicArn,
+      DirectDeployDenial: DirectDeployDenialArn,
     },
     ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
     // The bus has the stack's name, also where --stack is its ARN.

@@ -98,6 +98,8 @@ export interface Settings {
   readonly archiveBucket: string;
   /** The boundary that every role made by the guard carries. */
   readonly boundaryArn: string;
+  /** The managed policy that denies to deploy code. */
+  readonly denialArn: string;
   /** The stack's own key, and the topic of its alerts: the only things of the stack that no name tells. */
   readonly keyArn: string;
   readonly alertTopicArn: string;

@@ -11,6 +11,7 @@ const outputs: Readonly<Record<string, string>> = {
   GuardBusName: 'guard',
   ArchiveBucketName: 'guard-archive',
   RoleBoundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
+  DirectDeployDenialArn: 'arn:aws:iam::111122223333:policy/guard-denial',
   KeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/guard',
   AlertTopicArn: 'arn:aws:sns:eu-west-1:111122223333:guard-AlertTopic-A1B2C3',
 };
@@ -54,6 +55,8 @@ test('a session knows what the stack was deployed with', async () => {
     deployers: ['arn:aws:iam::111122223333:role/pipeline'],
     archiveBucket: 'guard-archive',
     boundaryArn: outputs['RoleBoundaryArn'],
+    denialArn: outputs['DirectDeployDenialArn'],
+    stack: 'guard',
   });
 });
 

@@ -21,6 +21,7 @@ Object.assign(process.env, {
   AlertTopic: `arn:aws:sns:${place.region}:${place.account}:alerts`,
   ArchiveBucket: 'guard-archive',
   BoundaryArn: `arn:aws:iam::${place.account}:policy/compliance-guard/boundary`,
+  DenialArn: `arn:aws:iam::${place.account}:policy/guard-denial`,
   Queues: queues.map(urlOf).join(','),
   LambdaCallsPerSecond: '15',
   ApiGatewayCallsPerSecond: '10',

@@ -213,6 +213,20 @@ export const setUps: Readonly<Record<string, SetUp>> = {
       ec2.deleteNetworkAcl({ NetworkAclId: 'acl-0a1b2c3d4e5f60718' });
     },
   },
+  'direct-deploy-permission': {
+    arrange: async ({ iam }, ledger) => {
+      iam.createUser({ UserName: 'ana' });
+      const denied = ['CreateFunction', 'UpdateAlias', 'UpdateFunctionCode', 'UpdateFunctionConfiguration', 'PublishLayerVersion'];
+      const denial = { Effect: 'Deny', Action: denied.map((action) => `lambda:${action}`), Resource: '*' };
+      iam.createPolicy({ PolicyName: 'guard-denial', PolicyDocument: document(denial) });
+      const state = { rights: {}, groups: [], known: true };
+      await ledger.recordKept('direct-deploy-permission', 'arn:aws:iam::111122223333:user/ana', { state, asOf: 1 });
+      iam.putUserPolicy({ UserName: 'ana', PolicyName: 'hotfix', PolicyDocument: document(allow('lambda:*', '*')) });
+    },
+    event: sample('PutUserPolicy/lambda.json'),
+    parameters: { Deployers: pipeline },
+    remove: ({ iam }) => iam.forgetUser('ana'),
+  },
   'code-changed-by-hand': {
     arrange: async ({ lambda, s3 }, ledger) => {
       lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });

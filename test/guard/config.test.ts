@@ -22,7 +22,7 @@ test('what nobody sets has a default, and no rule acts by itself', () => {
   expect(config).toMatchObject({
     home: { account: '111122223333', region: 'eu-central-1' },
     stack: 'guard',
-    settings: { deployers: [], archiveBucket: '', boundaryArn: '' },
+    settings: { deployers: [], archiveBucket: '', boundaryArn: '', denialArn: '', stack: 'guard' },
     operators: [],
     neverTouch: [],
     allowTagExemptions: false,

@@ -8,6 +8,7 @@ const stack = deploy({
   Operators: 'arn:aws:iam::111122223333:role/operator',
   AlertEmail: 'ops@example.com',
   CodeChangedByHandMode: 'remediate',
+  DirectDeployPermissionMode: 'remediate',
   FunctionUrlOpenMode: 'remediate',
   RoleSharedMode: 'remediate',
   RoleTooBroadMode: 'remediate',

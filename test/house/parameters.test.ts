@@ -140,7 +140,9 @@ test('tick, sweep and operate know the mode and the delay of every rule', () => 
 test('an empty list of pipelines and a rule of deployments in remediate do not go together', () => {
   const rule = template.Rules['DeployersBeforeRemediation'];
   expect(rule).toMatchObject({
-    RuleCondition: { 'Fn::Equals': [{ Ref: 'CodeChangedByHandMode' }, 'remediate'] },
+    RuleCondition: {
+      'Fn::Or': ['CodeChangedByHandMode', 'DirectDeployPermissionMode'].map((Ref) => ({ 'Fn::Equals': [{ Ref }, 'remediate'] })),
+    },
     Assertions: [
       { Assert: { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'Deployers' }, ''] }] }, AssertDescription: expect.stringContaining('Deployers') },
     ],

@@ -46,6 +46,7 @@ const unscopable: ReadonlySet<string> = new Set([
   'ec2:DescribeSecurityGroups',
   'ec2:DescribeSubnets',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+  'iam:GetAccountAuthorizationDetails',
   'iam:SimulateCustomPolicy',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
   'lambda:ListEventSourceMappings',

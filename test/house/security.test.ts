@@ -94,6 +94,7 @@ describe('roles', () => {
       ),
     );
     const named: Readonly<Record<string, readonly string[]>> = {
+      RemediateDirectDeployPermissionRole: ['iam:AttachRolePolicy', 'iam:AttachUserPolicy'],
       RemediateRoleSharedRole: [
         'iam:AttachRolePolicy',
         'iam:CreateRole',

@@ -1,4 +1,5 @@
 import { matchesGlob } from '../../guard/arn.ts';
+import { deploying } from '../../guard/deploy-rights.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { read } from './repository.ts';
@@ -146,12 +147,16 @@ describe('modes', () => {
       const elsewhere = iamWrites.filter(([, resource]) => resource !== 'arn:aws:iam::111122223333:role/compliance-guard/*');
       // IAM has no condition on what a trust policy says: the role of role-trust-open may write any.
       const taking = ['iam:DeleteRolePolicy', 'iam:DetachRolePolicy', 'iam:SetDefaultPolicyVersion', 'iam:UpdateAssumeRolePolicy'];
+      // What that attaches allows nothing.
+      if (id === 'direct-deploy-permission') taking.push('iam:AttachRolePolicy', 'iam:AttachUserPolicy');
       expect(elsewhere.flatMap(([action]) => (taking.includes(action) ? [] : [action]))).toEqual([]);
       const protects = (kind: string) =>
         own.flatMap(({ effect, actions, resources }) =>
           effect === 'Deny' && resources.includes(`arn:aws:iam::*:${kind}/guard-*`) ? actions : [],
         );
-      expect([...protects('role'), ...protects('policy')]).toEqual(expect.arrayContaining(elsewhere.map(([action]) => action)));
+      expect([...protects('role'), ...protects('policy')]).toEqual(
+        expect.arrayContaining(elsewhere.flatMap(([action]) => (action === 'iam:AttachUserPolicy' ? [] : [action]))),
+      );
     }
   });
 
@@ -161,7 +166,14 @@ describe('modes', () => {
       roleStatements(role).filter(({ effect, actions }) => effect === 'Allow' && actions.some((action) => granting.includes(action))),
     );
     expect([...new Set(found.flatMap(({ actions }) => actions))]).toEqual(expect.arrayContaining(granting));
-    for (const { condition } of found) expect(condition).toEqual({ StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } });
+    const bounded = { StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } };
+    // A policy that allows nothing needs none.
+    const denying = { ArnEquals: { 'iam:PolicyARN': '${DirectDeployDenial}' } };
+    const [attaching, others] = [true, false].map((is) =>
+      found.filter(({ actions }) => (actions.join() === 'iam:AttachRolePolicy') === is),
+    );
+    for (const { condition } of others ?? []) expect(condition).toEqual(bounded);
+    expect(attaching?.map(({ condition }) => condition)).toEqual([denying]);
     const boundary = statements(everything.resources['RoleBoundary']?.Properties['PolicyDocument']);
     const denied = boundary.filter(({ effect }) => effect === 'Deny').flatMap(({ actions }) => actions);
     expect(denied).toEqual(expect.arrayContaining(['iam:*', 'organizations:*', 'sts:AssumeRole']));
@@ -502,6 +514,15 @@ describe('what is kept', () => {
   test('the roles that the guard makes have a boundary to carry', () => {
     expect(everything.resources['RoleBoundary']?.Type).toBe('AWS::IAM::ManagedPolicy');
     for (const { variables } of functions(everything)) expect(variables['BoundaryArn']).toBe('${RoleBoundary}');
+  });
+
+  test('whoever is no deployer can be denied to deploy, by a policy that allows nothing and spares the deployers', () => {
+    const denials = (stack: Stack) => statements(stack.resources['DirectDeployDenial']?.Properties['PolicyDocument']);
+    const deployers = { ArnNotEquals: { 'aws:PrincipalArn': [arn('pipeline')] } };
+    expect(denials(everything)).toMatchObject([{ effect: 'Deny', resources: ['*'], condition: deployers }]);
+    expect(denials(asShipped)).toMatchObject([{ effect: 'Deny', resources: ['*'], condition: {} }]);
+    expect([...(denials(asShipped)[0]?.actions ?? [])].sort()).toEqual([...deploying].sort());
+    for (const { variables } of functions(everything)) expect(variables['DenialArn']).toBe('${DirectDeployDenial}');
   });
 });
 

@@ -86,6 +86,7 @@ const defaultSettings: Settings = {
   operators: [],
   archiveBucket: 'guard-archive',
   boundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
+  denialArn: 'arn:aws:iam::111122223333:policy/guard-denial',
   keyArn: 'arn:aws:kms:us-east-1:111122223333:key/11112222-3333-4444-5555-666677778888',
   alertTopicArn: 'arn:aws:sns:us-east-1:111122223333:guard-AlertTopic-A1B2C3',
 };

@@ -2,6 +2,7 @@
 import copy
 import logging
 import re
+from xml.etree import ElementTree
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
@@ -469,6 +470,46 @@ def simulations() -> None:
     iam_svc._IAM_HANDLERS["SimulateCustomPolicy"] = custom
 
 
+def pages_of_account_details() -> None:
+    """GetAccountAuthorizationDetails answers MaxItems principals and policies at a time, with a Marker for the next page, and tells
+    the permissions boundary of each user and role.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html"""
+    lists = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+    original = iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"]
+
+    def boundary_of(member, tag) -> str | None:
+        store, key = {"UserDetailList": (iam_svc._users, "UserName"), "RoleDetailList": (iam_svc._roles, "RoleName")}.get(tag, (None, ""))
+        name = next((child.text for child in member if child.tag.endswith(key)), None) if key else None
+        found = (store.get(name) or {}).get("PermissionsBoundary") if store is not None and name else None
+        return found.get("PermissionsBoundaryArn") if isinstance(found, dict) else found
+
+    def handler(p):
+        status, headers, body = original(p)
+        if status != 200:
+            return status, headers, body
+        root = ElementTree.fromstring(body)
+        space = root.tag.partition("}")[0] + "}" if "}" in root.tag else ""
+        result = root.find(f"{space}GetAccountAuthorizationDetailsResult")
+        members = [(found, member) for tag in lists if (found := result.find(f"{space}{tag}")) is not None for member in list(found)]
+        start, size = int(iam_svc._p(p, "Marker") or 0), int(iam_svc._p(p, "MaxItems") or 100)
+        for index, (parent, member) in enumerate(members):
+            if not start <= index < start + size:
+                parent.remove(member)
+            elif arn := boundary_of(member, parent.tag.removeprefix(space)):
+                detail = ElementTree.SubElement(member, f"{space}PermissionsBoundary")
+                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryType").text = "Policy"
+                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryArn").text = arn
+        more = start + size < len(members)
+        for tag, text in (("IsTruncated", str(more).lower()), ("Marker", str(start + size) if more else None)):
+            for old in result.findall(f"{space}{tag}"):
+                result.remove(old)
+            if text is not None:
+                ElementTree.SubElement(result, f"{space}{tag}").text = text
+        return status, headers, ElementTree.tostring(root)
+
+    iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"] = handler
+
+
 def resource_tags_of_ec2() -> None:
     """aws:ResourceTag works on EC2's resources too."""
     from ministack.services import ec2, tagging
@@ -539,6 +580,7 @@ def apply() -> None:
     sessions_of_functions()
     set_default_policy_version()
     simulations()
+    pages_of_account_details()
     resource_tags_of_ec2()
     policies_of_buses_and_tables()
 

@@ -250,6 +250,41 @@ class Policies(Case):
         self.assertEqual("v1", api.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"])
 
 
+class AccountDetails(Case):
+    def principals(self, aws, **more):
+        found, marker, pages = [], {}, 0
+        while True:
+            page = aws.client("iam").get_account_authorization_details(Filter=["User", "Group", "Role"], **more, **marker)
+            found += page["UserDetailList"] + page["GroupDetailList"] + page["RoleDetailList"]
+            pages += 1
+            if not page["IsTruncated"]:
+                return found, pages
+            marker = {"Marker": page["Marker"]}
+
+    def test_pages_together_hold_everybody_once(self):
+        aws = self.aws
+        for _ in range(3):
+            aws.user()
+        aws.client("iam").create_group(GroupName=unique("group"))
+        everybody = {one["Arn"] for one in self.principals(aws, MaxItems=1000)[0]}
+        paged, pages = self.principals(aws, MaxItems=2)
+        self.assertEqual(sorted(everybody), sorted(one["Arn"] for one in paged))
+        self.assertGreater(pages, 2)
+
+    def test_boundaries_are_told(self):
+        aws = self.aws
+        boundary = aws.client("iam").create_policy(PolicyName=unique("b"), PolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [allow("*")]}))["Policy"]["Arn"]
+        aws.user(boundary=boundary)
+        found, _ = self.principals(aws, MaxItems=1000)
+        self.assertIn(boundary, [one.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") for one in found])
+
+    def test_the_emulator_alone_answers_all_at_once(self):
+        aws = plain()
+        aws.user(), aws.user()
+        self.assertFalse(aws.client("iam").get_account_authorization_details(MaxItems=1)["IsTruncated"])
+
+
 class Simulation(Case):
     def decisions(self, arn: str, **more) -> dict:
         found = self.aws.client("iam").simulate_principal_policy(PolicySourceArn=arn, **more)["EvaluationResults"]

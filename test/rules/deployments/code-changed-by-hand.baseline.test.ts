@@ -34,6 +34,7 @@ function context() {
     operators: [],
     archiveBucket: 'guard-archive',
     boundaryArn: '',
+    denialArn: '',
     keyArn: '',
     alertTopicArn: '',
   };

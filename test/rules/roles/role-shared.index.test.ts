@@ -15,7 +15,7 @@ import { createWorld, type World } from '../../support/world/index.ts';
 import { awsError } from '../../support/world/service.ts';
 
 const settings = {
-  ...{ stack: 'guard', deployers: [], operators: [], archiveBucket: '', keyArn: '', alertTopicArn: '' },
+  ...{ stack: 'guard', deployers: [], operators: [], archiveBucket: '', keyArn: '', alertTopicArn: '', denialArn: '' },
   boundaryArn: `arn:aws:iam::${place.account}:policy/boundary`,
 };
 const roleArn = (name: string) => `arn:aws:iam::${place.account}:role/${name}`;

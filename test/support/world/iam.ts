@@ -3,6 +3,7 @@ import type {
   CreatePolicyCommandInput,
   CreatePolicyVersionCommandInput,
   CreateRoleCommandInput,
+  CreateUserCommandInput,
   ListEntitiesForPolicyCommandInput,
   SimulateCustomPolicyCommandInput,
   SimulatePrincipalPolicyCommandInput,
@@ -26,6 +27,20 @@ interface Role {
   readonly attached: Set<string>;
 }
 
+/** A user or a group. */
+interface Holder {
+  readonly id: string;
+  readonly arn: string;
+  readonly name: string;
+  readonly created: Date;
+  boundary: string | undefined;
+  readonly tags: Map<string, string>;
+  readonly inline: Map<string, string>;
+  readonly attached: Set<string>;
+  /** Names of the groups that a user is in. */
+  readonly groups: Set<string>;
+}
+
 interface ManagedPolicy {
   readonly arn: string;
   readonly name: string;
@@ -44,6 +59,16 @@ interface Inline extends OfRole {
 }
 interface Attached extends OfRole {
   readonly PolicyArn: string | undefined;
+}
+interface OfUser {
+  readonly UserName: string | undefined;
+}
+interface OfGroup {
+  readonly GroupName: string | undefined;
+}
+interface Document {
+  readonly PolicyName: string | undefined;
+  readonly PolicyDocument: string | undefined;
 }
 interface Paged {
   readonly Marker?: string | undefined;
@@ -66,6 +91,8 @@ export class IamService implements Service {
   readonly #world: Surroundings;
   readonly #roles = new Map<string, Role>();
   readonly #policies = new Map<string, ManagedPolicy>();
+  readonly #users = new Map<string, Holder>();
+  readonly #groups = new Map<string, Holder>();
 
   constructor(world: Surroundings) {
     this.#world = world;
@@ -267,17 +294,136 @@ export class IamService implements Service {
 
   listEntitiesForPolicy({ PolicyArn, EntityFilter, Marker, MaxItems = 100 }: ListEntitiesForPolicyCommandInput): object {
     const { arn } = this.#policy(PolicyArn);
-    const roles = [...this.#roles.values()].flatMap((role) => (role.attached.has(arn) ? [{ RoleName: role.name, RoleId: role.id }] : []));
-    const { items, next } = page(EntityFilter === undefined || EntityFilter === 'Role' ? roles : [], Marker, MaxItems);
-    return { PolicyRoles: items, PolicyGroups: [], PolicyUsers: [], IsTruncated: next !== undefined, Marker: next };
+    const having = <T extends Pick<Holder, 'attached'>>(kind: string, all: Iterable<T>) =>
+      EntityFilter === undefined || EntityFilter === kind ? [...all].filter(({ attached }) => attached.has(arn)) : [];
+    const roles = having('Role', this.#roles.values()).map((role) => ({ RoleName: role.name, RoleId: role.id }));
+    const { items, next } = page(roles, Marker, MaxItems);
+    const PolicyUsers = having('User', this.#users.values()).map(({ name, id }) => ({ UserName: name, UserId: id }));
+    const PolicyGroups = having('Group', this.#groups.values()).map(({ name, id }) => ({ GroupName: name, GroupId: id }));
+    return { PolicyRoles: items, PolicyGroups, PolicyUsers, IsTruncated: next !== undefined, Marker: next };
   }
 
-  /** With the boundary, as if the account belonged to no organization. */
+  // --- users and groups
+
+  createUser({ UserName = '', Path = '/', Tags = [] }: Input<CreateUserCommandInput, 'UserName'>): object {
+    this.#users.set(UserName, this.#holder('user', 'AIDA', UserName, Path));
+    for (const { Key = '', Value = '' } of Tags) this.#user(UserName).tags.set(Key, Value);
+    return this.getUser({ UserName });
+  }
+
+  getUser({ UserName }: OfUser): object {
+    const { arn, name, id, created, tags } = this.#user(UserName);
+    const Tags = [...tags].map(([Key, Value]) => ({ Key, Value }));
+    return { User: { Arn: arn, UserName: name, UserId: id, CreateDate: created, ...(Tags.length === 0 ? {} : { Tags }) } };
+  }
+
+  createGroup({ GroupName = '', Path = '/' }: { readonly GroupName: string; readonly Path?: string }): object {
+    this.#groups.set(GroupName, this.#holder('group', 'AGPA', GroupName, Path));
+    return this.getGroup({ GroupName });
+  }
+
+  getGroup({ GroupName }: OfGroup): object {
+    const { arn, name, id, created } = this.#group(GroupName);
+    const Users = [...this.#users.values()].flatMap((user) => (user.groups.has(name) ? [{ UserName: user.name, Arn: user.arn }] : []));
+    return { Group: { Arn: arn, GroupName: name, GroupId: id, CreateDate: created }, Users, IsTruncated: false };
+  }
+
+  addUserToGroup({ UserName, GroupName }: OfUser & OfGroup): object {
+    this.#user(UserName).groups.add(this.#group(GroupName).name);
+    return {};
+  }
+
+  listGroupsForUser({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).groups], Marker, MaxItems);
+    const Groups = items.map((name) => ({ GroupName: name, Arn: this.#group(name).arn }));
+    return { Groups, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  putUserPolicy({ UserName, PolicyName = '', PolicyDocument = '' }: OfUser & Document): object {
+    this.#user(UserName).inline.set(PolicyName, PolicyDocument);
+    return {};
+  }
+
+  putGroupPolicy({ GroupName, PolicyName = '', PolicyDocument = '' }: OfGroup & Document): object {
+    this.#group(GroupName).inline.set(PolicyName, PolicyDocument);
+    return {};
+  }
+
+  getUserPolicy({ UserName, PolicyName = '' }: OfUser & Partial<Document>): object {
+    return { PolicyDocument: encodeURIComponent(this.#user(UserName).inline.get(PolicyName) ?? '') };
+  }
+
+  getGroupPolicy({ GroupName, PolicyName = '' }: OfGroup & Partial<Document>): object {
+    return { PolicyDocument: encodeURIComponent(this.#group(GroupName).inline.get(PolicyName) ?? '') };
+  }
+
+  listUserPolicies({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).inline.keys()], Marker, MaxItems);
+    return { PolicyNames: items, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  listGroupPolicies({ GroupName, Marker, MaxItems = 100 }: OfGroup & Paged): object {
+    const { items, next } = page([...this.#group(GroupName).inline.keys()], Marker, MaxItems);
+    return { PolicyNames: items, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  attachUserPolicy({ UserName, PolicyArn }: OfUser & { readonly PolicyArn: string | undefined }): object {
+    this.#user(UserName).attached.add(this.#policy(PolicyArn).arn);
+    return {};
+  }
+
+  detachUserPolicy({ UserName, PolicyArn = '' }: OfUser & { readonly PolicyArn: string | undefined }): object {
+    if (!this.#user(UserName).attached.delete(PolicyArn)) throw gone(`Policy ${PolicyArn} was not found.`);
+    return {};
+  }
+
+  attachGroupPolicy({ GroupName, PolicyArn }: OfGroup & { readonly PolicyArn: string | undefined }): object {
+    this.#group(GroupName).attached.add(this.#policy(PolicyArn).arn);
+    return {};
+  }
+
+  listAttachedUserPolicies({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).attached], Marker, MaxItems);
+    return { AttachedPolicies: items.map((PolicyArn) => ({ PolicyArn })), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  listAttachedGroupPolicies({ GroupName, Marker, MaxItems = 100 }: OfGroup & Paged): object {
+    const { items, next } = page([...this.#group(GroupName).attached], Marker, MaxItems);
+    return { AttachedPolicies: items.map((PolicyArn) => ({ PolicyArn })), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  putUserPermissionsBoundary({ UserName, PermissionsBoundary }: OfUser & { readonly PermissionsBoundary: string | undefined }): object {
+    this.#user(UserName).boundary = PermissionsBoundary;
+    return {};
+  }
+
+  /** Deletes a user with everything on it. */
+  forgetUser(name: string): void {
+    this.#users.delete(name);
+  }
+
+  /** Principals alone: that is what the guard asks for. */
+  getAccountAuthorizationDetails({ Marker, MaxItems = 100 }: Paged): object {
+    const all = [
+      ...[...this.#users.values()].map(({ arn }) => ['UserDetailList', { Arn: arn }] as const),
+      ...[...this.#groups.values()].map(({ arn }) => ['GroupDetailList', { Arn: arn }] as const),
+      ...[...this.#roles.values()].map(({ arn }) => ['RoleDetailList', { Arn: arn }] as const),
+    ];
+    const { items, next } = page(all, Marker, MaxItems);
+    const lists = Object.groupBy(items, ([list]) => list);
+    const details = Object.entries(lists).map(([list, entries]) => [list, (entries ?? []).map(([, detail]) => detail)]);
+    return { ...Object.fromEntries(details), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  /** With the boundary and a user's groups, as if the account belonged to no organization. */
   simulatePrincipalPolicy({ PolicySourceArn = '', ...asked }: SimulatePrincipalPolicyCommandInput): object {
-    const role = [...this.#roles.values()].find(({ arn }) => arn === PolicySourceArn);
-    if (role === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
-    const documents = [...role.inline.values(), ...[...role.attached].map((arn) => this.#default(arn))];
-    return simulation(documents, role.boundary === undefined ? undefined : this.#default(role.boundary), asked);
+    const principal = [...this.#roles.values(), ...this.#users.values(), ...this.#groups.values()].find(
+      ({ arn }) => arn === PolicySourceArn,
+    );
+    if (principal === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
+    const holders = [principal, ...('groups' in principal ? [...principal.groups].map((name) => this.#group(name)) : [])];
+    const documents = holders.flatMap((holder) => [...holder.inline.values(), ...[...holder.attached].map((arn) => this.#default(arn))]);
+    return simulation(documents, principal.boundary === undefined ? undefined : this.#default(principal.boundary), asked);
   }
 
   simulateCustomPolicy({ PolicyInputList = [], ...asked }: SimulateCustomPolicyCommandInput): object {
@@ -294,7 +440,21 @@ export class IamService implements Service {
       policy.arn,
       { ...policy, versions: Object.fromEntries(policy.versions) },
     ]);
-    return { roles: Object.fromEntries(roles), policies: Object.fromEntries(policies) };
+    const holders = (all: ReadonlyMap<string, Holder>) =>
+      Object.fromEntries(
+        [...all.values()].map(({ id: _id, created: _created, name, inline, attached, tags, groups, ...holder }) => [
+          name,
+          {
+            ...holder,
+            inline: Object.fromEntries(inline),
+            attached: [...attached].sort(),
+            tags: Object.fromEntries(tags),
+            groups: [...groups].sort(),
+          },
+        ]),
+      );
+    const others = { users: holders(this.#users), groups: holders(this.#groups) };
+    return { roles: Object.fromEntries(roles), policies: Object.fromEntries(policies), ...others };
   }
 
   #awsManaged(name: string, document: string): void {
@@ -308,6 +468,32 @@ export class IamService implements Service {
       defaultVersion: 'v1',
       nextVersion: 2,
     });
+  }
+
+  #holder(kind: string, prefix: string, name: string, path: string): Holder {
+    return {
+      id: `${prefix}${createHash('sha256').update(`${name} ${this.#world.uuid()}`).digest('hex').slice(0, 17).toUpperCase()}`,
+      arn: `arn:aws:iam::${this.#world.account}:${kind}${path}${name}`,
+      name,
+      created: this.#world.tick(),
+      boundary: undefined,
+      tags: new Map(),
+      inline: new Map(),
+      attached: new Set(),
+      groups: new Set(),
+    };
+  }
+
+  #user(name = ''): Holder {
+    const user = this.#users.get(name);
+    if (user === undefined) throw gone(`The user with name ${name} cannot be found.`);
+    return user;
+  }
+
+  #group(name = ''): Holder {
+    const group = this.#groups.get(name);
+    if (group === undefined) throw gone(`The group with name ${name} cannot be found.`);
+    return group;
   }
 
   #role(name = ''): Role {
