@@ -6,6 +6,7 @@ import { alertsAreValid } from './parts/alerts-are-valid.ts';
 import { badInput } from './parts/bad-input.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { directDeployPermission } from './parts/direct-deploy-permission.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionPolicyOpen } from './parts/function-policy-open.ts';
@@ -56,6 +57,8 @@ const remediate = {
   RoleSharedSettle: '1',
   HttpRouteOpenQuiet: '0',
   RestMethodOpenQuiet: '0',
+  // The suite's own principals change functions as well.
+  DirectDeployPermissionScope: 'arn:aws:iam::111122223333:*/direct-deploy-*',
   RoleTrustOpenScope: 'arn:aws:iam::111122223333:role/trust-open-*',
   RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
   FunctionPolicyOpenScope: 'arn:aws:lambda:*:*:function:function-policy-open-*',
@@ -98,6 +101,7 @@ describe('with every rule in remediate', () => {
   securityGroupOpenIngress();
   networkAclOpen();
   codeChangedByHand();
+  directDeployPermission();
   tags();
   guardTampered();
   ownRoles();

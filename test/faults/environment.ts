@@ -31,5 +31,6 @@ Object.assign(process.env, {
   POWERTOOLS_LOG_LEVEL: 'SILENT',
   POWERTOOLS_METRICS_DISABLED: 'true',
   ...Object.fromEntries(rules.map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])),
+  Modes: rules.map(({ id, delay }) => `${id}=remediate:${delay}`).join(','),
   ...Object.assign({}, ...Object.values(setUps).map(({ parameters = {} }) => parameters)),
 });
