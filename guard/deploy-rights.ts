@@ -60,10 +60,24 @@ export function actionsOn(resource: string): readonly string[] {
   return resource.includes(':layer:') ? onLayers : onFunctions;
 }
 
+function isIn(rights: DeployRights, resource: string, action: string): boolean {
+  return [rights['*'], rights[resource]].some((actions) => actions?.includes(action));
+}
+
 /** What is allowed now and was not before. */
 export function addedTo(before: DeployRights, now: DeployRights): DeployRights {
-  const had = (resource: string, action: string) => [before['*'], before[resource]].some((actions) => actions?.includes(action));
-  return compact(Object.entries(now).map(([resource, actions]) => [resource, actions.filter((action) => !had(resource, action))]));
+  return compact(Object.entries(now).map(([resource, actions]) => [resource, actions.filter((action) => !isIn(before, resource, action))]));
+}
+
+/** What was allowed before and still is, whichever of the two names it by the wider resource. */
+export function commonTo(before: DeployRights, now: DeployRights): DeployRights {
+  const resources = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  return compact(
+    resources.map((resource) => {
+      const actions = [...new Set([...(before[resource] ?? []), ...(now[resource] ?? [])])];
+      return [resource, actions.filter((action) => isIn(before, resource, action) && isIn(now, resource, action))];
+    }),
+  );
 }
 
 /** Without resources on which nothing is allowed. */

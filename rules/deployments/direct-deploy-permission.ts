@@ -27,7 +27,7 @@ import { managerOf } from '../../guard/alert.ts';
 import { parseArn, roleName } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
-import { actionsOn, addedTo, compact, type DeployRights, isNone, resourcesNamed } from '../../guard/deploy-rights.ts';
+import { actionsOn, addedTo, commonTo, compact, type DeployRights, isNone, resourcesNamed } from '../../guard/deploy-rights.ts';
 import { ifPresent } from '../../guard/errors.ts';
 import type { Estate } from '../../guard/estate.ts';
 import { whyNotOurs } from '../../guard/function-roles.ts';
@@ -258,11 +258,7 @@ async function judge(principal: Principal, look: Look): Promise<Violation | unde
   );
   if (!isNone(added)) return violationOf(principal, added, accepted.known ? accepted.rights : undefined, settings);
   // Of what it lost nothing is accepted any more, nor what only its groups have: that is a finding of theirs.
-  const still = Object.entries(rights).map(([resource, actions]) => {
-    const before = [accepted.rights['*'], accepted.rights[resource]].flatMap((had) => had ?? []);
-    return [resource, actions.filter((action) => before.includes(action))] as const;
-  });
-  await accept({ rights: compact(still), groups, known: true });
+  await accept({ rights: commonTo(accepted.rights, rights), groups, known: true });
   return undefined;
 }
 

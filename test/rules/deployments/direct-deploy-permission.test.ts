@@ -3,8 +3,8 @@ import type { AnyRule } from '../../../guard/rule.ts';
 import type { Subject } from '../../../guard/subject.ts';
 import { rule } from '../../../rules/deployments/direct-deploy-permission.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../support/memory-ledger.ts';
-import { type ExpectedViolation, place, ruleTest } from '../../support/rule-test.ts';
+import { MemoryLedger } from '../../support/memory-ledger.ts';
+import { type ExpectedViolation, place, RuleTester, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
 const id = 'direct-deploy-permission';
@@ -516,6 +516,29 @@ function denialIn({ iam: account }: World): void {
   const PolicyDocument = document({ Effect: 'Deny', Action: all, Resource: '*' });
   account.createPolicy({ PolicyName: 'guard-denial', PolicyDocument });
 }
+
+test('what a user has by a group alone is not accepted of the user', async () => {
+  let ledger = new MemoryLedger();
+  await new RuleTester(rule).row({
+    name: 'what the group was given',
+    kind: 'compliant',
+    settings,
+    arrange: async (world, its) => {
+      ledger = its;
+      await known({ rights: { [orders]: ['lambda:UpdateFunctionCode'] }, groups: [developers] }, ({ iam: account }) => {
+        account.createGroup({ GroupName: 'developers' });
+        account.addUserToGroup({ UserName: 'ana', GroupName: 'developers' });
+        account.putGroupPolicy({ GroupName: 'developers', PolicyName: 'p', PolicyDocument: document(allow('lambda:*')) });
+      })(world, its);
+    },
+    listed: at(ana, 'AWS::IAM::User'),
+  });
+  expect((await ledger.kept(id, ana))?.state).toEqual({
+    rights: { [orders]: ['lambda:UpdateFunctionCode'] },
+    groups: [developers],
+    known: true,
+  });
+});
 
 describe('a sweep', () => {
   const { list, sweep } = rule as AnyRule;
