@@ -4,6 +4,7 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as httpRouteOpen } from './apis/http-route-open.ts';
 import { rule as restMethodOpen } from './apis/rest-method-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
+import { rule as directDeployPermission } from './deployments/direct-deploy-permission.ts';
 import { rule as guardTampered } from './guard/guard-tampered.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
@@ -22,7 +23,7 @@ export const roles = [roleShared, roleTooBroad, roleTrustOpen];
 export const secrets = [secretInCode, secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
-export const deployments = [codeChangedByHand];
+export const deployments = [codeChangedByHand, directDeployPermission];
 export const guard = [guardTampered];
 
 export const rules = [
@@ -43,5 +44,6 @@ export const rules = [
   subnetShared,
   subnetSingleAz,
   codeChangedByHand,
+  directDeployPermission,
   guardTampered,
 ];

@@ -150,6 +150,7 @@ export const rule = defineRule({
     const refused =
       whyNotOurs(subject.arn) ??
       (manager === undefined ? undefined : `${name} is managed by ${manager.stack}: take the permission away there.`) ??
+      (settings.operators.includes(subject.arn) ? `${name} is one of the Operators, who take changes of the guard back.` : undefined) ??
       (settings.deployers.length === 0 ? 'Nobody is listed in Deployers.' : undefined) ??
       (settings.denialArn === '' ? 'The stack has no policy that denies to deploy.' : undefined) ??
       (accepted?.known === true ? undefined : `What ${name} could do before is not known.`);

@@ -56,7 +56,6 @@ test('a session knows what the stack was deployed with', async () => {
     archiveBucket: 'guard-archive',
     boundaryArn: outputs['RoleBoundaryArn'],
     denialArn: outputs['DirectDeployDenialArn'],
-    stack: 'guard',
   });
 });
 

@@ -398,6 +398,21 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'an operator is not denied anything',
+      kind: 'violating',
+      settings: { ...settings, denialArn, operators: [ana] },
+      arrange: known({}, put(allow('lambda:UpdateFunctionCode'))),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            ...violation(ana, 'lambda:UpdateFunctionCode on *', { '*': ['lambda:UpdateFunctionCode'] }),
+            plan: { steps: [denyAna], refused: 'ana is one of the Operators, who take changes of the guard back.' },
+          },
+        ],
+      },
+    },
+    {
       name: 'what a template made is not fixed',
       kind: 'violating',
       settings: { ...settings, denialArn },
