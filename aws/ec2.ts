@@ -2,24 +2,37 @@ import {
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
   CreateNetworkAclEntryCommand,
+  CreateRouteCommand,
   DeleteNetworkAclEntryCommand,
+  DeleteRouteCommand,
+  DescribeInternetGatewaysCommand,
+  DescribeManagedPrefixListsCommand,
+  DescribeNatGatewaysCommand,
   DescribeNetworkAclsCommand,
   DescribeNetworkInterfacesCommand,
+  DescribeRouteTablesCommand,
   DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
   DescribeSubnetsCommand,
+  DescribeTransitGatewayAttachmentsCommand,
+  DescribeTransitGatewayVpcAttachmentsCommand,
+  DescribeVpcAttributeCommand,
+  DescribeVpcEndpointsCommand,
+  DescribeVpcPeeringConnectionsCommand,
   EC2Client,
   GetManagedPrefixListEntriesCommand,
   type NetworkAcl,
   type NetworkInterface,
   ReplaceNetworkAclAssociationCommand,
   ReplaceNetworkAclEntryCommand,
+  ReplaceRouteCommand,
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
+  SearchTransitGatewayRoutesCommand,
   type SecurityGroupRule,
   type Subnet,
 } from '@aws-sdk/client-ec2';
-import type { Call } from '../guard/call.ts';
+import type { Call, Connection } from '../guard/call.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 import { allPages } from './pages.ts';
@@ -96,14 +109,18 @@ export const describeNetworkInterfaces: Call<
 };
 
 /** Subnets, all pages; one that is gone is not among them. */
-export const describeSubnets: Call<'describeSubnets', { readonly subnets: readonly string[] }, readonly Subnet[]> = {
+export const describeSubnets: Call<
+  'describeSubnets',
+  { readonly subnets: readonly string[] } | { readonly vpc: string },
+  readonly Subnet[]
+> = {
   name: 'describeSubnets',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeSubnets', resource: '*' }],
   alreadyDone: [],
-  run: (connection, { subnets: Values }) =>
+  run: (connection, wanted) =>
     allPages(async (NextToken) => {
-      const Filters = [{ Name: 'subnet-id', Values: [...Values] }];
+      const Filters = ['vpc' in wanted ? { Name: 'vpc-id', Values: [wanted.vpc] } : { Name: 'subnet-id', Values: [...wanted.subnets] }];
       const page = await client(connection).send(new DescribeSubnetsCommand({ Filters, NextToken, MaxResults: 1000 }));
       return { items: page.Subnets, next: page.NextToken };
     }),
@@ -194,3 +211,104 @@ export const associateNetworkAcl: Call<'associateNetworkAcl', { readonly subnet:
     await client(connection).send(new ReplaceNetworkAclAssociationCommand({ AssociationId, NetworkAclId }));
   },
 };
+
+/** A read of all pages that EC2 allows for everything or nothing. */
+function reads<Name extends string, Input, Item>(
+  name: Name,
+  page: (connection: Connection, input: Input, NextToken: string | undefined) => ReturnType<Parameters<typeof allPages<Item>>[0]>,
+): Call<Name, Input, readonly Item[]> {
+  const operation = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  return {
+    name,
+    service: 'ec2',
+    permissions: [{ action: `ec2:${operation}`, resource: '*' }],
+    alreadyDone: [],
+    run: (connection, input) => allPages((NextToken) => page(connection, input, NextToken)),
+  };
+}
+
+interface InVpc {
+  readonly vpc: string;
+}
+
+const ofVpc = ({ vpc }: InVpc, Name = 'vpc-id') => [{ Name, Values: [vpc] }];
+
+/** The route tables of a VPC. */
+export const describeRouteTables = reads('describeRouteTables', async (connection, wanted: InVpc, NextToken) => {
+  const Filters = ofVpc(wanted);
+  const page = await client(connection).send(new DescribeRouteTablesCommand({ Filters, NextToken, MaxResults: 100 }));
+  return { items: page.RouteTables, next: page.NextToken };
+});
+export const describeVpcEndpoints = reads('describeVpcEndpoints', async (connection, wanted: InVpc, NextToken) => {
+  const page = await client(connection).send(new DescribeVpcEndpointsCommand({ Filters: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+  return { items: page.VpcEndpoints, next: page.NextToken };
+});
+export const describeNatGateways = reads('describeNatGateways', async (connection, wanted: InVpc, NextToken) => {
+  const page = await client(connection).send(new DescribeNatGatewaysCommand({ Filter: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+  return { items: page.NatGateways, next: page.NextToken };
+});
+/** Internet gateways that are attached to a VPC. */
+export const describeInternetGateways = reads('describeInternetGateways', async (connection, wanted: InVpc, NextToken) => {
+  const Filters = ofVpc(wanted, 'attachment.vpc-id');
+  const page = await client(connection).send(new DescribeInternetGatewaysCommand({ Filters, NextToken, MaxResults: 1000 }));
+  return { items: page.InternetGateways, next: page.NextToken };
+});
+export const describeVpcPeeringConnections = reads(
+  'describeVpcPeeringConnections',
+  async (connection, { peerings: Values }: { readonly peerings: readonly string[] }, NextToken) => {
+    const Filters = [{ Name: 'vpc-peering-connection-id', Values: [...Values] }];
+    const page = await client(connection).send(new DescribeVpcPeeringConnectionsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.VpcPeeringConnections, next: page.NextToken };
+  },
+);
+/** A VPC's attachments to transit gateways: whose those are, and which route table each is associated with. */
+export const describeTransitGatewayAttachments = reads(
+  'describeTransitGatewayAttachments',
+  async (connection, wanted: InVpc, NextToken) => {
+    const Filters = ofVpc(wanted, 'resource-id');
+    const page = await client(connection).send(new DescribeTransitGatewayAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.TransitGatewayAttachments, next: page.NextToken };
+  },
+);
+/** The same attachments, with their subnets. */
+export const describeTransitGatewayVpcAttachments = reads(
+  'describeTransitGatewayVpcAttachments',
+  async (connection, wanted: InVpc, NextToken) => {
+    const Filters = ofVpc(wanted);
+    const page = await client(connection).send(new DescribeTransitGatewayVpcAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.TransitGatewayVpcAttachments, next: page.NextToken };
+  },
+);
+/** Prefix lists by their names; those of AWS are named after their services. */
+export const describeManagedPrefixLists = reads(
+  'describeManagedPrefixLists',
+  async (connection, { names: Values }: { readonly names: readonly string[] }, NextToken) => {
+    const Filters = [{ Name: 'prefix-list-name', Values: [...Values] }];
+    const page = await client(connection).send(new DescribeManagedPrefixListsCommand({ Filters, NextToken, MaxResults: 100 }));
+    return { items: page.PrefixLists, next: page.NextToken };
+  },
+);
+
+/** The first thousand routes of a transit gateway's route table; `AdditionalRoutesAvailable` where there are more. */
+export const searchTransitGatewayRoutes = call('SearchTransitGatewayRoutes', SearchTransitGatewayRoutesCommand, {
+  resource: 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:transit-gateway-route-table/*',
+});
+export const describeVpcAttribute = call('DescribeVpcAttribute', DescribeVpcAttributeCommand, {
+  resource: 'arn:${AWS::Partition}:ec2:*:*:vpc/*',
+});
+
+const routeTables = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:route-table/*';
+
+export const createRoute = call('CreateRoute', CreateRouteCommand, {
+  resource: routeTables,
+  // Whoever needs it looks whether what is there leads to where it should.
+  alreadyDone: ['RouteAlreadyExists', 'InvalidRouteTableID.NotFound'],
+});
+export const replaceRoute = call('ReplaceRoute', ReplaceRouteCommand, {
+  resource: routeTables,
+  alreadyDone: ['InvalidRouteTableID.NotFound'],
+});
+export const deleteRoute = call('DeleteRoute', DeleteRouteCommand, {
+  resource: routeTables,
+  alreadyDone: ['InvalidRoute.NotFound', 'InvalidRouteTableID.NotFound'],
+});

@@ -23,6 +23,14 @@ export interface Kept {
   readonly asOf: number;
 }
 
+/** What a function needs to reach the destinations that it declares. */
+export interface Needs {
+  /** The parts of the network, by their ids, that it depends on; none where it declares nothing. */
+  readonly places: readonly string[];
+  /** What the rule has to know to look again, as JSON. */
+  readonly needs: unknown;
+}
+
 /** Which package of a function is approved, and where it is archived. */
 export interface Baseline {
   readonly function: string;
@@ -118,6 +126,10 @@ export interface Estate {
   forgetSecrets(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
   /** Functions that read a secret (by its whole ARN), at most ten. Two calls. */
   functionsReading(secretArn: string): Promise<readonly string[]>;
+  /** Records what a function needs of the network. One call, two where that changed. */
+  recordNeeds(record: FunctionRecord & Needs): Promise<void>;
+  /** The functions that need this part of the network (by its id), at most a hundred. */
+  needing(place: string): Promise<readonly { readonly function: string; readonly needs: unknown }[]>;
 
   /**
    * Records what a rule saw of a subject while the rule was kept, as JSON without secret values, so that its fix can bring

@@ -16,6 +16,7 @@ export const subjectTypes = [
   'AWS::EC2::RouteTable',
   'AWS::EC2::SecurityGroup',
   'AWS::EC2::Subnet',
+  'AWS::EC2::VPC',
   'AWS::CloudFormation::Stack',
   'AWS::CloudWatch::Alarm',
   'AWS::DynamoDB::Table',
@@ -63,6 +64,7 @@ const networkArns = {
   'AWS::EC2::RouteTable': 'route-table',
   'AWS::EC2::SecurityGroup': 'security-group',
   'AWS::EC2::Subnet': 'subnet',
+  'AWS::EC2::VPC': 'vpc',
 } as const;
 
 /** Part of a network, from its id. */

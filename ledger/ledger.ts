@@ -1,7 +1,7 @@
 import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
-import type { Baseline, FunctionRecord, Kept, RoleUse } from '../guard/estate.ts';
+import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
 import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
@@ -20,6 +20,8 @@ const keys = {
   network: (functionArn: string) => ({ pk: 'NETWORK', sk: functionArn }),
   secrets: (functionArn: string) => ({ pk: 'SECRETS', sk: functionArn }),
   member: (place: string, functionArn: string) => ({ pk: `IN#${place}`, sk: functionArn }),
+  destinations: (functionArn: string) => ({ pk: 'DESTINATIONS', sk: functionArn }),
+  dependent: (place: string, functionArn: string) => ({ pk: `TO#${place}`, sk: functionArn }),
   baseline: (functionArn: string) => ({ pk: 'BASELINE', sk: functionArn }),
   kept: (rule: string, subjectArn: string) => ({ pk: `KEPT#${rule}`, sk: subjectArn }),
   switch: (name: string) => ({ pk: 'SWITCHES', sk: name }),
@@ -467,6 +469,35 @@ export class DynamoLedger implements Ledger {
   async functionsReading(secretArn: string): Promise<readonly string[]> {
     const found = await Promise.all([secretArn, withoutSuffix(secretArn)].map((name) => this.functionsIn(name)));
     return [...new Set(found.flat())].sort().slice(0, 10);
+  }
+
+  // --- the index of what functions need in order to reach their destinations
+
+  async recordNeeds({ function: name, asOf, places: given, needs }: FunctionRecord & Needs): Promise<void> {
+    // A transaction takes a hundred items: those that are left and those that come.
+    const places = [...new Set(given)].sort().slice(0, 48);
+    const text = JSON.stringify(needs);
+    const present = await this.#table.get(keys.destinations(name));
+    if (present === undefined ? places.length === 0 : Number(present['asOf']) > asOf) return;
+    const before = (present?.['places'] as readonly string[] | undefined) ?? [];
+    if (String(before) === String(places) && present?.['needs'] === text) return;
+    const when = { when: '#asOf = :was', values: { was: present?.['asOf'] } };
+    const written = await this.#table.transact([
+      {
+        put: { ...keys.destinations(name), places, needs: text, asOf },
+        ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : when),
+      },
+      ...places.map((place) => ({ put: { ...keys.dependent(place, name), needs: text } })),
+      ...before.filter((place) => !places.includes(place)).map((place) => ({ delete: keys.dependent(place, name) })),
+    ]);
+    if (!written) throw new RetryLater(`what ${name} needs is being recorded by another worker`);
+  }
+
+  async needing(place: string): Promise<readonly { function: string; needs: unknown }[]> {
+    const found: { function: string; needs: unknown }[] = [];
+    for await (const item of this.#table.query({ pk: `TO#${place}`, limit: 100 }))
+      found.push({ function: String(item['sk']), needs: JSON.parse(String(item['needs'])) });
+    return found;
   }
 
   // --- baselines

@@ -117,6 +117,8 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   functionsReading: [2, (ledger) => ledger.functionsReading('arn:aws:secretsmanager:x:y:secret:s-a1B2c3')],
   functionsIn: [1, (ledger) => ledger.functionsIn('sg-1')],
   recordKept: [1, (ledger) => ledger.recordKept('layer-foreign', arn, { state: ['a'], asOf: now })],
+  recordNeeds: [2, (ledger) => ledger.recordNeeds({ function: arn, asOf: 1, places: ['rtb-1'], needs: {} })],
+  needing: [1, (ledger) => ledger.needing('rtb-1')],
   kept: [1, (ledger) => ledger.kept('layer-foreign', arn)],
   baseline: [1, (ledger) => ledger.baseline(arn)],
   recordBaseline: [1, (ledger) => ledger.recordBaseline(baseline)],

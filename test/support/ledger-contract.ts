@@ -599,6 +599,38 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       });
     });
 
+    describe('what functions need of the network', () => {
+      const record = (name: string, asOf: number, places: string[], needs: unknown = [name]) =>
+        ledger.recordNeeds({ function: fn(name), asOf, places, needs });
+
+      it('is known by its parts', async () => {
+        await record('b', base, ['rtb-1', 'nat-1']);
+        await record('a', base, ['rtb-1'], { destinations: ['internet'] });
+        expect(await ledger.needing('rtb-1')).toEqual([
+          { function: fn('a'), needs: { destinations: ['internet'] } },
+          { function: fn('b'), needs: ['b'] },
+        ]);
+        expect(await ledger.needing('nat-1')).toEqual([{ function: fn('b'), needs: ['b'] }]);
+        expect(await ledger.needing('nat-2')).toEqual([]);
+      });
+
+      it('is what was seen last', async () => {
+        await record('a', base, ['rtb-1', 'nat-1'], 1);
+        await record('a', base + 1, ['rtb-1', 'rtb-2'], 2);
+        await record('a', base, ['rtb-3'], 0);
+        expect(await ledger.needing('rtb-1')).toEqual([{ function: fn('a'), needs: 2 }]);
+        expect(await ledger.needing('nat-1')).toEqual([]);
+        expect(await ledger.needing('rtb-3')).toEqual([]);
+      });
+
+      it('is nothing for a function that declares nothing any more', async () => {
+        await record('never', base, []);
+        await record('a', base, ['rtb-1']);
+        await record('a', base + 1, []);
+        expect(await ledger.needing('rtb-1')).toEqual([]);
+      });
+    });
+
     it('keeps how a subject was while it kept a rule, the newest, and writes the same only once', async () => {
       const state = { subnets: ['subnet-1'], groups: ['sg-1'] };
       expect(await ledger.kept('function-outside-vpc', fn('orders'))).toBeUndefined();

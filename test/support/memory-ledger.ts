@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { matchesGlob } from '../../guard/arn.ts';
 import type { Change, Progress } from '../../guard/change.ts';
 import { RetryLater } from '../../guard/errors.ts';
-import type { Baseline, FunctionRecord, Kept, RoleUse } from '../../guard/estate.ts';
+import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../../guard/estate.ts';
 import { type Finding, isUnended, rankOf, type Status } from '../../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
 import type { Mode } from '../../guard/mode.ts';
@@ -26,6 +26,7 @@ export class MemoryLedger implements Ledger {
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
   readonly #secrets = new Map<string, { readonly asOf: number; readonly secrets: readonly string[] }>();
   readonly #kept = new Map<string, Kept>();
+  readonly #needs = new Map<string, { readonly asOf: number } & Needs>();
   readonly #baselines = new Map<string, Baseline>();
   readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
@@ -326,6 +327,18 @@ export class MemoryLedger implements Ledger {
     const names = [secretArn, withoutSuffix(secretArn)];
     const all = [...this.#secrets].flatMap(([name, { secrets }]) => (secrets.some((secret) => names.includes(secret)) ? [name] : []));
     return all.sort().slice(0, 10);
+  }
+
+  async recordNeeds({ function: name, asOf, places, needs }: FunctionRecord & Needs): Promise<void> {
+    this.calls.push('recordNeeds');
+    const present = this.#needs.get(name);
+    if (present === undefined ? places.length > 0 : present.asOf <= asOf) this.#needs.set(name, copy({ asOf, places, needs }));
+  }
+
+  async needing(place: string): Promise<readonly { function: string; needs: unknown }[]> {
+    this.calls.push('needing');
+    const all = [...this.#needs].flatMap(([name, { places, needs }]) => (places.includes(place) ? [{ function: name, needs }] : []));
+    return copy(all.toSorted((a, b) => (a.function < b.function ? -1 : 1)).slice(0, 100));
   }
 
   async recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void> {

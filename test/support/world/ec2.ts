@@ -2,18 +2,28 @@ import type {
   AuthorizeSecurityGroupEgressCommandInput,
   AuthorizeSecurityGroupIngressCommandInput,
   CreateNetworkAclEntryCommandInput,
+  CreateRouteCommandInput,
   Filter,
+  InternetGateway,
   IpPermission,
   ModifySecurityGroupRulesCommandInput,
+  NatGateway,
   NetworkAcl,
   NetworkAclEntry,
   NetworkInterface,
   PrefixListEntry,
   RevokeSecurityGroupEgressCommandInput,
   RevokeSecurityGroupIngressCommandInput,
+  Route,
+  RouteTable,
   SecurityGroupRule,
   Subnet,
   Tag,
+  TransitGatewayAttachment,
+  TransitGatewayRoute,
+  TransitGatewayVpcAttachment,
+  VpcEndpoint,
+  VpcPeeringConnection,
 } from '@aws-sdk/client-ec2';
 import { awsError, page, type Service, type Surroundings } from './service.ts';
 
@@ -43,6 +53,31 @@ type Group = { readonly GroupId?: string | undefined; readonly GroupName?: strin
 type Rules = Group &
   Pick<AuthorizeSecurityGroupIngressCommandInput, 'IpPermissions' | 'IpProtocol' | 'FromPort' | 'ToPort' | 'CidrIp' | 'TagSpecifications'>;
 
+/** Parts of a network that are only read, but for the routes of tables. */
+interface NetworkParts {
+  routeTables: RouteTable;
+  vpcEndpoints: VpcEndpoint;
+  natGateways: NatGateway;
+  internetGateways: InternetGateway;
+  peerings: VpcPeeringConnection;
+  transitGatewayAttachments: TransitGatewayAttachment;
+  transitGatewayVpcAttachments: TransitGatewayVpcAttachment;
+}
+
+const networkIds = {
+  routeTables: 'RouteTableId',
+  vpcEndpoints: 'VpcEndpointId',
+  natGateways: 'NatGatewayId',
+  internetGateways: 'InternetGatewayId',
+  peerings: 'VpcPeeringConnectionId',
+  transitGatewayAttachments: 'TransitGatewayAttachmentId',
+  transitGatewayVpcAttachments: 'TransitGatewayAttachmentId',
+} as const;
+
+interface Filtered {
+  readonly Filters?: Filter[] | undefined;
+}
+
 interface Tokens {
   readonly NextToken?: string | undefined;
   readonly MaxResults?: number | undefined;
@@ -55,6 +90,19 @@ export class Ec2Service implements Service {
   readonly #interfaces = new Map<string, NetworkInterface>();
   readonly #prefixLists = new Map<string, PrefixList>();
   readonly #acls = new Map<string, Acl>();
+  readonly #parts: { [K in keyof NetworkParts]: NetworkParts[K][] } = {
+    routeTables: [],
+    vpcEndpoints: [],
+    natGateways: [],
+    internetGateways: [],
+    peerings: [],
+    transitGatewayAttachments: [],
+    transitGatewayVpcAttachments: [],
+  };
+  /** The routes of transit gateways' route tables. */
+  readonly transitRoutes = new Map<string, TransitGatewayRoute[]>();
+  /** `enableDnsSupport` and `enableDnsHostnames`, where a VPC has them off. */
+  readonly dnsOff = new Set<string>();
   readonly #subnets = new Map<string, Subnet>();
 
   constructor(world: Surroundings) {
@@ -225,11 +273,23 @@ export class Ec2Service implements Service {
     return { NetworkInterfaces: items, NextToken: next };
   }
 
-  createSubnet(input: { SubnetId?: string; VpcId?: string; AvailabilityZone?: string; Tags?: Readonly<Record<string, string>> } = {}): {
-    Subnet: Subnet;
-  } {
-    const { SubnetId = this.#world.id('subnet'), VpcId = 'vpc-0a1b2c3d4e5f60718', AvailabilityZone = 'us-east-1a', Tags = {} } = input;
-    const Subnet: Subnet = { SubnetId, VpcId, AvailabilityZone, OwnerId: this.#world.account, Tags: tagsOf(Tags) };
+  createSubnet(
+    input: {
+      SubnetId?: string;
+      VpcId?: string;
+      AvailabilityZone?: string;
+      CidrBlock?: string;
+      Tags?: Readonly<Record<string, string>>;
+    } = {},
+  ): { Subnet: Subnet } {
+    const {
+      SubnetId = this.#world.id('subnet'),
+      VpcId = 'vpc-0a1b2c3d4e5f60718',
+      AvailabilityZone = 'us-east-1a',
+      Tags = {},
+      ...more
+    } = input;
+    const Subnet: Subnet = { SubnetId, VpcId, AvailabilityZone, OwnerId: this.#world.account, ...more, Tags: tagsOf(Tags) };
     this.#subnets.set(SubnetId, Subnet);
     return { Subnet };
   }
@@ -346,6 +406,98 @@ export class Ec2Service implements Service {
     return {};
   }
 
+  /** Puts parts of a network there as DescribeRouteTables and its like answer them; what has the same id is replaced. */
+  put<K extends keyof NetworkParts>(kind: K, ...parts: NetworkParts[K][]): void {
+    const id = networkIds[kind] as unknown as keyof NetworkParts[K];
+    const all = this.#parts[kind] as NetworkParts[K][];
+    for (const part of parts) {
+      const index = all.findIndex((one) => one[id] === part[id]);
+      if (index < 0) all.push(structuredClone(part));
+      else all[index] = structuredClone(part);
+    }
+  }
+
+  describeRouteTables({ Filters }: Filtered = {}): object {
+    return { RouteTables: this.#parts.routeTables.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] })) };
+  }
+
+  describeVpcEndpoints({ Filters }: Filtered = {}): object {
+    return { VpcEndpoints: this.#parts.vpcEndpoints.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] })) };
+  }
+
+  describeNatGateways({ Filter }: { Filter?: Filter[] | undefined } = {}): object {
+    return { NatGateways: this.#parts.natGateways.filter(({ VpcId = '' }) => matches(Filter, { 'vpc-id': [VpcId] })) };
+  }
+
+  describeInternetGateways({ Filters }: Filtered = {}): object {
+    const vpcs = ({ Attachments = [] }: InternetGateway) => Attachments.map(({ VpcId = '' }) => VpcId);
+    return { InternetGateways: this.#parts.internetGateways.filter((one) => matches(Filters, { 'attachment.vpc-id': vpcs(one) })) };
+  }
+
+  describeVpcPeeringConnections({ Filters }: Filtered = {}): object {
+    const found = this.#parts.peerings.filter(({ VpcPeeringConnectionId: id = '' }) =>
+      matches(Filters, { 'vpc-peering-connection-id': [id] }),
+    );
+    return { VpcPeeringConnections: found };
+  }
+
+  describeTransitGatewayAttachments({ Filters }: Filtered = {}): object {
+    const found = this.#parts.transitGatewayAttachments.filter(({ ResourceId = '' }) => matches(Filters, { 'resource-id': [ResourceId] }));
+    return { TransitGatewayAttachments: found };
+  }
+
+  describeTransitGatewayVpcAttachments({ Filters }: Filtered = {}): object {
+    const found = this.#parts.transitGatewayVpcAttachments.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] }));
+    return { TransitGatewayVpcAttachments: found };
+  }
+
+  searchTransitGatewayRoutes({ TransitGatewayRouteTableId = '' }: { TransitGatewayRouteTableId?: string | undefined }): object {
+    return { Routes: this.transitRoutes.get(TransitGatewayRouteTableId) ?? [], AdditionalRoutesAvailable: false };
+  }
+
+  describeManagedPrefixLists({ Filters }: Filtered = {}): object {
+    const all = [...this.#prefixLists.values()].map(({ Entries: _, ...list }) => list);
+    return { PrefixLists: all.filter(({ PrefixListName }) => matches(Filters, { 'prefix-list-name': [PrefixListName] })) };
+  }
+
+  describeVpcAttribute({ VpcId, Attribute = '' }: { VpcId?: string; Attribute?: string }): object {
+    const name = `${Attribute.charAt(0).toUpperCase()}${Attribute.slice(1)}`;
+    return { VpcId, [name]: { Value: !this.dnsOff.has(Attribute) } };
+  }
+
+  createRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.some((one) => sameDestination(one, route)))
+      throw awsError('RouteAlreadyExists', `The route identified by ${route.DestinationCidrBlock} already exists.`);
+    table.Routes = [...(table.Routes ?? []), { ...shownRoute(route), Origin: 'CreateRoute', State: 'active' }];
+    this.#world.tick();
+    return { Return: true };
+  }
+
+  replaceRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.every((one) => !sameDestination(one, route))) throw noRoute(route);
+    table.Routes = table.Routes?.map((one) =>
+      sameDestination(one, route) ? { ...shownRoute(route), Origin: 'CreateRoute', State: 'active' } : one,
+    );
+    this.#world.tick();
+    return {};
+  }
+
+  deleteRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.every((one) => !sameDestination(one, route))) throw noRoute(route);
+    table.Routes = table.Routes?.filter((one) => !sameDestination(one, route));
+    this.#world.tick();
+    return {};
+  }
+
+  deleteRouteTable({ RouteTableId = '' }: { RouteTableId?: string }): object {
+    this.#table(RouteTableId);
+    this.#parts.routeTables = this.#parts.routeTables.filter((one) => one.RouteTableId !== RouteTableId);
+    return {};
+  }
+
   getManagedPrefixListEntries({ PrefixListId = '', NextToken, MaxResults = 100 }: Tokens & { PrefixListId?: string | undefined }): object {
     const list = this.#prefixLists.get(PrefixListId);
     if (list === undefined) throw awsError('InvalidPrefixListID.NotFound', `The prefix list ID '${PrefixListId}' does not exist`);
@@ -363,6 +515,14 @@ export class Ec2Service implements Service {
       ),
       interfaces: Object.fromEntries(this.#interfaces),
       prefixLists: Object.fromEntries(this.#prefixLists),
+      // The order of routes means nothing.
+      parts: {
+        ...this.#parts,
+        routeTables: this.#parts.routeTables.map(({ Routes = [], ...table }) => ({
+          ...table,
+          Routes: Routes.map((one) => JSON.stringify(definedOf(one))).sort(),
+        })),
+      },
       // Neither the order of entries nor that of associations means anything.
       networkAcls: Object.fromEntries(
         [...this.#acls.values()].map((acl) => [
@@ -376,6 +536,12 @@ export class Ec2Service implements Service {
       ),
       subnets: Object.fromEntries(this.#subnets),
     };
+  }
+
+  #table(RouteTableId: string): RouteTable {
+    const table = this.#parts.routeTables.find((one) => one.RouteTableId === RouteTableId);
+    if (table === undefined) throw awsError('InvalidRouteTableID.NotFound', `The routeTable ID '${RouteTableId}' does not exist`);
+    return table;
   }
 
   #acl(NetworkAclId: string): Acl {
@@ -431,6 +597,24 @@ export class Ec2Service implements Service {
 }
 
 const protocols: Readonly<Record<string, string>> = { '1': 'icmp', '6': 'tcp', '17': 'udp', '58': 'icmpv6' };
+
+type RouteKey = Pick<Route, 'DestinationCidrBlock' | 'DestinationIpv6CidrBlock' | 'DestinationPrefixListId'>;
+
+function sameDestination(a: RouteKey, b: RouteKey): boolean {
+  return destinationOf(a) === destinationOf(b);
+}
+
+function destinationOf({ DestinationCidrBlock, DestinationIpv6CidrBlock, DestinationPrefixListId }: RouteKey): string | undefined {
+  return DestinationCidrBlock ?? DestinationIpv6CidrBlock ?? DestinationPrefixListId;
+}
+
+function shownRoute({ DryRun: _, VpcEndpointId: __, ...route }: Omit<CreateRouteCommandInput, 'RouteTableId'>): Route {
+  return definedOf(route) as Route;
+}
+
+function noRoute(route: RouteKey): Error {
+  return awsError('InvalidRoute.NotFound', `no route with destination-cidr-block ${destinationOf(route)} in the route table`);
+}
 
 type EntryKey = Pick<NetworkAclEntry, 'RuleNumber' | 'Egress'>;
 
