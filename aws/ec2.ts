@@ -45,6 +45,7 @@ export type {
   SecurityGroup,
   SecurityGroupRule,
   Subnet,
+  VpcEndpoint,
 } from '@aws-sdk/client-ec2';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html

@@ -84,7 +84,7 @@ export function isAnswer(error: unknown): boolean {
   );
 }
 
-/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
+/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network what is not understood. */
 export function errorSummary(error: unknown): string {
-  return errorName(error);
+  return error instanceof NetworkUnreadable ? `${errorName(error)}: ${error.message}` : errorName(error);
 }

@@ -150,6 +150,11 @@ export function reach(destination: Destination, source: Source, network: Network
   return walk.all([destination.range], ports);
 }
 
+/** Whether a name, such as an endpoint or a prefix list has, is a service's: `com.amazonaws.us-east-1.s3` is that of `s3`. */
+export function isNamed(name: string, service: string, region: string): boolean {
+  return name === service || name.replace(/^cn\./, '') === `com.amazonaws.${region}.${service}`;
+}
+
 /** Answers of these ports have to come back. https://docs.aws.amazon.com/vpc/latest/userguide/nacl-ephemeral-ports.html */
 const ephemeral: Ports = [1024, 65_535];
 const https: readonly Ports[] = [[443, 443]];
@@ -203,7 +208,7 @@ class Walk {
   /** A service by its interface endpoint, its gateway endpoint, or its public addresses, in the order in which AWS takes them. */
   service(service: string): Reach {
     const { endpoints, region, serviceLists, prefixLists, dns } = this.#network;
-    const names = (name: string) => name === service || name.replace(/^cn\./, '') === `com.amazonaws.${region}.${service}`;
+    const names = (name: string) => isNamed(name, service, region);
     const named = endpoints.filter(
       ({ ServiceName = '', VpcEndpointType, PrivateDnsEnabled, DnsOptions }) =>
         names(ServiceName) &&

@@ -14,7 +14,7 @@ function answerOnce(answers: Answers, key: string, ask: () => Promise<unknown>):
   return answer;
 }
 
-const isRead = /:(GET$|Get|List|Describe|Simulate|Head)/;
+const isRead = /:(GET$|Get|List|Describe|Search|Simulate|Head)/;
 
 /**
  * Calls that are made once: what one rule has read for a message, another does not read again. Only readings that

@@ -191,6 +191,44 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     parameters: { SecurityGroupOpenEgressAllow: 'tcp/443/0.0.0.0/0' },
     remove: ({ ec2 }) => void ec2.deleteSecurityGroup({ GroupId: group }),
   },
+  'route-unreachable': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const [VpcId, subnet, table, nat] = [
+        'vpc-0a1b2c3d4e5f60718',
+        'subnet-0a1b2c3d4e5f60718',
+        'rtb-0a1b2c3d4e5f60718',
+        'nat-0a1b2c3d4e5f60718',
+      ];
+      const [publicSubnet, publicTable, igw] = ['subnet-0f0e0d0c0b0a09080', 'rtb-0f0e0d0c0b0a09080', 'igw-0a1b2c3d4e5f60718'];
+      const [acl, tag] = ['acl-0a1b2c3d4e5f60718', 'compliance-guard:destinations'];
+      ec2.createSubnet({ SubnetId: subnet, CidrBlock: '10.0.1.0/24' });
+      ec2.createSubnet({ SubnetId: publicSubnet, CidrBlock: '10.0.2.0/24' });
+      const everywhere = { DestinationCidrBlock: '0.0.0.0/0', State: 'active', Origin: 'CreateRoute' } as const;
+      ec2.put(
+        'routeTables',
+        { RouteTableId: table, VpcId, Routes: [{ ...everywhere, GatewayId: igw }], Associations: [{ SubnetId: subnet }] },
+        { RouteTableId: publicTable, VpcId, Routes: [], Associations: [{ SubnetId: publicSubnet }] },
+      );
+      ec2.createNetworkAcl({ NetworkAclId: acl, Subnets: [subnet, publicSubnet] });
+      const all = { RuleNumber: 100, Protocol: '-1', RuleAction: 'allow', CidrBlock: '0.0.0.0/0' } as const;
+      for (const Egress of [false, true]) ec2.createNetworkAclEntry({ NetworkAclId: acl, ...all, Egress });
+      ec2.createSecurityGroup({ GroupId: group, GroupName: 'orders' });
+      ec2.put('natGateways', { NatGatewayId: nat, VpcId, SubnetId: publicSubnet, State: 'available' });
+      ec2.put('internetGateways', { InternetGatewayId: igw, Attachments: [{ VpcId }] });
+      const VpcConfig = { SubnetIds: [subnet], SecurityGroupIds: [group] };
+      lambda.createFunction({ FunctionName: 'orders', VpcConfig, Tags: { [tag]: 'internet' } });
+      const live = [{ version: '$LATEST', vpc: VpcId, subnets: [subnet], groups: [group], ipv6: false }];
+      const needs = { tags: { [tag]: 'internet' }, destinations: ['internet'], live };
+      await ledger.recordNeeds({ function: orders, asOf: now - 1000, places: [table], needs });
+      const state = {
+        [table]: [{ DestinationCidrBlock: '0.0.0.0/0', NatGatewayId: nat }],
+        [publicTable]: [{ DestinationCidrBlock: '0.0.0.0/0', GatewayId: igw }],
+      };
+      await ledger.recordKept('route-unreachable', orders, { state, asOf: now - 1000 });
+    },
+    event: sample('ReplaceRoute/other-target.json'),
+    remove: removeOrders,
+  },
   'network-acl-open': {
     arrange: async ({ ec2, lambda, now }, ledger) => {
       const [NetworkAclId, subnet] = ['acl-0a1b2c3d4e5f60718', 'subnet-0a1b2c3d4e5f60718'];

@@ -40,6 +40,14 @@ const unscopable: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
   'cloudwatch:GetMetricData',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+  'ec2:DescribeInternetGateways',
+  'ec2:DescribeManagedPrefixLists',
+  'ec2:DescribeNatGateways',
+  'ec2:DescribeRouteTables',
+  'ec2:DescribeTransitGatewayAttachments',
+  'ec2:DescribeTransitGatewayVpcAttachments',
+  'ec2:DescribeVpcEndpoints',
+  'ec2:DescribeVpcPeeringConnections',
   'ec2:DescribeNetworkAcls',
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSecurityGroupRules',

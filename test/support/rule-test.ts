@@ -94,7 +94,7 @@ const defaultSettings: Settings = {
 /** Seconds after which no function is Pending or InProgress any more. */
 const settled = 600;
 
-const isRead = /^(Get|List|Describe|Head|Simulate|Export)/;
+const isRead = /^(Get|List|Describe|Head|Search|Simulate|Export)/;
 
 /**
  * Tests a rule by a literal table, and refuses a table that proves too little:

@@ -520,7 +520,7 @@ export class Ec2Service implements Service {
         ...this.#parts,
         routeTables: this.#parts.routeTables.map(({ Routes = [], ...table }) => ({
           ...table,
-          Routes: Routes.map((one) => JSON.stringify(definedOf(one))).sort(),
+          Routes: Routes.toSorted((a, b) => String(destinationOf(a)).localeCompare(String(destinationOf(b)))),
         })),
       },
       // Neither the order of entries nor that of associations means anything.
