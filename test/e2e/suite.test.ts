@@ -22,6 +22,7 @@ import { restMethodOpen } from './parts/rest-method-open.ts';
 import { roleShared } from './parts/role-shared.ts';
 import { roleTooBroad } from './parts/role-too-broad.ts';
 import { roleTrustOpen } from './parts/role-trust-open.ts';
+import { routeUnreachable } from './parts/route-unreachable.ts';
 import { secretInCode } from './parts/secret-in-code.ts';
 import { secretInEnvironment, valuesAreNowhere } from './parts/secret-in-environment.ts';
 import { secretNotRotated } from './parts/secret-not-rotated.ts';
@@ -100,6 +101,7 @@ describe('with every rule in remediate', () => {
   secretInCode();
   securityGroupOpenIngress();
   networkAclOpen();
+  routeUnreachable();
   codeChangedByHand();
   directDeployPermission();
   tags();

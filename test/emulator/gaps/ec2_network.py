@@ -149,6 +149,128 @@ def entries_of_acls() -> None:
     ec2._ACTION_MAP.update(CreateNetworkAcl=new, CreateNetworkAclEntry=add, ReplaceNetworkAclEntry=replace, DeleteNetworkAclEntry=delete)
 
 
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+_TARGETS = ("GatewayId", "NatGatewayId", "EgressOnlyInternetGatewayId", "VpcPeeringConnectionId", "TransitGatewayId", "NetworkInterfaceId",
+            "InstanceId", "VpcEndpointId", "LocalGatewayId", "CarrierGatewayId", "CoreNetworkArn")
+
+
+def routes_of_tables() -> None:
+    """A table holds a destination once (IPv4, IPv6 or prefix list), whatever the target; who replaces or deletes one that is not
+    there is told. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html"""
+    def change(params, do):
+        table = ec2._route_tables.get(one(params.get("RouteTableId")))
+        if table is None:
+            return ec2._error("InvalidRouteTableID.NotFound", f"The routeTable ID '{one(params.get('RouteTableId'))}' does not exist", 400)
+        key = {name: one(params[name]) for name in _DESTINATIONS if one(params.get(name))}
+        target = {name: one(params[name]) for name in _TARGETS if one(params.get(name))}
+        return do(table, key, target, next((route for route in table["Routes"] if all(route.get(name) == value for name, value in key.items())), None))
+
+    def missing(table, key):
+        return ec2._error("InvalidRoute.NotFound", f"no route with destination {next(iter(key.values()), '')} in route table {table['RouteTableId']}", 400)
+
+    def create(table, key, target, present):
+        if present is not None:
+            return ec2._error("RouteAlreadyExists", f"The route identified by {next(iter(key.values()))} already exists.", 400)
+        table["Routes"].append({**key, **target, "State": "active", "Origin": "CreateRoute"})
+        return ec2._xml(200, "CreateRouteResponse", "<return>true</return>")
+
+    def replace(table, key, target, present):
+        if present is None:
+            return missing(table, key)
+        table["Routes"][table["Routes"].index(present)] = {**key, **target, "State": "active", "Origin": "CreateRoute"}
+        return ec2._xml(200, "ReplaceRouteResponse", "<return>true</return>")
+
+    def delete(table, key, target, present):
+        if present is None:
+            return missing(table, key)
+        table["Routes"].remove(present)
+        return ec2._xml(200, "DeleteRouteResponse", "<return>true</return>")
+
+    ec2._ACTION_MAP.update(CreateRoute=lambda params: change(params, create), ReplaceRoute=lambda params: change(params, replace),
+                           DeleteRoute=lambda params: change(params, delete))
+
+
+def _is_there(route: dict, vpc: str) -> bool:
+    nat = ec2._nat_gateways.get(route.get("NatGatewayId"))
+    peering = ec2._vpc_peering.get(route.get("VpcPeeringConnectionId"))
+    gateway = route.get("GatewayId") or ""
+    if route.get("NatGatewayId"):
+        return nat is not None and nat["State"] == "available"
+    if route.get("VpcPeeringConnectionId"):
+        status = (peering or {}).get("Status") or {}
+        return status.get("Code") == "active"
+    if gateway.startswith("igw-"):
+        return any(item["VpcId"] == vpc for item in (ec2._internet_gateways.get(gateway) or {}).get("Attachments", []))
+    if route.get("NetworkInterfaceId"):
+        return route["NetworkInterfaceId"] in ec2._network_interfaces
+    return True
+
+
+def blackholes_and_endpoint_routes() -> None:
+    """A route whose target is gone, or not attached, is a blackhole; each table of a gateway endpoint has a route for its
+    service's prefix list. https://docs.aws.amazon.com/vpc/latest/userguide/route-table-options.html"""
+    shown = ec2._rtb_fields_xml
+
+    def xml(table, tag="item"):
+        routes = [{**route, "State": "active" if _is_there(route, table["VpcId"]) else "blackhole"} for route in table["Routes"]]
+        for endpoint in ec2._vpc_endpoints.values():
+            if endpoint["VpcEndpointType"] == "Gateway" and table["RouteTableId"] in endpoint.get("RouteTableIds", []):
+                routes.append({"DestinationPrefixListId": ec2._aws_pl_id_from_name(endpoint["ServiceName"]), "GatewayId": endpoint["VpcEndpointId"],
+                               "State": "active", "Origin": "CreateRoute"})
+        return shown({**table, "Routes": routes}, tag)
+
+    ec2._rtb_fields_xml = xml
+
+
+def endpoints() -> None:
+    """Endpoints are found by their VPC; interface endpoints have security groups and private DNS.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html"""
+    create, modify, shown = ec2._ACTION_MAP["CreateVpcEndpoint"], ec2._ACTION_MAP["ModifyVpcEndpoint"], ec2._vpce_fields_xml
+
+    def settle(endpoint, params):
+        groups = ec2._parse_member_list(params, "SecurityGroupId") + ec2._parse_member_list(params, "AddSecurityGroupId")
+        gone = ec2._parse_member_list(params, "RemoveSecurityGroupId")
+        endpoint["Groups"] = [group for group in dict.fromkeys(endpoint.get("Groups", []) + groups) if group not in gone]
+        if one(params.get("PrivateDnsEnabled")):
+            endpoint["PrivateDnsEnabled"] = one(params["PrivateDnsEnabled"]) == "true"
+        endpoint.setdefault("PrivateDnsEnabled", endpoint["VpcEndpointType"] == "Interface")
+
+    def made(params):
+        before = set(ec2._vpc_endpoints.keys())
+        answer = create(params)
+        for name in set(ec2._vpc_endpoints.keys()) - before:
+            settle(ec2._vpc_endpoints[name], params)
+        return answer
+
+    def modified(params):
+        answer = modify(params)
+        endpoint = ec2._vpc_endpoints.get(one(params.get("VpcEndpointId")))
+        if endpoint is not None:
+            settle(endpoint, params)
+        return answer
+
+    def xml(endpoint, tag="item"):
+        groups = "".join(f"<item><groupId>{group}</groupId><groupName>{(ec2._security_groups.get(group) or {}).get('GroupName', '')}</groupName></item>"
+                         for group in endpoint.get("Groups", []))
+        more = f"<groupSet>{groups}</groupSet><privateDnsEnabled>{'true' if endpoint.get('PrivateDnsEnabled') else 'false'}</privateDnsEnabled></{tag}>"
+        text = shown(endpoint, tag)
+        return text[:text.rindex(f"</{tag}>")] + more
+
+    def describe(params):
+        filters, ids = ec2._parse_filters(params), ec2._parse_member_list(params, "VpcEndpointId")
+        keys = {"vpc-id": "VpcId", "service-name": "ServiceName", "vpc-endpoint-id": "VpcEndpointId", "vpc-endpoint-type": "VpcEndpointType",
+                "vpc-endpoint-state": "State"}
+        found = [endpoint for endpoint in ec2._vpc_endpoints.values() if (not ids or endpoint["VpcEndpointId"] in ids)
+                 and all(endpoint[keys[name]] in values for name, values in filters.items() if name in keys)]
+        return ec2._xml(200, "DescribeVpcEndpointsResponse", f"<vpcEndpointSet>{''.join(ec2._vpce_fields_xml(endpoint) for endpoint in found)}</vpcEndpointSet>")
+
+    ec2._vpce_fields_xml = xml
+    ec2._ACTION_MAP.update(CreateVpcEndpoint=made, ModifyVpcEndpoint=modified, DescribeVpcEndpoints=describe)
+
+
 def apply() -> None:
     associations_of_acls()
     entries_of_acls()
+    routes_of_tables()
+    blackholes_and_endpoint_routes()
+    endpoints()

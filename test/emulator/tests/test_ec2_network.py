@@ -84,3 +84,76 @@ class Acls(Case):
         api.replace_network_acl_association(AssociationId="aclassoc-0", NetworkAclId=acl)
         [described] = api.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
         self.assertNotIn("SubnetId", {key: value for key, value in described["Associations"][0].items() if value})
+
+
+class Routes(Case):
+    def table(self, network: str) -> str:
+        return self.aws.client("ec2").create_route_table(VpcId=network)["RouteTable"]["RouteTableId"]
+
+    def routes(self, table: str, aws=None) -> dict:
+        [described] = (aws or self.aws).client("ec2").describe_route_tables(RouteTableIds=[table])["RouteTables"]
+        return {route.get("DestinationCidrBlock") or route.get("DestinationIpv6CidrBlock") or route["DestinationPrefixListId"]: route for route in described["Routes"]}
+
+    def test_a_table_holds_a_destination_once(self):
+        api, network = self.aws.client("ec2"), vpc(self.aws)
+        table, gateway = self.table(network), api.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        api.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
+        api.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        api.create_route(RouteTableId=table, DestinationIpv6CidrBlock="::/0", GatewayId=gateway)
+        self.refused("RouteAlreadyExists", api.create_route, RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        nat = api.create_nat_gateway(SubnetId=subnet(self.aws, network))["NatGateway"]["NatGatewayId"]
+        api.replace_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        routes = self.routes(table)
+        self.assertEqual((nat, None), (routes["0.0.0.0/0"]["NatGatewayId"], routes["0.0.0.0/0"].get("GatewayId")))
+        self.assertEqual(gateway, routes["::/0"]["GatewayId"])
+        api.delete_route(RouteTableId=table, DestinationIpv6CidrBlock="::/0")
+        self.assertEqual({"10.0.0.0/16", "0.0.0.0/0"}, set(self.routes(table)))
+        self.refused("InvalidRoute.NotFound", api.delete_route, RouteTableId=table, DestinationIpv6CidrBlock="::/0")
+        self.refused("InvalidRoute.NotFound", api.replace_route, RouteTableId=table, DestinationCidrBlock="192.0.2.0/24", NatGatewayId=nat)
+
+    def test_a_route_to_what_is_gone_is_a_blackhole(self):
+        api, network = self.aws.client("ec2"), vpc(self.aws)
+        table, gateway = self.table(network), api.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        api.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
+        nat = api.create_nat_gateway(SubnetId=subnet(self.aws, network))["NatGateway"]["NatGatewayId"]
+        api.create_route(RouteTableId=table, DestinationCidrBlock="192.0.2.0/24", GatewayId=gateway)
+        api.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        states = lambda: {name: route["State"] for name, route in self.routes(table).items()}
+        self.assertEqual({"10.0.0.0/16": "active", "192.0.2.0/24": "active", "0.0.0.0/0": "active"}, states())
+        api.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
+        api.delete_nat_gateway(NatGatewayId=nat)
+        self.assertEqual({"10.0.0.0/16": "active", "192.0.2.0/24": "blackhole", "0.0.0.0/0": "blackhole"}, states())
+
+    def test_a_gateway_endpoint_brings_its_route(self):
+        api, network = self.aws.client("ec2"), vpc(self.aws)
+        table, name = self.table(network), "com.amazonaws.us-east-1.s3"
+        endpoint = api.create_vpc_endpoint(VpcId=network, ServiceName=name, RouteTableIds=[table])["VpcEndpoint"]["VpcEndpointId"]
+        [prefixes] = api.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [name]}])["PrefixLists"]
+        self.assertEqual(endpoint, self.routes(table)[prefixes["PrefixListId"]]["GatewayId"])
+        api.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+        self.assertEqual({"10.0.0.0/16"}, set(self.routes(table)))
+
+    def test_interface_endpoints_have_groups_and_private_dns_and_are_found_by_their_vpc(self):
+        api, network, other = self.aws.client("ec2"), vpc(self.aws), vpc(self.aws)
+        one, group = subnet(self.aws, network), api.create_security_group(GroupName="endpoints", Description="d", VpcId=network)["GroupId"]
+        wanted = {"VpcId": network, "ServiceName": "com.amazonaws.us-east-1.kms", "VpcEndpointType": "Interface", "SubnetIds": [one]}
+        made = api.create_vpc_endpoint(**wanted, SecurityGroupIds=[group])["VpcEndpoint"]
+        found = lambda where: api.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [where]}])["VpcEndpoints"]
+        self.assertEqual([(made["VpcEndpointId"], True, [group])], [(e["VpcEndpointId"], e["PrivateDnsEnabled"], [g["GroupId"] for g in e["Groups"]]) for e in found(network)])
+        self.assertEqual([], found(other))
+        api.modify_vpc_endpoint(VpcEndpointId=made["VpcEndpointId"], RemoveSecurityGroupIds=[group], PrivateDnsEnabled=False)
+        self.assertEqual([(False, [])], [(e["PrivateDnsEnabled"], e["Groups"]) for e in found(network)])
+
+    def test_the_emulator_alone_keeps_dead_routes_and_knows_no_others(self):
+        bare = plain()
+        api, network = bare.client("ec2"), vpc(bare)
+        table = api.create_route_table(VpcId=network)["RouteTable"]["RouteTableId"]
+        nat = api.create_nat_gateway(SubnetId=subnet(bare, network))["NatGateway"]["NatGatewayId"]
+        for _ in range(2):
+            api.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        api.delete_nat_gateway(NatGatewayId=nat)
+        self.assertEqual("active", self.routes(table, bare)["0.0.0.0/0"]["State"])
+        api.create_vpc_endpoint(VpcId=network, ServiceName="com.amazonaws.us-east-1.s3", RouteTableIds=[table])
+        self.assertEqual({"10.0.0.0/16", "0.0.0.0/0"}, set(self.routes(table, bare)))
+        found = api.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": ["vpc-0"]}])["VpcEndpoints"]
+        self.assertEqual([None], [endpoint.get("PrivateDnsEnabled") for endpoint in found])
