@@ -10,12 +10,23 @@ export interface Range {
 }
 
 const bits = { ipv4: 32, ipv6: 128 } as const;
+const read = new Map<string, Range>();
 
 /** The addresses that the internet routes: all of IPv4, and IPv6's global unicast. https://www.rfc-editor.org/rfc/rfc4291#section-2.4 */
 export const internet: Readonly<Record<Family, Range>> = { ipv4: rangeOf('0.0.0.0/0'), ipv6: rangeOf('2000::/3') };
 
 /** `10.0.0.0/8`, `2001:db8::/32`; bits behind the prefix do not count. @throws where it is neither */
 export function rangeOf(cidr: string): Range {
+  const known = read.get(cidr);
+  if (known !== undefined) return known;
+  const range = parse(cidr);
+  // The same few are asked for again and again, at every hop of every way.
+  if (read.size >= 10_000) read.clear();
+  read.set(cidr, range);
+  return range;
+}
+
+function parse(cidr: string): Range {
   const [address, prefix] = ipaddr.parseCIDR(cidr);
   const family = address.kind();
   const size = 1n << BigInt(bits[family] - prefix);
