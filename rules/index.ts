@@ -13,6 +13,7 @@ import { rule as secretInCode } from './secrets/secret-in-code.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
 import { rule as secretNotRotated } from './secrets/secret-not-rotated.ts';
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
+import { rule as routeUnreachable } from './vpc/route-unreachable.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
 import { rule as securityGroupShared } from './vpc/security-group-shared.ts';
@@ -22,7 +23,15 @@ import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 export const roles = [roleShared, roleTooBroad, roleTrustOpen];
 export const secrets = [secretInCode, secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
-export const vpc = [networkAclOpen, securityGroupOpenEgress, securityGroupOpenIngress, securityGroupShared, subnetShared, subnetSingleAz];
+export const vpc = [
+  networkAclOpen,
+  routeUnreachable,
+  securityGroupOpenEgress,
+  securityGroupOpenIngress,
+  securityGroupShared,
+  subnetShared,
+  subnetSingleAz,
+];
 export const deployments = [codeChangedByHand, directDeployPermission];
 export const guard = [guardTampered];
 
@@ -38,6 +47,7 @@ export const rules = [
   httpRouteOpen,
   restMethodOpen,
   networkAclOpen,
+  routeUnreachable,
   securityGroupOpenEgress,
   securityGroupOpenIngress,
   securityGroupShared,
