@@ -14,7 +14,8 @@ function answerOnce(answers: Answers, key: string, ask: () => Promise<unknown>):
   return answer;
 }
 
-const isRead = /:(GET$|Get|List|Describe|Search|Simulate|Head)/;
+/** Decrypt stands beside the reading of what a key encrypts, and changes nothing. */
+const isRead = /:(GET$|Get|List|Describe|Search|Simulate|Head|Decrypt)/;
 
 /**
  * Calls that are made once: what one rule has read for a message, another does not read again. Only readings that
