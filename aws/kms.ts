@@ -11,3 +11,9 @@ const own = { resource: '${Key.Arn}' };
 export const describeKey = call('DescribeKey', DescribeKeyCommand, own);
 export const enableKey = call('EnableKey', EnableKeyCommand, own);
 export const disableKey = call('DisableKey', DisableKeyCommand, own);
+
+/** A key of the customer's, or one that AWS manages for the account. */
+export const describeCustomerKey = {
+  ...call('DescribeKey', DescribeKeyCommand, { resource: 'arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*' }),
+  name: 'describeCustomerKey' as const,
+};

@@ -3,14 +3,18 @@ import {
   AddPermissionCommand,
   type AddPermissionCommandInput,
   type AliasConfiguration,
+  DeleteFunctionCodeSigningConfigCommand,
   DeleteFunctionConcurrencyCommand,
   DeleteResourcePolicyCommand,
   type EventSourceMappingConfiguration,
   type FunctionConfiguration,
+  GetCodeSigningConfigCommand,
+  GetFunctionCodeSigningConfigCommand,
   GetFunctionCommand,
   GetFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
   GetFunctionUrlConfigCommand,
+  GetLayerVersionByArnCommand,
   GetPolicyCommand,
   GetResourcePolicyCommand,
   LambdaClient,
@@ -19,11 +23,13 @@ import {
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
+  PutFunctionCodeSigningConfigCommand,
   PutFunctionConcurrencyCommand,
   PutResourcePolicyCommand,
   RemovePermissionCommand,
   UpdateAliasCommand,
   type UpdateAliasCommandInput,
+  UpdateCodeSigningConfigCommand,
   UpdateEventSourceMappingCommand,
   UpdateFunctionCodeCommand,
   type UpdateFunctionCodeCommandInput,
@@ -287,6 +293,102 @@ export const switchRoleBack = {
     const latest = live?.[0]?.configuration;
     if (latest?.Role === from) await updateConfiguration.run(connection, { ...input, RevisionId: latest.RevisionId });
   },
+};
+
+/**
+ * Encrypts a function's variables with another key; an empty KMSKeyArn stands for the one that Lambda itself has. Lambda reads
+ * and writes them, and makes a grant for the execution role, with the caller's rights on the customer's key.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+ */
+export const encryptVariables = {
+  ...updateConfiguration,
+  name: 'encryptVariables' as const,
+  permissions: [
+    ...updateConfiguration.permissions,
+    ...getFunctionConfiguration.permissions,
+    ...['kms:CreateGrant', 'kms:Decrypt', 'kms:Encrypt'].map((action) => ({
+      action,
+      resource: '${EnvironmentWithoutCmkArn}',
+      condition: { StringLike: { 'kms:ViaService': 'lambda.*.amazonaws.com*' } },
+    })),
+  ],
+  run: async (
+    connection: Connection,
+    input: { readonly FunctionName: string; readonly KMSKeyArn: string; readonly RevisionId?: string },
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      if (errorName(error) === 'ResourceNotFoundException') return;
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const { KMSKeyArn = '' } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+      if (KMSKeyArn !== input.KMSKeyArn) throw error;
+    }
+  },
+};
+
+/** Layers belong to their publishers, in any account; whoever gives a function one must be allowed to read it. */
+const layers = 'arn:${AWS::Partition}:lambda:*:*:layer:*';
+export const getLayerVersionByArn = call('GetLayerVersionByArn', GetLayerVersionByArnCommand, {
+  action: 'lambda:GetLayerVersion',
+  resource: layers,
+});
+
+/** Gives a function these layers, in this order, and no others. */
+export const putLayers = {
+  ...updateConfiguration,
+  name: 'putLayers' as const,
+  permissions: [
+    { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+    ...getFunctionConfiguration.permissions,
+    ...getLayerVersionByArn.permissions,
+  ],
+  run: async (
+    connection: Connection,
+    input: { readonly FunctionName: string; readonly Layers: string[]; readonly RevisionId?: string },
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      // A layer that is gone is an error: nothing can give the function that one again.
+      const missing = errorName(error) === 'ResourceNotFoundException';
+      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
+      if (missing && now === undefined) return;
+      if (JSON.stringify((now?.Layers ?? []).map(({ Arn }) => Arn)) !== JSON.stringify(input.Layers)) throw error;
+    }
+  },
+};
+
+const codeSigningConfigs = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:code-signing-config:*';
+export const getCodeSigningConfig = call('GetCodeSigningConfig', GetCodeSigningConfigCommand, { resource: codeSigningConfigs });
+export const listCodeSigningTags = {
+  ...call('ListTags', ListTagsCommand, { resource: codeSigningConfigs }),
+  name: 'listCodeSigningTags' as const,
+};
+export const getFunctionCodeSigningConfig = call('GetFunctionCodeSigningConfig', GetFunctionCodeSigningConfigCommand, {
+  resource: functions,
+});
+const putCodeSigning = (condition?: Permission['condition']) =>
+  call('PutFunctionCodeSigningConfig', PutFunctionCodeSigningConfigCommand, {
+    resource: [functions, codeSigningConfigs],
+    ...(condition === undefined ? {} : { condition }),
+    alreadyDone: gone,
+  });
+/** Only the configuration that functions must have. */
+export const putFunctionCodeSigningConfig = putCodeSigning({
+  StringEquals: { 'lambda:CodeSigningConfigArn': '${CodeSigningOffConfigArn}' },
+});
+/** The undo of that, where the function had another configuration. */
+export const putCodeSigningBack = { ...putCodeSigning(), name: 'putCodeSigningBack' as const };
+export const deleteFunctionCodeSigningConfig = call('DeleteFunctionCodeSigningConfig', DeleteFunctionCodeSigningConfigCommand, {
+  resource: functions,
+  alreadyDone: gone,
+});
+/** What becomes of code that nobody signed, in every function that has the configuration. */
+export const enforceCodeSigning = {
+  ...call('UpdateCodeSigningConfig', UpdateCodeSigningConfigCommand, { resource: codeSigningConfigs, alreadyDone: gone }),
+  name: 'enforceCodeSigning' as const,
 };
 
 class RoleInUse extends Error {

@@ -4,7 +4,8 @@ import { functionArn, parseArn } from '../guard/arn.ts';
 import { byHandIn, differencesFrom, isDifferent, marksOfRunning } from '../guard/baseline.ts';
 import { findingId, isWrong } from '../guard/finding.ts';
 import { latest, runningFunction } from '../guard/running-code.ts';
-import { rule } from '../rules/deployments/code-changed-by-hand.ts';
+import { rule as changedByHand } from '../rules/deployments/code-changed-by-hand.ts';
+import { rule as drifted } from '../rules/deployments/code-drifted.ts';
 import { asOperator } from './policy.ts';
 import { type Options, openSession, WrongUse } from './session.ts';
 import { confirmed, minuteOf, table } from './terminal.ts';
@@ -34,11 +35,12 @@ export async function approve(options: Options, [name = '']: readonly string[]):
     const aliases = Object.entries(running.aliases).filter(([, { version: to, weights }]) => to === version || version in weights);
     return [version, hash, byHand.includes(hash) ? 'put there by hand' : known, aliases.map(([alias]) => alias).join(', ') || '-'];
   });
-  const finding = await ledger.finding(findingId(rule.id, arn));
+  const findings = await Promise.all([changedByHand, drifted].map(({ id }) => ledger.finding(findingId(id, arn))));
   console.log(`${arn} runs\n${table(['version', 'CodeSha256', '', 'aliases'], rows)}`);
   console.log(`${baseline.state === 'approved' ? 'Approved' : 'Observed'} until now: ${baseline.package.sha256}, ${minuteOf(baseline.at)}`);
-  if (finding !== undefined && isWrong(finding))
-    console.log(`Finding ${finding.id}: ${finding.summary} By ${finding.actor?.arn ?? 'nobody known'}.`);
+  for (const finding of findings)
+    if (finding !== undefined && isWrong(finding))
+      console.log(`Finding ${finding.id}: ${finding.summary} By ${finding.actor?.arn ?? 'nobody known'}.`);
   if (!(await confirmed('Approve what runs now?', options))) {
     console.log('Nothing was approved.');
     return 'fine';

@@ -2,6 +2,7 @@ import type { ApiEvent } from './cloudtrail.ts';
 import { text } from './cloudtrail.ts';
 import type { AliasRouting, Approval, Baseline, CodePackage } from './estate.ts';
 import { latest, type RunningCode } from './running-code.ts';
+import { functionSubject, type Subject } from './subject.ts';
 
 /** How a function's code differs from its baseline. */
 export interface Differences {
@@ -43,6 +44,26 @@ export function byHandIn({ byHand = [] }: Baseline, running: RunningCode): reado
   return byHand.length === 0 ? [] : marksOfRunning(running).filter((marked) => byHand.includes(marked));
 }
 
+/** Differences by who is known for them: `byHand`, an event told that no deployer did it; `silent`, no event told of them yet, or ever. */
+export function apart(differences: Differences, baseline: Baseline, running: RunningCode): { byHand: Differences; silent: Differences } {
+  const { byHand = [] } = baseline;
+  const isMarked = (version: string) => byHand.includes(running.hashes[version] ?? '');
+  const isOfLatest = isMarked(latest) || byHand.includes(latestMark(running.hashes[latest] ?? ''));
+  const isRouted = ({ alias, foreign }: AliasDifference) => {
+    const routing = running.aliases[alias];
+    return foreign.some(isMarked) || (routing !== undefined && byHand.includes(mark(alias, routing)));
+  };
+  return {
+    byHand: { latest: differences.latest && isOfLatest, aliases: differences.aliases.filter(isRouted) },
+    silent: { latest: differences.latest && !isOfLatest, aliases: differences.aliases.filter((alias) => !isRouted(alias)) },
+  };
+}
+
+/** $LATEST by hand with code that was approved at another time: such code may go on serving aliases. */
+function latestMark(hash: string): string {
+  return `${latest}→${hash}`;
+}
+
 export function isDifferent(differences: Differences): boolean {
   return differences.latest || differences.aliases.length > 0;
 }
@@ -54,6 +75,23 @@ export function versionsOf({ version, weights }: AliasRouting): readonly string[
 export function sameRouting(a: AliasRouting, b: AliasRouting): boolean {
   const [weights, others] = [Object.entries(a.weights), Object.entries(b.weights)];
   return a.version === b.version && weights.length === others.length && weights.every(([version, weight]) => b.weights[version] === weight);
+}
+
+/** What may put other code where it runs, or end that it does. */
+export const codeEvents = [
+  'CreateFunction',
+  'UpdateFunctionCode',
+  'PublishVersion',
+  'CreateAlias',
+  'UpdateAlias',
+  'DeleteAlias',
+  'DeleteFunction',
+] as const;
+
+/** The function itself, whatever version or alias an event is about: what runs of it has one baseline. */
+export function wholeFunction({ request, ...place }: ApiEvent): readonly Subject[] {
+  const subject = functionSubject(text(request, 'functionName') ?? '', place, '$LATEST');
+  return subject === undefined ? [] : [subject];
 }
 
 /** Events that put other code where it runs. Publishing changes nothing that runs. */
@@ -93,9 +131,9 @@ export function marksOfRunning({ hashes, aliases }: RunningCode): readonly strin
   return [...new Set([...Object.values(hashes), ...routes])];
 }
 
-/** A routing, in the words of `byHand`. */
-export function mark(alias: string, routing: AliasRouting): string {
-  return `${alias}→${versionsOf(routing).join('+')}`;
+/** A routing, in the words of `byHand`: another weight is another routing. */
+export function mark(alias: string, { version, weights }: AliasRouting): string {
+  return `${alias}→${[version, ...Object.entries(weights).map(([other, weight]) => `${other}@${weight}`)].join('+')}`;
 }
 
 /** How many hashes, and marks of what was done by hand, a baseline keeps besides those that still run. */
@@ -129,7 +167,7 @@ export function deployed(
 ): Baseline {
   // A function that was made anew begins its versions at 1 again: what was known of them is of another function.
   const known = code.creates && before !== undefined && Date.parse(before.at) < Date.parse(event.time) ? undefined : before;
-  const byHand = (known?.byHand ?? []).filter((marked) => marked !== code.sha256);
+  const byHand = (known?.byHand ?? []).filter((marked) => marked !== code.sha256 && marked !== latestMark(code.sha256));
   const found = Object.values(running.hashes).filter((hash) => !byHand.includes(hash));
   return {
     function: running.function,
@@ -170,7 +208,7 @@ export function approvedBy({ by, at }: Approval, running: RunningCode, code: Cod
     package: code,
     approvedHashes: hashesKept([...Object.values(running.hashes), ...before.approvedHashes], running),
     aliases: running.aliases,
-    byHand: (before.byHand ?? []).filter((marked) => !runs.includes(marked)),
+    byHand: (before.byHand ?? []).filter((marked) => !runs.includes(marked) && !runs.map(latestMark).includes(marked)),
     by,
     at,
     asOf: Math.max(before.asOf, Date.parse(at)),
@@ -184,8 +222,9 @@ export function approvedBy({ by, at }: Approval, running: RunningCode, code: Cod
  */
 export function markedByHand(running: RunningCode, event: ApiEvent, code: CodeEvent, before: Baseline | undefined): Baseline | undefined {
   const base = before ?? observed(without(running, code), undefined, event.time);
-  const known = [...(base.byHand ?? []), ...(base.state === 'approved' ? base.approvedHashes : [])];
-  const fresh = marksOf(code).filter((marked) => !known.includes(marked));
+  const wasApproved = (marked: string) => base.state === 'approved' && base.approvedHashes.includes(marked);
+  const marks = marksOf(code).map((marked) => (wasApproved(marked) ? latestMark(marked) : marked));
+  const fresh = marks.filter((marked) => !base.byHand?.includes(marked));
   if (fresh.length === 0) return undefined;
   return { ...base, byHand: [...(base.byHand ?? []), ...fresh].slice(-2 * kept), revision: revisionAfter(before) };
 }

@@ -202,6 +202,9 @@ async function mode({ rule, mode: to }: Request<'mode'>, by: string, ports: Oper
  * Before anything is taken back: what an operator undoes must not be put right again under their hands. It may be asked
  * for again where an undo was interrupted.
  */
+/** Rules that take the undo of another rule's fix, of which an event tells, for a wrong of their own: they leave it alone as well. */
+const seenBy: Readonly<Record<string, readonly string[]>> = { 'code-drifted': ['code-changed-by-hand'] };
+
 async function undo({ change: id, reason, expires }: Request<'undo'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger, now } = ports;
   limited(expires, now());
@@ -216,7 +219,9 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   if (!(await ledger.lock(heldBy(change), `undo-${id}`, now(), lockMilliseconds)))
     throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
   const exemption = `undo-${id}`;
-  await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by, since: now() });
+  const granted = { resource, reason, owner: by, expires, by, since: now() };
+  await ledger.addExemption({ id: exemption, rule, ...granted });
+  for (const other of seenBy[rule] ?? []) await ledger.addExemption({ id: `${exemption}-${other}`, rule: other, ...granted });
   // A killed remediator may have made one step more than it wrote down; to take back what was not made does nothing.
   const made = status === 'running' ? Math.min(done + 1, steps.length) : done;
   await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made });

@@ -3,6 +3,7 @@ import { functionArn, type Place, parseArn, partitionOf, qualifierOf } from './a
 /** CloudFormation's names for what a finding may be about. */
 export const subjectTypes = [
   'AWS::Lambda::Function',
+  'AWS::Lambda::CodeSigningConfig',
   'AWS::IAM::Role',
   'AWS::IAM::User',
   'AWS::IAM::Group',
@@ -41,6 +42,12 @@ export function functionSubject(name: string, place: Place, qualifier?: string):
   const { account, region } = parseArn(arn) as Place;
   const suffix = qualifier ?? qualifierOf(name);
   return { arn: suffix === undefined || suffix === '$LATEST' ? arn : `${arn}:${suffix}`, type: 'AWS::Lambda::Function', account, region };
+}
+
+/** A code signing configuration, from its ARN; it lies where that says. */
+export function codeSigningSubject(arn: string, place: Place): Subject {
+  const { account, region } = parseArn(arn) ?? place;
+  return { arn, type: 'AWS::Lambda::CodeSigningConfig', account, region };
 }
 
 export function securityGroupSubject(id: string, place: Place): Subject {

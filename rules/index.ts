@@ -4,11 +4,15 @@ import { rule as functionUrlOpen } from './apis/function-url-open.ts';
 import { rule as httpRouteOpen } from './apis/http-route-open.ts';
 import { rule as restMethodOpen } from './apis/rest-method-open.ts';
 import { rule as codeChangedByHand } from './deployments/code-changed-by-hand.ts';
+import { rule as codeDrifted } from './deployments/code-drifted.ts';
+import { rule as codeSigningOff } from './deployments/code-signing-off.ts';
 import { rule as directDeployPermission } from './deployments/direct-deploy-permission.ts';
+import { rule as layerForeign } from './deployments/layer-foreign.ts';
 import { rule as guardTampered } from './guard/guard-tampered.ts';
 import { rule as roleShared } from './roles/role-shared.ts';
 import { rule as roleTooBroad } from './roles/role-too-broad.ts';
 import { rule as roleTrustOpen } from './roles/role-trust-open.ts';
+import { rule as environmentWithoutCmk } from './secrets/environment-without-cmk.ts';
 import { rule as secretInCode } from './secrets/secret-in-code.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
 import { rule as secretNotRotated } from './secrets/secret-not-rotated.ts';
@@ -21,7 +25,7 @@ import { rule as subnetShared } from './vpc/subnet-shared.ts';
 import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
 export const roles = [roleShared, roleTooBroad, roleTrustOpen];
-export const secrets = [secretInCode, secretInEnvironment, secretNotRotated];
+export const secrets = [environmentWithoutCmk, secretInCode, secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [
   networkAclOpen,
@@ -32,13 +36,14 @@ export const vpc = [
   subnetShared,
   subnetSingleAz,
 ];
-export const deployments = [codeChangedByHand, directDeployPermission];
+export const deployments = [codeChangedByHand, codeDrifted, codeSigningOff, directDeployPermission, layerForeign];
 export const guard = [guardTampered];
 
 export const rules = [
   roleShared,
   roleTooBroad,
   roleTrustOpen,
+  environmentWithoutCmk,
   secretInCode,
   secretInEnvironment,
   secretNotRotated,
@@ -54,6 +59,9 @@ export const rules = [
   subnetShared,
   subnetSingleAz,
   codeChangedByHand,
+  codeDrifted,
+  codeSigningOff,
   directDeployPermission,
+  layerForeign,
   guardTampered,
 ];

@@ -317,11 +317,13 @@ function listConditions(rule: AnyRule): Block {
   return Object.fromEntries(lists.map((name) => [`${name}Given`, { 'Fn::Not': [{ 'Fn::Equals': [ref(name), ''] }] }]));
 }
 
-/** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs. */
+/** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs, or one. */
 function listsIn(calls: readonly AnyCall[]): readonly string[] {
   const resources = calls.flatMap(({ permissions }) => permissions.flatMap(({ resource }) => resource));
   return [
-    ...new Set(resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+[a-z]s$/.test(name))),
+    ...new Set(
+      resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+([a-z]s|Arn)$/.test(name)),
+    ),
   ];
 }
 

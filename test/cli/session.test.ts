@@ -60,7 +60,11 @@ test('a session knows what the stack was deployed with', async () => {
 });
 
 test('policies of every rule name resources of this stack and account, and no variable', async () => {
-  stack({ RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two-*' });
+  stack({
+    RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two-*',
+    EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
+    CodeSigningOffConfigArn: 'arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000',
+  });
   const { names } = await openSession(asked);
   for (const { check, fix, undo } of rules as readonly AnyRule[]) {
     const policy = policyOf([...check, ...fix, ...undo], names);

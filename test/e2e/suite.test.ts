@@ -6,13 +6,16 @@ import { alertsAreValid } from './parts/alerts-are-valid.ts';
 import { badInput } from './parts/bad-input.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
+import { codeSigningOff, requiredSigning } from './parts/code-signing-off.ts';
 import { directDeployPermission } from './parts/direct-deploy-permission.ts';
+import { customersKey, environmentWithoutCmk } from './parts/environment-without-cmk.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
 import { functionPolicyOpen } from './parts/function-policy-open.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { guardTampered, guardTamperedScope } from './parts/guard-tampered.ts';
 import { httpRouteOpen } from './parts/http-route-open.ts';
+import { layerForeign } from './parts/layer-foreign.ts';
 import { leastPrivilege } from './parts/least-privilege.ts';
 import { networkAclOpen } from './parts/network-acl-open.ts';
 import { operators } from './parts/operators.ts';
@@ -70,6 +73,9 @@ const remediate = {
   AllowTagExemptions: 'true',
   ChangesPerTenMinutes: '1000',
   ProbationMinutes: '1',
+  EnvironmentWithoutCmkScope: 'arn:aws:lambda:*:*:function:without-cmk-*',
+  CodeDriftedScope: 'arn:aws:lambda:*:*:function:unheard',
+  CodeSigningOffFunctions: 'code-signing-off-*',
 };
 
 beforeAll(async () => {
@@ -84,7 +90,8 @@ alertMode(common);
 
 describe('with every rule in remediate', () => {
   beforeAll(async () => {
-    await samDeploy(stage.pipeline, { ...common(), ...remediate }, buildDirectory);
+    const own = { EnvironmentWithoutCmkArn: await customersKey(), CodeSigningOffConfigArn: await requiredSigning() };
+    await samDeploy(stage.pipeline, { ...common(), ...remediate, ...own }, buildDirectory);
     await quiet();
   });
 
@@ -97,12 +104,15 @@ describe('with every rule in remediate', () => {
   roleTooBroad();
   roleTrustOpen();
   secretInEnvironment();
+  environmentWithoutCmk();
   secretNotRotated();
   secretInCode();
   securityGroupOpenIngress();
   networkAclOpen();
   routeUnreachable();
   codeChangedByHand();
+  layerForeign();
+  codeSigningOff();
   directDeployPermission();
   tags();
   guardTampered();

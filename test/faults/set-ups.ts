@@ -7,7 +7,7 @@ import type { World } from '../support/world/index.ts';
 /** A function or group that breaks a rule, so that its fix has every kind of step that it can have. */
 export interface SetUp {
   readonly arrange: (world: World, ledger: Ledger) => void | Promise<void>;
-  /** What tells the checker. */
+  /** What tells the checker: an event, or a message of a sweep. */
   readonly event: EventBody;
   /** Stack parameters without which the rule would not fix it. */
   readonly parameters?: Readonly<Record<string, string>>;
@@ -21,11 +21,36 @@ const pipeline = 'arn:aws:iam::111122223333:role/pipeline';
 const shared = 'arn:aws:iam::111122223333:role/shared-app';
 const group = 'sg-0a1b2c3d4e5f60718';
 const archive = 'guard-archive';
+const key = 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-4e5f-4a5b-8c6d-7e8f9a0b1c2d';
 
 const zip = (text: string) => ({ ZipFile: Buffer.from(text) });
 const allow = (Action: string | readonly string[], Resource: string) => ({ Effect: 'Allow', Action, Resource });
 const document = (...Statement: readonly object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 const removeOrders = ({ lambda }: World) => void lambda.deleteFunction({ FunctionName: 'orders' });
+
+/** The pipeline's code is approved, and somebody else's runs. */
+async function withForeignCode({ lambda, s3 }: World, ledger: Ledger): Promise<void> {
+  lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });
+  lambda.publishVersion({ FunctionName: 'orders' });
+  lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+  lambda.updateFunctionCode({ FunctionName: 'orders', ...zip('foreign package') });
+  lambda.publishVersion({ FunctionName: 'orders' });
+  lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '2' });
+  const sha256 = createHash('sha256').update('approved package').digest('base64');
+  const place = { Bucket: archive, Key: 'orders/approved.zip' };
+  const { VersionId: version } = s3.putObject({ ...place, Body: 'approved package', ChecksumSHA256: sha256 }) as { VersionId: string };
+  await ledger.recordBaseline({
+    function: orders,
+    state: 'approved',
+    package: { type: 'Zip', sha256, archive: { bucket: place.Bucket, key: place.Key, version }, architecture: 'arm64' },
+    approvedHashes: [sha256],
+    aliases: { live: { version: '1', weights: {} } },
+    by: pipeline,
+    at: '2026-11-22T11:00:00Z',
+    asOf: Date.parse('2026-11-22T11:00:00Z'),
+    revision: 1,
+  });
+}
 
 /** One for every rule that fixes something; a rule without one fails the tests. */
 export const setUps: Readonly<Record<string, SetUp>> = {
@@ -88,6 +113,20 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     },
     event: sample('UpdateFunctionConfiguration20150331v2/secret-variables.json'),
     parameters: { SecretInEnvironmentReaders: 'orders' },
+    remove: removeOrders,
+  },
+  'environment-without-cmk': {
+    arrange: ({ iam, lambda, resourcePolicies }) => {
+      lambda.createFunction({ FunctionName: 'orders', Environment: { Variables: { STAGE: 'prod' } } });
+      const root = { AWS: 'arn:aws:iam::111122223333:root' };
+      resourcePolicies.put(key, { Version: '2012-10-17', Statement: [{ ...allow('kms:*', '*'), Principal: root }] });
+      iam.createRole({ RoleName: 'orders' });
+      iam.putRolePolicy({ RoleName: 'orders', PolicyName: 'key', PolicyDocument: document(allow('kms:Decrypt', key)) });
+      iam.createRole({ RoleName: 'pipeline' });
+      iam.putRolePolicy({ RoleName: 'pipeline', PolicyName: 'key', PolicyDocument: document(allow('kms:*', key)) });
+    },
+    event: sample('UpdateFunctionConfiguration20150331v2/secret-variables.json'),
+    parameters: { EnvironmentWithoutCmkArn: key },
     remove: removeOrders,
   },
   'secret-not-rotated': {
@@ -266,30 +305,34 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     remove: ({ iam }) => iam.forgetUser('ana'),
   },
   'code-changed-by-hand': {
-    arrange: async ({ lambda, s3 }, ledger) => {
-      lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package') });
-      lambda.publishVersion({ FunctionName: 'orders' });
-      lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
-      lambda.updateFunctionCode({ FunctionName: 'orders', ...zip('foreign package') });
-      lambda.publishVersion({ FunctionName: 'orders' });
-      lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '2' });
-      const sha256 = createHash('sha256').update('approved package').digest('base64');
-      const place = { Bucket: archive, Key: 'orders/approved.zip' };
-      const { VersionId: version } = s3.putObject({ ...place, Body: 'approved package', ChecksumSHA256: sha256 }) as { VersionId: string };
-      await ledger.recordBaseline({
-        function: orders,
-        state: 'approved',
-        package: { type: 'Zip', sha256, archive: { bucket: place.Bucket, key: place.Key, version }, architecture: 'arm64' },
-        approvedHashes: [sha256],
-        aliases: { live: { version: '1', weights: {} } },
-        by: pipeline,
-        at: '2026-11-22T11:00:00Z',
-        asOf: Date.parse('2026-11-22T11:00:00Z'),
-        revision: 1,
-      });
-    },
+    arrange: withForeignCode,
     event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
     parameters: { Deployers: pipeline },
+    remove: removeOrders,
+  },
+  'code-drifted': {
+    arrange: withForeignCode,
+    event: { sweep: 'daily', subject: { arn: orders, type: 'AWS::Lambda::Function', account: '111122223333', region: 'us-east-1' } },
+    parameters: { Deployers: pipeline },
+    remove: removeOrders,
+  },
+  'code-signing-off': {
+    arrange: ({ lambda }) => {
+      lambda.createCodeSigningConfig({ CodeSigningPolicies: { UntrustedArtifactOnDeployment: 'Enforce' } });
+      lambda.createFunction({ FunctionName: 'orders' });
+    },
+    event: sample('DeleteFunctionCodeSigningConfig/removed.json'),
+    parameters: { CodeSigningOffConfigArn: 'arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000' },
+    remove: removeOrders,
+  },
+  'layer-foreign': {
+    arrange: async ({ lambda }, ledger) => {
+      const own = 'arn:aws:lambda:us-east-1:111122223333:layer:shared:7';
+      lambda.publishLayer(own, Buffer.from('our own'));
+      lambda.createFunction({ FunctionName: 'orders', Layers: [own, 'arn:aws:lambda:us-east-1:444455556666:layer:helper:1'] });
+      await ledger.recordKept('layer-foreign', orders, { state: [own], asOf: 1 });
+    },
+    event: sample('UpdateFunctionConfiguration20150331v2/layer-foreign.json'),
     remove: removeOrders,
   },
 };

@@ -24,7 +24,7 @@ describe('no call is still being tried when Lambda ends the function', () => {
         movesPackages.some((action) => actions.includes(action)),
       ),
     );
-    expect(movers.map(({ id }) => id).sort()).toEqual(['CheckDeployments', 'RemediateCodeChangedByHand']);
+    expect(movers.map(({ id }) => id).sort()).toEqual(['CheckDeployments', 'RemediateCodeChangedByHand', 'RemediateCodeDrifted']);
   });
 });
 

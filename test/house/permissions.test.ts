@@ -74,11 +74,16 @@ const declared: readonly (readonly [string, Permission])[] = all.flatMap((rule) 
     call.permissions.map((permission): readonly [string, Permission] => [`${rule.id}: ${call.name}`, permission]),
   ),
 );
-const splitRoles = ['arn:aws:iam::111122223333:role/shared', 'arn:aws:iam::111122223333:role/legacy-*'];
+/** Parameters that policies name: ARNs, comma-separated. */
+const listedResources: Readonly<Record<string, readonly string[]>> = {
+  RoleSharedSplitRoles: ['arn:aws:iam::111122223333:role/shared', 'arn:aws:iam::111122223333:role/legacy-*'],
+  EnvironmentWithoutCmkArn: ['arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d'],
+  CodeSigningOffConfigArn: ['arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000'],
+};
 const everything = deploy({
   ...Object.fromEntries(all.filter(({ fix }) => fix.length > 0).map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])),
   Deployers: 'arn:aws:iam::111122223333:role/pipeline',
-  RoleSharedSplitRoles: splitRoles.join(','),
+  ...Object.fromEntries(Object.entries(listedResources).map(([name, arns]) => [name, arns.join(',')])),
 });
 const roles = ofType(everything, 'AWS::IAM::Role');
 
@@ -191,11 +196,13 @@ function givenAndNeeded(id: string, calls: readonly AnyCall[]): { readonly given
 
 /** A resource may be a parameter that lists ARNs. */
 function listed(resource: string): readonly string[] {
-  return resource === '${RoleSharedSplitRoles}' ? splitRoles : [substitute(resource)];
+  return listedResources[/^\$\{(\w+)\}$/.exec(resource)?.[1] ?? ''] ?? [substitute(resource)];
 }
 
 function substitute(text: string): string {
-  return text.replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name).replaceAll('${SecretNotRotatedFunctions}', '*');
+  return text
+    .replace(/\$\{([\w:]+)\}/g, (whole, name: string) => pseudo[name] ?? listedResources[name]?.[0] ?? whole)
+    .replaceAll('${SecretNotRotatedFunctions}', '*');
 }
 
 function unique(texts: readonly string[]): readonly string[] {

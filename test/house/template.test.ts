@@ -27,6 +27,7 @@ const everything = deploy({
   Deployers: arn('pipeline'),
   Operators: arn('operator'),
   RoleSharedSplitRoles: arn('shared'),
+  EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
 });
 
 describe('limits of CloudFormation', () => {

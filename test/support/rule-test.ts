@@ -334,7 +334,11 @@ export class RuleTester {
       now: world.now,
     });
     refuseWrites('evaluate()', world.calls.slice(from), settings);
-    for (const violation of evaluation.violations) refuseEmpty(violation);
+    for (const violation of evaluation.violations) {
+      refuseEmpty(violation);
+      if (this.#rule.distinguishes?.(violation.evidence) === undefined && this.#rule.distinguishes !== undefined)
+        throw new Error('distinguishes() finds nothing in the evidence to tell violations apart by');
+    }
     return evaluation;
   }
 

@@ -156,6 +156,23 @@ def policies_of_functions() -> None:
     HANDLERS.setdefault("AWS::Lambda::ResourcePolicy", {"create": create, "update": update, "delete": delete})
 
 
+def code_signing_configs() -> None:
+    """AWS::Lambda::CodeSigningConfig.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html"""
+    def create(logical_id, props, stack_name):
+        config = lambda_.create_signing_config(props)
+        arn = config["CodeSigningConfigArn"]
+        return arn, {"CodeSigningConfigArn": arn, "CodeSigningConfigId": config["CodeSigningConfigId"]}
+
+    def update(physical_id, old, new, stack_name):
+        changes = {key: new[key] for key in ("Description", "AllowedPublishers", "CodeSigningPolicies") if new.get(key)}
+        (lambda_.signing_config(physical_id) or {}).update(changes)
+        return physical_id, {"CodeSigningConfigArn": physical_id, "CodeSigningConfigId": physical_id.rsplit(":", 1)[-1]}
+
+    HANDLERS.setdefault("AWS::Lambda::CodeSigningConfig",
+                        {"create": create, "update": update, "delete": lambda physical_id, props: lambda_._signing.pop(physical_id, None)})
+
+
 def functions_leave_nothing() -> None:
     """A function that its stack deletes takes its URLs along."""
     def clear(name, props):
@@ -731,6 +748,7 @@ def apply() -> None:
     inline_policies_of_roles()
     properties_of_functions()
     policies_of_functions()
+    code_signing_configs()
     functions_leave_nothing()
     properties_of_tables()
     properties_of_buckets()

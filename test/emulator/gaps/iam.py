@@ -114,6 +114,11 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
         older = {"PutResourcePolicy": ("AddPermission", "RemovePermission"), "DeleteResourcePolicy": ("RemovePermission",),
                  "GetResourcePolicy": ("GetPolicy",)}
         checks += [("lambda", f"lambda:{what}", params["ResourceArn"], {}) for what in older.get(operation, ())]
+        before = _key_of_variables(params.get("FunctionName", ""))
+        if "KMSKeyArn" in params and before and before != params["KMSKeyArn"]:
+            # What is encrypted with one key has to be read before it is encrypted with another.
+            via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
+            checks.append(("kms", "kms:Decrypt", before, via))
     if call.model == "sqs" and operation == "StartMessageMoveTask":
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
         checks += [("sqs", f"sqs:{what}", params["SourceArn"], {}) for what in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
@@ -132,6 +137,14 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
         via = {"kms:viaservice": f"{service}.{region}.amazonaws.com", "kms:calleraccount": call.account, **_encryption_context(call)}
         checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
     return checks
+
+
+def _key_of_variables(function: str) -> str:
+    """The customer managed key of a function that has variables, or ''."""
+    from ministack.services import lambda_svc
+    name, _qualifier = lambda_svc._resolve_request_scoped_name_and_qualifier(function)
+    config = (lambda_svc._functions.get(name) or {}).get("config") or {}
+    return (config.get("KMSKeyArn") or "") if (config.get("Environment") or {}).get("Variables") else ""
 
 
 def _encryption_context(call: Call) -> dict:

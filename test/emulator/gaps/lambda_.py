@@ -380,6 +380,100 @@ def all_versions_in_the_list() -> None:
         return json_response(answer)
 
 
+# --- code signing ----------------------------------------------------------------------------------------------------------------------
+
+_signing: dict[str, dict] = {}
+
+
+def signing_config(arn: str) -> dict | None:
+    return _signing.get(arn)
+
+
+def create_signing_config(data: dict) -> dict:
+    identifier = f"csc-{new_uuid().replace('-', '')[:17]}"
+    arn = f"arn:aws:lambda:{get_region()}:{get_account_id()}:code-signing-config:{identifier}"
+    _signing[arn] = {
+        "CodeSigningConfigId": identifier, "CodeSigningConfigArn": arn, "Description": data.get("Description", ""),
+        "AllowedPublishers": data.get("AllowedPublishers") or {"SigningProfileVersionArns": []},
+        "CodeSigningPolicies": data.get("CodeSigningPolicies") or {"UntrustedArtifactOnDeployment": "Warn"},
+        "LastModified": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+    }
+    return _signing[arn]
+
+
+def _with_signing_config(arn: str) -> list[str]:
+    """The names of the functions that have a configuration."""
+    return [name for name in lambda_svc._functions.keys() if lambda_svc._functions[name].get("code_signing_config_arn") == arn]
+
+
+def code_signing_configs() -> None:
+    """Code signing configurations exist, and are attached to functions with a zip package alone; one that is in use is not deleted. The
+    emulator answers {} and takes any text for one. https://docs.aws.amazon.com/lambda/latest/api/API_CreateCodeSigningConfig.html"""
+    own = re.compile(r"^/2020-04-22/code-signing-configs(?:/(arn:[^/]+?))?(/functions)?/?$")
+    of_function = re.compile(r"^/2020-06-30/functions/([^/]+)/code-signing-config$")
+
+    def missing(arn, code="ResourceNotFoundException"):
+        return error_response_json(code, f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}.", 404)
+
+    @wrap(lambda_svc, "handle_request")
+    async def handle_request(original, method, path, headers, body, query_params):
+        path = lambda_svc.unquote(path)
+        found, attaching = own.match(path), of_function.match(path)
+        data = json.loads(body) if body else {}
+        if attaching and method == "PUT":
+            name = lambda_svc._resolve_request_scoped_name(attaching.group(1))
+            func = lambda_svc._functions.get(name)
+            if func and data.get("CodeSigningConfigArn") not in _signing:
+                return missing(data.get("CodeSigningConfigArn"), "CodeSigningConfigNotFoundException")
+            if func and func["config"].get("PackageType") == "Image":
+                return error_response_json("InvalidParameterValueException", "Code signing is not supported for functions with package type Image", 400)
+        if attaching and lambda_svc._resolve_request_scoped_name(attaching.group(1)) not in lambda_svc._functions:
+            return error_response_json("ResourceNotFoundException", f"Function not found: {attaching.group(1)}", 404)
+        if not found:
+            return await original(method, path, headers, body, query_params)
+        arn, functions = found.groups()
+        if arn is None:
+            if method == "POST":
+                return json_response({"CodeSigningConfig": create_signing_config(data)}, 201)
+            return json_response({"CodeSigningConfigs": list(_signing.values())})
+        if arn not in _signing:
+            return missing(arn)
+        if functions:
+            return json_response({"FunctionArns": [lambda_svc._func_arn(name) for name in _with_signing_config(arn)]})
+        if method == "DELETE":
+            if _with_signing_config(arn):
+                return error_response_json("ResourceConflictException", "Delete code signing config failed: it is in use.", 409)
+            del _signing[arn]
+            return 204, {}, b""
+        if method == "PUT":
+            changes = {key: data[key] for key in ("Description", "AllowedPublishers", "CodeSigningPolicies") if data.get(key)}
+            _signing[arn] = {**_signing[arn], **changes, "LastModified": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())}
+        return json_response({"CodeSigningConfig": _signing[arn]})
+
+    @wrap(lambda_svc, "_create_function")
+    def create(original, data):
+        arn = data.get("CodeSigningConfigArn")
+        if arn and arn not in _signing:
+            return missing(arn, "CodeSigningConfigNotFoundException")
+        response = original(data)
+        if arn and response[0] < 300:
+            lambda_svc._functions[data["FunctionName"]]["code_signing_config_arn"] = arn
+        return response
+
+
+def unsigned_code_is_refused() -> None:
+    """A configuration that enforces lets no code in that nobody signed; nothing is signed here.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-codesigning.html"""
+    @wrap(lambda_svc, "_update_code")
+    def update(original, name, data):
+        config = _signing.get((lambda_svc._functions.get(name) or {}).get("code_signing_config_arn") or "")
+        if config and config["CodeSigningPolicies"].get("UntrustedArtifactOnDeployment") == "Enforce":
+            return error_response_json(
+                "CodeVerificationFailedException", "Lambda cannot deploy the function. The function or layer might be signed using a signature that the "
+                "client is not configured to accept. Check the provided signature for your function.", 400)
+        return original(name, data)
+
+
 # --- function URLs -------------------------------------------------------------------------------------------------------------------
 
 def public_urls_need_both_statements() -> None:
@@ -625,6 +719,8 @@ def apply() -> None:
     empty_members_are_left_out()
     code_of_a_version()
     tags_are_left_out_when_empty()
+    code_signing_configs()
+    unsigned_code_is_refused()
     public_urls_need_both_statements()
     signed_urls_tell_who_called()
     urls_of_aliases()

@@ -45,6 +45,8 @@ def _lambda(call: Call, region: str, account: str):
         return f"{arn}:{params['VersionNumber']}" if "VersionNumber" in params else arn
     if "CodeSigningConfigArn" in params and "FunctionName" not in params:
         return params["CodeSigningConfigArn"]
+    if operation == "PutFunctionCodeSigningConfig":
+        return [function_arn(params["FunctionName"], region, account), params["CodeSigningConfigArn"]]
     if "UUID" in params:
         return f"arn:aws:lambda:{region}:{account}:event-source-mapping:{params['UUID']}"
     if "FunctionName" in params:

@@ -67,6 +67,19 @@ class Properties(Stack):
         self.assertEqual((key, queue, 3), (found["Configuration"]["KMSKeyArn"], found["Configuration"]["DeadLetterConfig"]["TargetArn"],
                                            found["Concurrency"]["ReservedConcurrentExecutions"]))
 
+    def test_functions_keep_their_code_signing_configuration(self):
+        profile = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:111122223333:/signing-profiles/release/a1b2c3d4e5"]}
+        name, ids = self.stack({
+            "Role": ROLE, "Signing": {"Type": "AWS::Lambda::CodeSigningConfig", "Properties": {
+                "AllowedPublishers": profile, "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": "Warn"}}},
+            "Fn": function(CodeSigningConfigArn={"Ref": "Signing"})})
+        api = self.aws.client("lambda")
+        self.assertEqual(ids["Signing"], api.get_function_code_signing_config(FunctionName=ids["Fn"])["CodeSigningConfigArn"])
+        config = api.get_code_signing_config(CodeSigningConfigArn=ids["Signing"])["CodeSigningConfig"]
+        self.assertEqual("Warn", config["CodeSigningPolicies"]["UntrustedArtifactOnDeployment"])
+        self.delete(name)
+        self.refused("ResourceNotFoundException", api.get_code_signing_config, CodeSigningConfigArn=ids["Signing"])
+
     def test_a_function_with_a_role_that_lambda_cannot_assume_fails_the_stack(self):
         self.stack({"Fn": {**function(), "Properties": {**function()["Properties"], "Role": f"arn:aws:iam::{self.aws.id}:role/nobody"}}}, expect="ROLLBACK_COMPLETE")
 

@@ -84,6 +84,64 @@ class Updates(Case):
             self.refused("InvalidParameterValueException", api.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
 
 
+    def test_whoever_takes_a_key_from_variables_reads_them_with_it(self):
+        aws = self.aws
+        key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        name = aws.function(Environment={"Variables": {"A": "1"}})
+        change = allow("lambda:UpdateFunctionConfiguration")
+        through = {"condition": {"StringEquals": {"kms:ViaService": "lambda.us-east-1.amazonaws.com"}}}
+        giver = aws.client("lambda", aws.user(change, allow(["kms:CreateGrant", "kms:Encrypt"], key, **through)))
+        giver.update_function_configuration(FunctionName=name, KMSKeyArn=key)
+        aws.settled(name)
+        self.assertIn("kms:Decrypt", self.refused("AccessDeniedException", giver.update_function_configuration, FunctionName=name, KMSKeyArn=""))
+        taker = aws.client("lambda", aws.user(change, allow("kms:Decrypt", key, **through)))
+        taker.update_function_configuration(FunctionName=name, KMSKeyArn="")
+        aws.settled(name)
+        self.assertNotIn("KMSKeyArn", aws.client("lambda").get_function_configuration(FunctionName=name))
+
+
+class CodeSigning(Case):
+    PROFILE = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:111122223333:/signing-profiles/release/a1b2c3d4e5"]}
+
+    def _config(self, policy: str) -> str:
+        return self.aws.client("lambda").create_code_signing_config(
+            AllowedPublishers=self.PROFILE, CodeSigningPolicies={"UntrustedArtifactOnDeployment": policy})["CodeSigningConfig"]["CodeSigningConfigArn"]
+
+    def test_configurations_of_code_signing_exist_and_are_in_use(self):
+        api, arn = self.aws.client("lambda"), self._config("Warn")
+        name = self.aws.function(CodeSigningConfigArn=arn)
+        self.assertEqual(arn, api.get_function_code_signing_config(FunctionName=name)["CodeSigningConfigArn"])
+        self.assertEqual(1, len(api.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"]))
+        self.refused("ResourceConflictException", api.delete_code_signing_config, CodeSigningConfigArn=arn)
+        changed = api.update_code_signing_config(CodeSigningConfigArn=arn, CodeSigningPolicies={"UntrustedArtifactOnDeployment": "Enforce"})
+        self.assertEqual("Enforce", changed["CodeSigningConfig"]["CodeSigningPolicies"]["UntrustedArtifactOnDeployment"])
+        api.delete_function_code_signing_config(FunctionName=name)
+        self.assertFalse(api.get_function_code_signing_config(FunctionName=name).get("CodeSigningConfigArn"))
+        api.delete_code_signing_config(CodeSigningConfigArn=arn)
+        self.refused("ResourceNotFoundException", api.get_code_signing_config, CodeSigningConfigArn=arn)
+        self.refused("CodeSigningConfigNotFoundException", api.put_function_code_signing_config, FunctionName=name, CodeSigningConfigArn=arn)
+
+    def test_unsigned_code_is_refused_where_a_configuration_enforces(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        api.put_function_code_signing_config(FunctionName=name, CodeSigningConfigArn=self._config("Enforce"))
+        self.refused("CodeVerificationFailedException", api.update_function_code, FunctionName=name, ZipFile=package("2"))
+
+    def test_whoever_attaches_a_configuration_needs_both_and_the_condition(self):
+        aws, arn, name = self.aws, self._config("Warn"), self.aws.function()
+        function = f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+        put = dict(FunctionName=name, CodeSigningConfigArn=arn)
+        alone = aws.client("lambda", aws.user(allow("lambda:PutFunctionCodeSigningConfig", function)))
+        self.refused("AccessDeniedException", alone.put_function_code_signing_config, **put)
+        only = {"condition": {"StringEquals": {"lambda:CodeSigningConfigArn": arn}}}
+        both = aws.client("lambda", aws.user(allow("lambda:PutFunctionCodeSigningConfig", [function, arn.rsplit(":", 1)[0] + ":*"], **only)))
+        both.put_function_code_signing_config(**put)
+        self.refused("AccessDeniedException", both.put_function_code_signing_config, FunctionName=name, CodeSigningConfigArn=self._config("Warn"))
+
+    def test_the_emulator_alone_has_no_configurations_of_code_signing(self):
+        answer = plain().client("lambda").create_code_signing_config(AllowedPublishers=self.PROFILE)
+        self.assertNotIn("CodeSigningConfig", {key for key, value in answer.items() if value})
+
+
 class Shapes(Case):
     def test_empty_members_are_left_out(self):
         config = self.aws.client("lambda").get_function_configuration(FunctionName=self.aws.function())

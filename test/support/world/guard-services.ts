@@ -53,6 +53,12 @@ interface RuleName {
 /** Keys, by their ARNs. https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html */
 export class KmsService implements Service {
   readonly #states = new Map<string, string>();
+  readonly #others: () => { describeKey(input: { KeyId: string }): object };
+
+  /** @param others keys of which a policy is known, and what they are */
+  constructor(others: () => { describeKey(input: { KeyId: string }): object }) {
+    this.#others = others;
+  }
 
   /** @param arn what KMS would choose */
   createKey(arn: string): void {
@@ -61,7 +67,7 @@ export class KmsService implements Service {
 
   describeKey({ KeyId }: { KeyId: string }): object {
     const KeyState = this.#states.get(KeyId);
-    if (KeyState === undefined) throw awsError('NotFoundException', `Key '${KeyId}' does not exist`);
+    if (KeyState === undefined) return this.#others().describeKey({ KeyId });
     return { KeyMetadata: { KeyId, KeyState } };
   }
 

@@ -75,7 +75,7 @@ export class World extends Surroundings {
   readonly ec2 = new Ec2Service(this);
   readonly lambda = new LambdaService(this, this.s3);
   readonly eventBridge = new EventBridgeService();
-  readonly kms = new KmsService();
+  readonly kms = new KmsService(() => this.resourcePolicies);
   readonly sns = new SnsService();
   readonly cloudFormation = new CloudFormationService(this);
   readonly resourcePolicies = new ResourcePolicies(this);

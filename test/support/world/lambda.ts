@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type {
   AddPermissionCommandInput,
   AliasConfiguration,
+  CodeSigningConfig,
   CreateAliasCommandInput,
+  CreateCodeSigningConfigCommandInput,
   CreateFunctionCommandInput,
   CreateFunctionUrlConfigCommandInput,
   DeleteResourcePolicyCommandInput,
@@ -11,6 +13,7 @@ import type {
   PutResourcePolicyCommandInput,
   RemovePermissionCommandInput,
   UpdateAliasCommandInput,
+  UpdateCodeSigningConfigCommandInput,
   UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommandInput,
   UpdateFunctionUrlConfigCommandInput,
@@ -51,6 +54,7 @@ interface LambdaFunction {
   readonly policies: Map<string, Policy>;
   readonly urls: Map<string, FunctionUrlConfig>;
   concurrency?: number;
+  codeSigning?: string;
   /** Event source mappings by their ids, and whether they are enabled. */
   readonly mappings: Map<string, boolean>;
   /** When State and LastUpdateStatus settle. */
@@ -68,6 +72,8 @@ export class LambdaService implements Service {
   readonly #s3: Pick<S3Service, 'object'>;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #packages = new Map<string, Uint8Array>();
+  readonly #deletedLayers = new Set<string>();
+  readonly #codeSigning = new Map<string, CodeSigningConfig & { tags?: Record<string, string> | undefined }>();
   readonly #layers = new Map<string, string>();
 
   constructor(world: Surroundings, s3: Pick<S3Service, 'object'>) {
@@ -76,7 +82,17 @@ export class LambdaService implements Service {
   }
 
   createFunction(input: Preset<CreateFunctionCommandInput, 'FunctionName'>): FunctionConfiguration {
-    const { FunctionName: name = '', Code: given, Tags = {}, Publish, VpcConfig, Environment, Layers, ...settings } = input;
+    const {
+      FunctionName: name = '',
+      Code: given,
+      Tags = {},
+      Publish,
+      VpcConfig,
+      Environment,
+      Layers,
+      CodeSigningConfigArn,
+      ...settings
+    } = input;
     if (this.#functions.has(name)) throw awsError('ResourceConflictException', `Function already exist: ${name}`, 409);
     const code = this.#codeFrom(given ?? { ZipFile: Buffer.from(`package of ${name}`) });
     const arn = functionArn(name, this.#world) ?? '';
@@ -112,6 +128,7 @@ export class LambdaService implements Service {
       settledAt: 0,
       nextVersion: 1,
     };
+    if (CodeSigningConfigArn !== undefined) made.codeSigning = CodeSigningConfigArn;
     this.#functions.set(name, made);
     this.#changed(made);
     if (Publish === true) return this.publishVersion({ FunctionName: name });
@@ -166,6 +183,9 @@ export class LambdaService implements Service {
     Object.assign(found.latest, definedOf(settings));
     if (VpcConfig !== undefined) found.latest.VpcConfig = networkOf(VpcConfig);
     if (Environment !== undefined) found.latest.Environment = { Variables: { ...Environment.Variables } };
+    for (const Arn of Layers ?? [])
+      if (this.#deletedLayers.has(Arn) && !found.latest.Layers?.some((layer) => layer.Arn === Arn))
+        throw notFound(`Layer version ${Arn} does not exist.`);
     if (Layers !== undefined) found.latest.Layers = Layers.map((Arn) => ({ Arn, CodeSize: 1024 }));
     if (found.latest.Layers?.length === 0) delete found.latest.Layers;
     if (KMSKeyArn !== undefined) found.latest.KMSKeyArn = KMSKeyArn;
@@ -190,6 +210,11 @@ export class LambdaService implements Service {
     Object.assign(found.latest, { CodeSha256: code.sha256, CodeSize: code.size }, definedOf({ Architectures }));
     this.#changed(found);
     return Publish === true ? this.publishVersion({ FunctionName }) : this.#shown(found);
+  }
+
+  /** Where it is attached it runs on; nothing can be given it any more. */
+  deleteLayerVersion(arn: string): void {
+    this.#deletedLayers.add(arn);
   }
 
   publishVersion(input: {
@@ -286,6 +311,8 @@ export class LambdaService implements Service {
   }
 
   listTags({ Resource }: { Resource: string | undefined }): object {
+    const configuration = this.#codeSigning.get(Resource ?? '');
+    if (configuration !== undefined) return { Tags: configuration.tags ?? {} };
     return { Tags: Object.fromEntries(this.#find(Resource).tags) };
   }
 
@@ -442,6 +469,63 @@ export class LambdaService implements Service {
     return {};
   }
 
+  /** https://docs.aws.amazon.com/lambda/latest/api/API_CreateCodeSigningConfig.html */
+  createCodeSigningConfig({ AllowedPublishers, CodeSigningPolicies, Tags }: Partial<CreateCodeSigningConfigCommandInput>): string {
+    const CodeSigningConfigId = `csc-${String(this.#codeSigning.size).padStart(17, '0')}`;
+    const arn = `arn:aws:lambda:${this.#world.region}:${this.#world.account}:code-signing-config:${CodeSigningConfigId}`;
+    this.#codeSigning.set(arn, {
+      CodeSigningConfigId,
+      CodeSigningConfigArn: arn,
+      AllowedPublishers: AllowedPublishers ?? { SigningProfileVersionArns: [] },
+      CodeSigningPolicies: CodeSigningPolicies ?? { UntrustedArtifactOnDeployment: 'Warn' },
+      LastModified: lambdaTime(this.#world.tick()),
+      tags: Tags,
+    });
+    return arn;
+  }
+
+  getCodeSigningConfig({ CodeSigningConfigArn = '' }: { CodeSigningConfigArn: string | undefined }): object {
+    const found = this.#codeSigning.get(CodeSigningConfigArn);
+    if (found === undefined) throw notFound(`The code signing configuration cannot be found: ${CodeSigningConfigArn}`);
+    return { CodeSigningConfig: found };
+  }
+
+  updateCodeSigningConfig({ CodeSigningConfigArn = '', CodeSigningPolicies }: UpdateCodeSigningConfigCommandInput): object {
+    this.getCodeSigningConfig({ CodeSigningConfigArn });
+    Object.assign(this.#codeSigning.get(CodeSigningConfigArn) ?? {}, {
+      ...definedOf({ CodeSigningPolicies }),
+      LastModified: lambdaTime(this.#world.tick()),
+    });
+    return this.getCodeSigningConfig({ CodeSigningConfigArn });
+  }
+
+  deleteCodeSigningConfig({ CodeSigningConfigArn = '' }: { CodeSigningConfigArn: string | undefined }): object {
+    this.#codeSigning.delete(CodeSigningConfigArn);
+    return {};
+  }
+
+  putFunctionCodeSigningConfig(input: { FunctionName: string | undefined; CodeSigningConfigArn: string | undefined }): object {
+    const found = this.#find(input.FunctionName);
+    if (!this.#codeSigning.has(input.CodeSigningConfigArn ?? ''))
+      throw awsError(
+        'CodeSigningConfigNotFoundException',
+        `The code signing configuration cannot be found: ${input.CodeSigningConfigArn}`,
+        404,
+      );
+    found.codeSigning = input.CodeSigningConfigArn ?? '';
+    return this.getFunctionCodeSigningConfig(input);
+  }
+
+  getFunctionCodeSigningConfig({ FunctionName }: Named): object {
+    const { name, codeSigning } = this.#find(FunctionName);
+    return { FunctionName: name, ...definedOf({ CodeSigningConfigArn: codeSigning }) };
+  }
+
+  deleteFunctionCodeSigningConfig({ FunctionName }: Named): object {
+    delete this.#find(FunctionName).codeSigning;
+    return {};
+  }
+
   createEventSourceMapping({ FunctionName, UUID }: Named & { readonly UUID: string }): object {
     this.#find(FunctionName).mappings.set(UUID, true);
     return { UUID };
@@ -476,7 +560,7 @@ export class LambdaService implements Service {
   }
 
   getLayerVersionByArn({ Arn = '' }: { readonly Arn?: string }): object {
-    const sha256 = this.#layers.get(Arn);
+    const sha256 = this.#deletedLayers.has(Arn) ? undefined : this.#layers.get(Arn);
     if (sha256 === undefined) throw notFound(`Layer version ${Arn} does not exist.`);
     return { LayerVersionArn: Arn, Content: { Location: `${downloads}${encodeURIComponent(sha256)}`, CodeSha256: sha256 } };
   }
@@ -493,26 +577,29 @@ export class LambdaService implements Service {
 
   snapshot(): unknown {
     return Object.fromEntries(
-      [...this.#functions.values()].map((found) => [
-        found.name,
-        {
-          latest: this.#shown(found),
-          code: found.code,
-          versions: Object.fromEntries(found.versions),
-          aliases: Object.fromEntries(found.aliases),
-          tags: Object.fromEntries(found.tags),
-          // The order of statements means nothing, and one that is added again comes last.
-          policies: Object.fromEntries(
-            [...found.policies].map(([qualifier, { document }]) => [
-              qualifier,
-              { ...document, Statement: document.Statement.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) },
-            ]),
-          ),
-          urls: Object.fromEntries(found.urls),
-          concurrency: found.concurrency,
-          mappings: Object.fromEntries(found.mappings),
-        },
-      ]),
+      [...this.#functions.values()]
+        .map((found): [string, unknown] => [
+          found.name,
+          {
+            latest: this.#shown(found),
+            code: found.code,
+            versions: Object.fromEntries(found.versions),
+            aliases: Object.fromEntries(found.aliases),
+            tags: Object.fromEntries(found.tags),
+            // The order of statements means nothing, and one that is added again comes last.
+            policies: Object.fromEntries(
+              [...found.policies].map(([qualifier, { document }]) => [
+                qualifier,
+                { ...document, Statement: document.Statement.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) },
+              ]),
+            ),
+            urls: Object.fromEntries(found.urls),
+            concurrency: found.concurrency,
+            mappings: Object.fromEntries(found.mappings),
+            codeSigning: found.codeSigning,
+          },
+        ])
+        .concat([...this.#codeSigning]),
     );
   }
 
