@@ -42,6 +42,7 @@ export type {
   NetworkAcl,
   NetworkAclEntry,
   NetworkInterface,
+  RouteTable,
   SecurityGroup,
   SecurityGroupRule,
   Subnet,
@@ -235,11 +236,15 @@ interface InVpc {
 const ofVpc = ({ vpc }: InVpc, Name = 'vpc-id') => [{ Name, Values: [vpc] }];
 
 /** The route tables of a VPC. */
-export const describeRouteTables = reads('describeRouteTables', async (connection, wanted: InVpc, NextToken) => {
-  const Filters = ofVpc(wanted);
-  const page = await client(connection).send(new DescribeRouteTablesCommand({ Filters, NextToken, MaxResults: 100 }));
-  return { items: page.RouteTables, next: page.NextToken };
-});
+/** Route tables by their ids, or all of a VPC. */
+export const describeRouteTables = reads(
+  'describeRouteTables',
+  async (connection, wanted: InVpc | { readonly tables: readonly string[] }, NextToken) => {
+    const Filters = 'tables' in wanted ? [{ Name: 'route-table-id', Values: [...wanted.tables] }] : ofVpc(wanted);
+    const page = await client(connection).send(new DescribeRouteTablesCommand({ Filters, NextToken, MaxResults: 100 }));
+    return { items: page.RouteTables, next: page.NextToken };
+  },
+);
 export const describeVpcEndpoints = reads('describeVpcEndpoints', async (connection, wanted: InVpc, NextToken) => {
   const page = await client(connection).send(new DescribeVpcEndpointsCommand({ Filters: ofVpc(wanted), NextToken, MaxResults: 1000 }));
   return { items: page.VpcEndpoints, next: page.NextToken };

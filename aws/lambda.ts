@@ -34,6 +34,7 @@ import {
   UpdateFunctionCodeCommand,
   type UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommand,
+  type UpdateFunctionConfigurationCommandInput,
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection, Permission } from '../guard/call.ts';
@@ -390,6 +391,41 @@ export const enforceCodeSigning = {
   ...call('UpdateCodeSigningConfig', UpdateCodeSigningConfigCommand, { resource: codeSigningConfigs, alreadyDone: gone }),
   name: 'enforceCodeSigning' as const,
 };
+
+/** What Lambda reads with the caller's rights. https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions */
+const networkReads: readonly Permission[] = [
+  { action: 'ec2:DescribeSecurityGroups', resource: '*' },
+  { action: 'ec2:DescribeSubnets', resource: '*' },
+  { action: 'ec2:DescribeVpcs', resource: '*' },
+  { action: 'ec2:GetSecurityGroupsForVpc', resource: 'arn:${AWS::Partition}:ec2:*:*:vpc/*' },
+];
+
+/**
+ * Puts a function into a VPC, or with no subnets and groups, out of it. When the step is repeated after a kill its RevisionId is
+ * used up, and the network itself tells that it was done. What is gone is left so.
+ */
+export const moveNetwork = {
+  ...updateConfiguration,
+  name: 'moveNetwork' as const,
+  permissions: [...updateConfiguration.permissions, ...getFunctionConfiguration.permissions, ...networkReads],
+  alreadyDone: gone,
+  run: async (
+    connection: Connection,
+    input: Pick<UpdateFunctionConfigurationCommandInput, 'FunctionName' | 'VpcConfig' | 'RevisionId'>,
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const { VpcConfig } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+      if (networkText(VpcConfig) !== networkText(input.VpcConfig)) throw error;
+    }
+  },
+};
+
+function networkText(network: UpdateFunctionConfigurationCommandInput['VpcConfig']): string {
+  return JSON.stringify([network?.SubnetIds ?? [], network?.SecurityGroupIds ?? []].map((ids) => ids.toSorted()));
+}
 
 class RoleInUse extends Error {
   override readonly name = 'RoleInUse';

@@ -16,11 +16,13 @@ import { rule as environmentWithoutCmk } from './secrets/environment-without-cmk
 import { rule as secretInCode } from './secrets/secret-in-code.ts';
 import { rule as secretInEnvironment } from './secrets/secret-in-environment.ts';
 import { rule as secretNotRotated } from './secrets/secret-not-rotated.ts';
+import { rule as functionOutsideVpc } from './vpc/function-outside-vpc.ts';
 import { rule as networkAclOpen } from './vpc/network-acl-open.ts';
 import { rule as routeUnreachable } from './vpc/route-unreachable.ts';
 import { rule as securityGroupOpenEgress } from './vpc/security-group-open-egress.ts';
 import { rule as securityGroupOpenIngress } from './vpc/security-group-open-ingress.ts';
 import { rule as securityGroupShared } from './vpc/security-group-shared.ts';
+import { rule as subnetPublic } from './vpc/subnet-public.ts';
 import { rule as subnetShared } from './vpc/subnet-shared.ts';
 import { rule as subnetSingleAz } from './vpc/subnet-single-az.ts';
 
@@ -28,11 +30,13 @@ export const roles = [roleShared, roleTooBroad, roleTrustOpen];
 export const secrets = [environmentWithoutCmk, secretInCode, secretInEnvironment, secretNotRotated];
 export const apis = [functionPolicyOpen, functionUrlOpen, httpRouteOpen, restMethodOpen];
 export const vpc = [
+  functionOutsideVpc,
   networkAclOpen,
   routeUnreachable,
   securityGroupOpenEgress,
   securityGroupOpenIngress,
   securityGroupShared,
+  subnetPublic,
   subnetShared,
   subnetSingleAz,
 ];
@@ -51,11 +55,13 @@ export const rules = [
   functionUrlOpen,
   httpRouteOpen,
   restMethodOpen,
+  functionOutsideVpc,
   networkAclOpen,
   routeUnreachable,
   securityGroupOpenEgress,
   securityGroupOpenIngress,
   securityGroupShared,
+  subnetPublic,
   subnetShared,
   subnetSingleAz,
   codeChangedByHand,

@@ -11,6 +11,7 @@ import { directDeployPermission } from './parts/direct-deploy-permission.ts';
 import { customersKey, environmentWithoutCmk } from './parts/environment-without-cmk.ts';
 import { faults } from './parts/faults.ts';
 import { fight } from './parts/fight.ts';
+import { egressScope, functionNetwork } from './parts/function-network.ts';
 import { functionPolicyOpen } from './parts/function-policy-open.ts';
 import { functionUrlOpen } from './parts/function-url-open.ts';
 import { guardTampered, guardTamperedScope } from './parts/guard-tampered.ts';
@@ -67,6 +68,8 @@ const remediate = {
   RoleTooBroadScope: 'arn:aws:iam::111122223333:role/too-broad-*',
   FunctionPolicyOpenScope: 'arn:aws:lambda:*:*:function:function-policy-open-*',
   FunctionPolicyOpenTrustedAccounts: '444455556666',
+  SecurityGroupOpenEgressAllow: 'tcp/443/0.0.0.0/0',
+  SecurityGroupOpenEgressScope: egressScope,
   NeverTouch: 'arn:aws:lambda:us-east-1:111122223333:function:never-*,arn:aws:ec2:*:*:security-group/sg-0never',
   GuardTamperedScope: guardTamperedScope,
   DigestOver: '1000',
@@ -108,6 +111,7 @@ describe('with every rule in remediate', () => {
   secretNotRotated();
   secretInCode();
   securityGroupOpenIngress();
+  functionNetwork();
   networkAclOpen();
   routeUnreachable();
   codeChangedByHand();

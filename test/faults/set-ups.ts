@@ -304,6 +304,31 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     parameters: { Deployers: pipeline },
     remove: ({ iam }) => iam.forgetUser('ana'),
   },
+  'function-outside-vpc': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const network = { SubnetIds: ['subnet-0a1b2c3d4e5f60718'], SecurityGroupIds: [group] };
+      ec2.createSubnet({ SubnetId: 'subnet-0a1b2c3d4e5f60718' });
+      ec2.createSecurityGroup({ GroupId: group, GroupName: 'orders' });
+      const state = { ...network, Ipv6AllowedForDualStack: false };
+      await ledger.recordKept('function-outside-vpc', orders, { state, asOf: now });
+      lambda.createFunction({ FunctionName: 'orders', Tags: { 'compliance-guard:vpc-required': 'true' } });
+      lambda.updateFunctionConfiguration({ FunctionName: 'orders', VpcConfig: { SubnetIds: [], SecurityGroupIds: [] } });
+    },
+    event: sample('UpdateFunctionConfiguration20150331v2/vpc.json'),
+    remove: removeOrders,
+  },
+  'subnet-public': {
+    arrange: async ({ ec2, lambda, now }, ledger) => {
+      const [subnet, RouteTableId] = ['subnet-0a1b2c3d4e5f60718', 'rtb-0a1b2c3d4e5f60718'];
+      ec2.createSubnet({ SubnetId: subnet });
+      ec2.put('routeTables', { RouteTableId, VpcId: 'vpc-0a1b2c3d4e5f60718', Routes: [], Associations: [{ SubnetId: subnet }] });
+      ec2.createRoute({ RouteTableId, DestinationCidrBlock: '0.0.0.0/0', GatewayId: 'igw-0a1b2c3d4e5f60718' });
+      lambda.createFunction({ FunctionName: 'orders', VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group] } });
+      await ledger.recordNetwork({ function: orders, asOf: now, groups: [group], subnets: [subnet] });
+    },
+    event: sample('CreateRoute/internet-gateway.json'),
+    remove: ({ ec2 }) => void ec2.deleteSubnet({ SubnetId: 'subnet-0a1b2c3d4e5f60718' }),
+  },
   'code-changed-by-hand': {
     arrange: withForeignCode,
     event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),

@@ -56,6 +56,7 @@ const unscopable: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
   'iam:GetAccountAuthorizationDetails',
   'iam:SimulateCustomPolicy',
+  'ec2:DescribeVpcs',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
   'lambda:ListEventSourceMappings',
   'lambda:ListFunctions',

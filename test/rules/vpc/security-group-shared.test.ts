@@ -172,6 +172,32 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'of two groups of a function, one is shared',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        world.ec2.createSecurityGroup({ GroupId: other, GroupName: 'servers' });
+        world.ec2.createNetworkInterface({ Groups: [other], NetworkInterfaceId: eni });
+        world.lambda.updateFunctionConfiguration({
+          FunctionName: 'orders',
+          VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group, other] },
+        });
+      },
+      sweep: orders,
+      expect: {
+        violations: [
+          {
+            subject: otherArn,
+            severity: 'low',
+            summary: `The security group servers (${other}) of functions is shared: ${eni} (interface) uses it besides functions. ${opens}`,
+            evidence: { group: 'servers', vpc, default: false, functions: [orders], otherInterfaces: [{ id: eni, type: 'interface' }] },
+            tags: {},
+          },
+        ],
+        compliant: [groupArn],
+      },
+    },
+    {
       name: 'a call that failed',
       kind: 'ignored',
       event: sample('CreateNetworkInterface/in-group.json', {

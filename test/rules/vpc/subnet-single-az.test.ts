@@ -42,6 +42,19 @@ ruleTest(rule, {
       calls: { aws: 2, ledger: 1 },
     },
     {
+      name: 'a version outside a VPC, which an alias routes to, beside $LATEST in two zones',
+      kind: 'compliant',
+      arrange: (world) => {
+        network(world);
+        world.lambda.createFunction({ FunctionName: 'orders' });
+        world.lambda.publishVersion({ FunctionName: 'orders' });
+        world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+        world.lambda.updateFunctionConfiguration(inSubnets(a, b));
+      },
+      sweep: orders,
+      expect: { compliant: [orders] },
+    },
+    {
       name: 'one subnet',
       kind: 'violating',
       arrange: (world) => {

@@ -418,7 +418,10 @@ export class Ec2Service implements Service {
   }
 
   describeRouteTables({ Filters }: Filtered = {}): object {
-    return { RouteTables: this.#parts.routeTables.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] })) };
+    const RouteTables = this.#parts.routeTables.filter(({ RouteTableId = '', VpcId = '' }) =>
+      matches(Filters, { 'route-table-id': [RouteTableId], 'vpc-id': [VpcId] }),
+    );
+    return { RouteTables };
   }
 
   describeVpcEndpoints({ Filters }: Filtered = {}): object {
