@@ -221,7 +221,9 @@ export async function evaluate(
 
 async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<Verdict> {
   const { ledger, config, now } = ports;
-  const granted = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
+  const known = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
+  // One that has ended meanwhile would leave a finding exempt that nothing opens again.
+  const granted = known === undefined ? undefined : await ledger.exemption(candidate.rule, candidate.subject.arn, now());
   const byTags = exemptionByTags(candidate, config, now());
   const { written, finding: kept } = await ledger.open(granted === undefined ? asTagsSay(candidate, byTags) : exempt(candidate));
   const verdict = { of: candidate.subject, written };

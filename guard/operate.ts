@@ -198,6 +198,9 @@ async function mode({ rule, mode: to }: Request<'mode'>, by: string, ports: Oper
   return { rule, mode: to };
 }
 
+/** An undo that is not done by then was interrupted, and tick tells of it. */
+const undoMilliseconds = 15 * 60_000;
+
 /**
  * Before anything is taken back: what an operator undoes must not be put right again under their hands. It may be asked
  * for again where an undo was interrupted.
@@ -224,7 +227,7 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   for (const other of seenBy[rule] ?? []) await ledger.addExemption({ id: `${exemption}-${other}`, rule: other, ...granted });
   // A killed remediator may have made one step more than it wrote down; to take back what was not made does nothing.
   const made = status === 'running' ? Math.min(done + 1, steps.length) : done;
-  await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made });
+  await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made, dueAt: now() + undoMilliseconds });
   await ledger.setStatus(change.finding, { status: 'exempt', cause: `exemption ${exemption}`, change: id });
   return { change: id, exemption };
 }

@@ -58,13 +58,14 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   const { ledger, config, now } = ports;
   const change = finding.change === undefined ? undefined : await ledger.change(finding.change);
   if (change === undefined || (change.status !== 'probation' && change.status !== 'reverting')) return [];
-  if ((await allowed(rule, ports)) !== 'yes') {
+  const permitted = (await allowed(rule, ports)) === 'yes';
+  const wait = async () => {
     await ledger.progress(change.id, { dueAt: now() + pausedMilliseconds }, [...watched, 'reverting']);
     return [];
-  }
-  if (change.status === 'reverting') return await takeBack(change, finding, rule, ports);
+  };
+  if (change.status === 'reverting') return permitted ? await takeBack(change, finding, rule, ports) : await wait();
   const { length, invocations: enough } = config.probation;
-  if (length === 0) {
+  if (length === 0 && permitted) {
     await ledger.progress(change.id, { status: 'done' }, watched);
     return [];
   }
@@ -80,7 +81,13 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   }));
   const proof = 'error' in fared ? finding : { ...finding, evidence: { ...finding.evidence, ...fared.value } };
   const worse = 'error' in fared ? undefined : worsened(fared.value.before, fared.value.after);
-  if (worse !== undefined) return await takeBack({ ...change, error: worse }, proof, rule, ports);
+  if (worse !== undefined && permitted) return await takeBack({ ...change, error: worse }, proof, rule, ports);
+  if (!permitted) {
+    // The change keeps the reason: it is told once, however long the pause.
+    if (worse === undefined || change.error !== undefined) return await wait();
+    const summary = `${arn} fares worse since the change: ${worse}. The guard is paused and takes nothing back until \`npm run guard -- resume\`: take it back by hand, or resume.`;
+    return await tell(change, proof, 'failed', summary, { error: worse, dueAt: now() + pausedMilliseconds }, ports);
+  }
   if (now() < watchUntil) {
     await ledger.progress(change.id, { dueAt: Math.min(now() + watchMilliseconds, watchUntil) }, watched);
     return [];

@@ -139,6 +139,11 @@ async function begin(
   const violation = await violationOf(finding, rule, ports);
   if (violation === undefined) return await resolved(finding, id, asOf, ports);
   const { tags, severity = rule.severity } = violation;
+  // Its tags may have changed since it was found: what has left the scope is only told.
+  if (untouchable({ ...finding, tags }, config) !== undefined) {
+    await rest(finding, ports);
+    return { alerts: [] };
+  }
   const byTags = exemptionByTags({ rule: rule.id, severity, tags }, config, now());
   if (byTags !== undefined && 'until' in byTags) {
     // The event of its tags is still on the way to the checker, which says so.

@@ -34,7 +34,8 @@ export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly
       const change = await ledger.change(due.id);
       if (change === undefined) continue;
       const finding = await ledger.finding(change.finding);
-      if (finding === undefined || isLeftBehind(change, finding))
+      if (change.status === 'undoing') alerts.push(...(await interrupted(change, finding, ports)));
+      else if (finding === undefined || isLeftBehind(change, finding))
         await ledger.progress(change.id, { status: change.status === 'probation' ? 'done' : 'failed' }, [change.status]);
       else if (ports.config.rule(change.rule).mode === 'remediate')
         tasks.push({ task: 'fix', rule: change.rule, findingId: change.finding });
@@ -68,6 +69,18 @@ async function orphaned(change: Change, finding: Finding, { ledger, publish, now
   const ended = { status: watched ? ('done' as const) : ('failed' as const), error: 'its remediator was taken away' };
   await ledger.progress(change.id, ended, [change.status]);
   return [alert];
+}
+
+/** An operator began to take it back and did not end: it is exempt by now, and perhaps neither fixed nor as it was. */
+async function interrupted(change: Change, finding: Finding | undefined, { ledger, publish }: TickPorts): Promise<readonly Alert[]> {
+  const alerts: Alert[] = [];
+  if (finding !== undefined) {
+    const summary = `${change.undoneBy ?? 'Somebody'} began to take the change of ${change.resource} back and did not end it: perhaps a part of it is taken back. The rule leaves it alone until the exemption undo-${change.id} is over; run the undo again, or end the exemption.`;
+    alerts.push(alertAbout(finding, { status: 'failed', summary, change: callsMade(change) }));
+    await publish(alerts);
+  }
+  await ledger.progress(change.id, { status: 'undoing' }, ['undoing']);
+  return alerts;
 }
 
 function howFar({ status, calls }: Change, made: number): string {

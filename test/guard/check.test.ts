@@ -4,7 +4,7 @@ import { QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
 import { findingId, isWrong } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
-import { admin, type Bench, bench, event, Killed, killedAfter, minute, orders, place, timeoutLong } from './bench.ts';
+import { admin, type Bench, bench, event, found, Killed, killedAfter, minute, orders, place, timeoutLong } from './bench.ts';
 
 const rules = [timeoutLong];
 const id = findingId('timeout-long', orders);
@@ -758,4 +758,13 @@ test('a finding has the same id wherever it is found, and another for another ru
   expect(findingId('a', 'b')).toMatch(/^[0-9a-f]{20}$/);
   expect(findingId('a', 'b')).toBe(findingId('a', 'b'));
   expect(new Set([findingId('a', 'b'), findingId('b', 'a'), findingId('a\nb', ''), findingId('a', 'c')]).size).toBe(4);
+});
+
+test('an exemption that ended since the checker last read them exempts from nothing', async () => {
+  const on = bench();
+  const ended = { id: 'x1', rule: 'timeout-long', resource: '*', reason: 'r', owner: 'o', expires: 0, by: admin };
+  // As the ledger answers that kept what it had read half a minute ago.
+  jest.spyOn(on.ledger, 'exemption').mockImplementation(async (_rule, _resource, _now, maxAge = 0) => (maxAge > 0 ? ended : undefined));
+  const id = await found(on);
+  expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
 });

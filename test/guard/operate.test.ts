@@ -521,6 +521,33 @@ describe('an undo', () => {
     expect(on.published).toEqual([]);
   });
 
+  test('that is not done after a quarter of an hour is told, once, and may still be done', async () => {
+    const { on, id, change } = await fixed();
+    await undoing(on, change);
+    on.published.length = 0;
+    on.advance(14 * minute);
+    expect((await tick(on.ports)).alerts).toEqual([]);
+    on.advance(2 * minute);
+    const { alerts } = await tick(on.ports);
+    expect(alerts).toMatchObject([{ status: 'failed', findingId: id, change: { id: change } }]);
+    expect(alerts[0]?.summary).toContain(`${operator} began to take the change of ${orders} back and did not end it`);
+    expect(on.published).toEqual(alerts);
+    on.advance(60 * minute);
+    expect((await tick(on.ports)).alerts).toEqual([]);
+    expect(await on.ledger.change(change)).toMatchObject({ status: 'undoing' });
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'exempt' });
+    await operate({ action: 'undone', change }, operator, on.ports);
+    expect(await on.ledger.change(change)).toMatchObject({ status: 'undone' });
+  });
+
+  test('that is done in time is not told of again', async () => {
+    const { on, change } = await fixed();
+    await undoing(on, change);
+    await operate({ action: 'undone', change }, operator, on.ports);
+    on.advance(60 * minute);
+    expect((await tick(on.ports)).alerts).toEqual([]);
+  });
+
   test('of a change that waits stops it first', async () => {
     const on = bench();
     const id = await found(on);

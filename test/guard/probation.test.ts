@@ -272,6 +272,10 @@ describe('a change on probation', () => {
     const writes = writesOf(on);
     await pass(on, 30);
     expect({ writes: writesOf(on), status: (await changeOf(on)).status }).toEqual({ writes, status: 'probation' });
+    // Once, however long the pause and however the numbers change.
+    const worse = on.published.filter(({ summary }) => summary.includes('fares worse since'));
+    expect(worse).toMatchObject([{ status: 'failed', summary: expect.stringContaining('The guard is paused and takes nothing back') }]);
+    expect(worse[0]?.change?.undo).toContain('undo');
     await on.ledger.setSwitch('paused', undefined, admin);
     await pass(on, 6);
     expect(on.published.at(-1)).toMatchObject({ status: 'reverted' });
@@ -303,10 +307,11 @@ describe('a change on probation', () => {
     on.metrics.after = failing;
     const [writes, since] = [writesOf(on), on.published.length];
     await remediate(on.id, watched, on.ports);
-    await pass(on, 30);
+    await pass(on, 10);
     expect(writesOf(on)).toBe(writes);
     expect(on.published).toHaveLength(since);
     expect(await on.ledger.finding(on.id)).toMatchObject({ status: 'exempt' });
+    await operate({ action: 'undone', change }, 'arn:aws:iam::111122223333:user/other', on.ports);
     expect((await on.ledger.due(on.world.now + 10 * minute)).filter(({ kind }) => kind === 'change')).toEqual([]);
   });
 

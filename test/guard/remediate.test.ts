@@ -263,6 +263,17 @@ describe('nothing is written', () => {
     expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
   });
 
+  test('to what has left the scope since it was found, by its tags of now', async () => {
+    const on = bench(timeoutLong, { RemediateScope: 'tag:team=shop', TimeoutLongDelay: '1' });
+    const id = await found(on);
+    on.world.lambda.tagResource({ Resource: orders, Tags: { team: 'payments' } });
+    on.advance(2 * minute);
+    await untouched(on, id);
+    on.advance(60 * minute);
+    expect((await tick(on.ports)).tasks.filter(({ task }) => task === 'fix')).toEqual([]);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
+  });
+
   test('to what tags exempt since it was found: their event is on the way', async () => {
     const on = bench(timeoutLong, { AllowTagExemptions: 'true' });
     const id = await found(on);
