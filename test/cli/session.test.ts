@@ -63,6 +63,7 @@ test('policies of every rule name resources of this stack and account, and no va
   stack({
     RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two-*',
     EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
+    SecretNotRotatedFunctions: 'rotate-*',
     CodeSigningOffConfigArn: 'arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000',
   });
   const { names } = await openSession(asked);

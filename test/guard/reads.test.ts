@@ -8,7 +8,7 @@ import { MemoryLedger } from '../support/memory-ledger.ts';
 import { bench, event, orders, place, timeoutLong } from './bench.ts';
 
 /** The modes of timeout-long, and of the same rule by another name. */
-const bothOn = { TimeoutLongMode: 'alert', TimeoutLongerMode: 'alert' };
+const bothOn = { TimeoutLongMode: 'alert', Modes: 'timeout-longer=alert:0' };
 const named = { FunctionName: orders };
 
 function counted() {
