@@ -109,16 +109,16 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
             via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
             checks += [("kms", f"kms:{what}", params["KMSKeyArn"], via) for what in ("CreateGrant", "Encrypt")]
-    if call.model == "lambda" and params.get("ResourceArn"):
-        # https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html (Required permissions)
-        older = {"PutResourcePolicy": ("AddPermission", "RemovePermission"), "DeleteResourcePolicy": ("RemovePermission",),
-                 "GetResourcePolicy": ("GetPolicy",)}
-        checks += [("lambda", f"lambda:{what}", params["ResourceArn"], {}) for what in older.get(operation, ())]
         before = _key_of_variables(params.get("FunctionName", ""))
         if "KMSKeyArn" in params and before and before != params["KMSKeyArn"]:
             # What is encrypted with one key has to be read before it is encrypted with another.
             via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
             checks.append(("kms", "kms:Decrypt", before, via))
+    if call.model == "lambda" and params.get("ResourceArn"):
+        # https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html (Required permissions)
+        older = {"PutResourcePolicy": ("AddPermission", "RemovePermission"), "DeleteResourcePolicy": ("RemovePermission",),
+                 "GetResourcePolicy": ("GetPolicy",)}
+        checks += [("lambda", f"lambda:{what}", params["ResourceArn"], {}) for what in older.get(operation, ())]
     if call.model == "sqs" and operation == "StartMessageMoveTask":
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
         checks += [("sqs", f"sqs:{what}", params["SourceArn"], {}) for what in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
