@@ -65,7 +65,8 @@ export async function watch(finding: Finding, rule: AnyRule, ports: FixPorts): P
   };
   if (change.status === 'reverting') return permitted ? await takeBack(change, finding, rule, ports) : await wait();
   const { length, invocations: enough } = config.probation;
-  if (length === 0 && permitted) {
+  if (length === 0) {
+    if (!permitted) return await wait();
     await ledger.progress(change.id, { status: 'done' }, watched);
     return [];
   }
