@@ -148,12 +148,10 @@ export function security(): void {
     });
 
     it('reaches no checker with a source of their own that says the same as AWS', async () => {
-      await quiet();
+      // A message that failed comes again after 15 seconds: none of another's may come in between.
+      await quiet(16_000);
       const before = await stage.bench.now();
-      const record = (await pipelineRecord()) as { requestParameters: object };
-      // Nobody else speaks of this one: what comes late of other messages does not count.
-      const functionName = 'told-by-nobody';
-      const Detail = JSON.stringify({ ...record, requestParameters: { ...record.requestParameters, functionName } });
+      const Detail = JSON.stringify(await pipelineRecord());
       for (const Source of ['lambda', 'aws.lambda.mine', 'my.lambda', 'compliance-guard']) {
         const Entries = [{ Source, DetailType: 'AWS API Call via CloudTrail', Detail }];
         // AWS keeps what begins with aws. for itself.
@@ -161,8 +159,7 @@ export function security(): void {
       }
       await quiet(1_500);
       const { calls } = await stage.bench.calls(before);
-      const heard = calls.filter(({ resources }) => resources.some((arn) => arn.endsWith(`:function:${functionName}`)));
-      expect(heard.filter(({ functionName: by = '' }) => by.startsWith(`${stack}-check-`))).toEqual([]);
+      expect(calls.filter(({ functionName = '' }) => functionName.startsWith(`${stack}-check-`))).toEqual([]);
     });
   });
 
