@@ -116,10 +116,10 @@ const mostLooks = 5;
 const longestLook = 2 * 60_000;
 
 /**
- * Looks at a subject, and once more at whatever it came too late for, until nobody was faster; also at whatever it ended
- * and another worker has just seen wrong, who perhaps knew more. What somebody puts right between the reading and its
- * write, and another worker saw before there was a finding, stays open until the next event or sweep: to look a second
- * time at every finding would cost as much again, for all of them.
+ * Looks at a subject, and once more at whatever it came too late for, until nobody was faster; by a relative rule also at
+ * whatever it ended and another worker has just seen wrong, who perhaps knew more. What somebody puts right between the
+ * reading and its write, and another worker saw before there was a finding, stays open until the next event or sweep: to
+ * look a second time at every finding would cost as much again, for all of them.
  */
 async function judge(
   rule: AnyRule,
@@ -255,7 +255,7 @@ async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; caus
   return {
     of,
     written,
-    doubtful: written === 'changed' && Date.parse(ended.lastSeen) > reading.asOf - longestLook,
+    doubtful: rule.relative === true && written === 'changed' && Date.parse(ended.lastSeen) > reading.asOf - longestLook,
     told: [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
   };
 }

@@ -147,6 +147,11 @@ export interface Rule<
   readonly delay: number;
   /** After the change the function is watched (see probation.ts); only then do undo's calls enter the remediator's role. */
   readonly probation: boolean;
+  /**
+   * Whether a subject breaks it depends on who else is there: whoever ends what another has just found may have known less,
+   * and looks once more. Every other rule reads all that it needs of the subject itself.
+   */
+  readonly relative?: true;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
   /** Seconds that its checker may run; 60 where it says nothing. */

@@ -80,6 +80,7 @@ export const rule = defineRule({
   undo: [switchRoleBack, detachRolePolicy, deleteRolePolicy, deleteRole],
   delay: 15,
   probation: true,
+  relative: true,
   params: z.object({
     splitRoles: z
       .string()

@@ -716,15 +716,17 @@ describe('a late event does not overwrite what a newer reading said', () => {
 
   /** What an index says may be older than the reading that asks it: another worker has just written to it, and found more. */
   test.each([
-    ['is looked at once more where it was found a moment ago', 0, 'open'],
-    ['is believed of what was found before', 5 * minute, 'resolved'],
-  ] as const)('that something is right %s', async (_, passed, status) => {
+    ['is looked at once more where it was found a moment ago', true, 0, 'open'],
+    ['is believed of what was found before', true, 5 * minute, 'resolved'],
+    ['is believed of a rule that looks at nobody else', undefined, 0, 'resolved'],
+  ] as const)('that something is right %s', async (_, relative, passed, status) => {
     const on = bench();
     await check({ event: event('e1') }, rules, on.ports);
     on.advance(passed);
     let looks = 0;
     const behind: AnyRule = {
       ...timeoutLong,
+      ...(relative === undefined ? {} : { relative }),
       evaluate: async (subject, tools) => {
         looks += 1;
         return looks === 1 ? { violations: [], compliant: [subject] } : await timeoutLong.evaluate(subject, tools as never);
