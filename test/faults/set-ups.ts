@@ -13,6 +13,8 @@ export interface SetUp {
   readonly parameters?: Readonly<Record<string, string>>;
   /** Somebody deletes what is being fixed. */
   readonly remove: (world: World) => void;
+  /** Being deleted is what the rule is about: the finding then stays open, and the refused fix is told. */
+  readonly missed?: true;
 }
 
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
@@ -218,6 +220,7 @@ export const setUps: Readonly<Record<string, SetUp>> = {
     },
     event: sample('PutFunctionConcurrency20171031/own.json'),
     remove: ({ lambda }) => void lambda.deleteFunction({ FunctionName: 'guard-check-apis' }),
+    missed: true,
   },
   'security-group-open-egress': {
     arrange: async ({ ec2, lambda, now }, ledger) => {
