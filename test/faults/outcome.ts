@@ -116,7 +116,9 @@ function contradictions(outcome: Outcome, { status }: Finding, change: Change | 
       (change === undefined || (change.status === 'failed' && change.done === 0)),
     restored: change?.status === 'reverted' && status === 'failed',
     'restored by the undo': change?.status === 'failed' && change.done > 0 && status === 'failed',
-    gone: (status !== 'open' || (setUp.missed === true && refused)) && !['running', 'waiting', 'probation', 'reverting'].includes(change?.status ?? ''),
+    gone:
+      (status !== 'open' || (setUp.missed === true && refused)) &&
+      !['running', 'waiting', 'probation', 'reverting'].includes(change?.status ?? ''),
   };
   return fits[outcome] ? [] : [`it is ${outcome}, and the ledger says: ${said}`];
 }
