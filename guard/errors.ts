@@ -7,7 +7,7 @@
 export type ErrorKind = 'absent' | 'passing' | 'lasting';
 
 const absent =
-  /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
+  /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|TrailNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
 
 // ResourceConflictException: Lambda refuses a change while State is Pending or LastUpdateStatus is InProgress.
 // https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
@@ -68,6 +68,11 @@ export class NetworkUnreadable extends Error {
   override readonly name = 'NetworkUnreadable';
 }
 
+/** Thrown where a trail belongs to another account, which alone may read whether it logs, and what. */
+export class TrailUnreadable extends Error {
+  override readonly name = 'TrailUnreadable';
+}
+
 /** The same, after a wait that was long already: whoever catches it gives the message back at once. */
 export class QuotaUsedUp extends RetryLater {}
 
@@ -78,13 +83,20 @@ export function isAnswer(error: unknown): boolean {
     typeof error === 'object' &&
     error !== null &&
     ('$metadata' in error ||
-      ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable', 'NetworkUnreadable', 'DefinitionUnreadable'].includes(
-        (error as Error).name,
-      ))
+      [
+        'PolicyUnreadable',
+        'EnvironmentUnreadable',
+        'PackageUnreadable',
+        'NetworkUnreadable',
+        'TrailUnreadable',
+        'DefinitionUnreadable',
+      ].includes((error as Error).name))
   );
 }
 
-/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network what is not understood. */
+/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network or trail what is not understood. */
 export function errorSummary(error: unknown): string {
-  return error instanceof NetworkUnreadable ? `${errorName(error)}: ${error.message}` : errorName(error);
+  return error instanceof NetworkUnreadable || error instanceof TrailUnreadable
+    ? `${errorName(error)}: ${error.message}`
+    : errorName(error);
 }

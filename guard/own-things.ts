@@ -3,6 +3,7 @@ import { type ApiEvent, text } from './cloudtrail.ts';
 import { ownRole } from './own-calls.ts';
 import type { Settings } from './rule.ts';
 import { functionSubject, type Subject } from './subject.ts';
+import { trailsSubject } from './trails.ts';
 
 /**
  * Operations that change what a guard is made of, by service, each with what its request names. Everything of a stack is
@@ -89,6 +90,10 @@ const named: Readonly<Record<string, { readonly [operation: string]: (event: Api
   kms: each(['DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'PutKeyPolicy'], (event) => [
     at('AWS::KMS::Key', 'kms', prefixed('key/', text(event.request, 'keyId')), event),
   ]),
+  // Whichever trail it is: one may hand on what another does not.
+  cloudtrail: each(['CreateTrail', 'StartLogging', 'StopLogging', 'UpdateTrail', 'DeleteTrail', 'PutEventSelectors'], (event) => [
+    trailsSubject(event),
+  ]),
   monitoring: {
     ...each(['DeleteAlarms', 'DisableAlarmActions'], (event) => alarms(event.request['alarmNames'], event)),
     ...each(['PutMetricAlarm'], (event) => alarms([text(event.request, 'alarmName')], event)),
@@ -118,6 +123,8 @@ export function isSwitch({ service, operation, request }: ApiEvent): boolean {
 /** Whether something is the guard's own, or a role that it trusts. */
 export function isOwn({ arn, type }: Subject, { stack, keyArn, deployers, operators }: Settings): boolean {
   if (type === 'AWS::KMS::Key') return arn === keyArn;
+  // No part of the stack, but what all events come by.
+  if (type === 'AWS::CloudTrail::Trail') return true;
   if (type === 'AWS::IAM::Role' && [...deployers, ...operators].some((listed) => listed.includes(':role/') && sameRole(listed, arn)))
     return true;
   if (type === 'AWS::Lambda::Function') return functionName(arn).startsWith(`${stack}-`);

@@ -19,6 +19,7 @@ export const subjectTypes = [
   'AWS::EC2::Subnet',
   'AWS::EC2::VPC',
   'AWS::CloudFormation::Stack',
+  'AWS::CloudTrail::Trail',
   'AWS::CloudWatch::Alarm',
   'AWS::DynamoDB::Table',
   'AWS::Events::EventBus',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { listStackResources } from '../../aws/cloudformation.ts';
+import { describeTrails, getEventSelectors, getTrailStatus } from '../../aws/cloudtrail.ts';
 import { describeRule, disableRule, enableRule } from '../../aws/eventbridge.ts';
 import { describeKey, disableKey, enableKey } from '../../aws/kms.ts';
 import {
@@ -12,13 +13,24 @@ import {
 import { listSubscriptionsByTopic } from '../../aws/sns.ts';
 import { functionName, type Place, parseArn, partitionOf } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
-import { ifPresent } from '../../guard/errors.ts';
+import type { ApiEvent } from '../../guard/cloudtrail.ts';
+import { errorKind, ifPresent, TrailUnreadable } from '../../guard/errors.ts';
 import { isOwn, isSwitch, mayChange, namedThings, ownOperations } from '../../guard/own-things.ts';
-import { type CallStep, cloudTrail, defineRule, listing, type Settings, type Step } from '../../guard/rule.ts';
+import { type CallStep, cloudTrail, defineRule, type Evaluation, listing, type Settings, type Step } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 import { forgive, knownOf, recordTampering, type Tampering } from '../../guard/tampering.ts';
+import { leftOut, missingIn, type Trail, trailsSubject } from '../../guard/trails.ts';
 
-const check = [describeRule, getFunctionConcurrency, listEventSourceMappings, describeKey, listSubscriptionsByTopic] as const;
+const check = [
+  describeRule,
+  getFunctionConcurrency,
+  listEventSourceMappings,
+  describeKey,
+  listSubscriptionsByTopic,
+  describeTrails,
+  getTrailStatus,
+  getEventSelectors,
+] as const;
 type Reader = Handle<typeof check>;
 
 export const rule = defineRule({
@@ -37,6 +49,7 @@ export const rule = defineRule({
   // Functions of the estate are none of its business: what it looks at, it lists.
   sweep: async () => [],
   list: listing([listStackResources], async function* (place, aws, { stack }) {
+    yield [trailsSubject(place)];
     const resources = await aws.listStackResources({ StackName: stack });
     yield resources.flatMap(({ ResourceType = '', PhysicalResourceId = '', ResourceStatus = '' }) =>
       ResourceStatus.startsWith('DELETE') ? [] : (listed(ResourceType, PhysicalResourceId, place) ?? []),
@@ -48,6 +61,7 @@ export const rule = defineRule({
   // Most calls leave nothing behind that tells right from wrong: who made them does. Whatever is switched off can be seen to be.
   async evaluate(subject, { aws, estate, settings, event, now }) {
     if (!isOwn(subject, settings)) return { violations: [], compliant: [] };
+    if (subject.type === 'AWS::CloudTrail::Trail') return await evaluateTrails(subject, { aws, settings, event });
     const trusted = event !== undefined && mayChange(event, settings);
     const known =
       event === undefined
@@ -68,6 +82,8 @@ export const rule = defineRule({
   },
 
   async plan({ subject, evidence }, { aws, settings }) {
+    if (subject.type === 'AWS::CloudTrail::Trail')
+      return { steps: [], refused: 'The guard changes no trail: start one that takes in management events, writes among them.' };
     const state = await stateOf(subject, aws, settings);
     const steps = state === 'gone' ? [] : switchesOn(subject, state);
     const { call } = evidence as Partial<Tampering>;
@@ -80,6 +96,50 @@ export const rule = defineRule({
     return await stateOf(subject, aws);
   },
 });
+
+/**
+ * EventBridge hears of calls only where a trail takes them in.
+ * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+ */
+async function evaluateTrails(
+  subject: Subject,
+  { aws, settings, event }: { readonly aws: Reader; readonly settings: Settings; readonly event: ApiEvent | undefined },
+): Promise<Evaluation> {
+  const trails: Trail[] = [];
+  const unread: string[] = [];
+  const { trailList = [] } = await aws.describeTrails({});
+  for (const { TrailARN: arn = '', IncludeGlobalServiceEvents: global = true } of trailList) {
+    const trail = await readTrail(arn, global, subject, aws);
+    if (trail === 'unreadable') unread.push(arn);
+    else if (trail !== 'gone') trails.push(trail);
+    if (missingIn(trails, subject).why.length === 0) return { violations: [], compliant: [subject] };
+  }
+  if (unread.length > 0)
+    throw new TrailUnreadable(`${unread.join(', ')} belongs to another account, and no trail of this one takes in all`);
+  // As with a rule that an operator disables: if it stays so, the sweep tells.
+  if (event !== undefined && settings.deployers.length + settings.operators.length > 0 && mayChange(event, settings))
+    return { violations: [], compliant: [] };
+  const { all, why } = missingIn(trails, subject);
+  const summary = `Not all that is called in this account and region reaches the guard: ${why.join(', ')}.`;
+  return {
+    violations: [{ subject, summary, evidence: { off: why, trails }, tags: {}, ...(all ? {} : { severity: 'medium' }) }],
+    compliant: [],
+  };
+}
+
+/** A trail of the organization can be read by the account alone that it belongs to. */
+async function readTrail(arn: string, global: boolean, { account }: Subject, aws: Reader): Promise<Trail | 'gone' | 'unreadable'> {
+  try {
+    const { IsLogging: logging = false, LatestDeliveryError } = await aws.getTrailStatus({ Name: arn });
+    const leavesOut = logging ? leftOut(await aws.getEventSelectors({ TrailName: arn }), global) : [];
+    return { arn, logging, leavesOut, ...(LatestDeliveryError === undefined ? {} : { deliveryError: LatestDeliveryError }) };
+  } catch (error) {
+    if (errorKind(error) === 'passing') throw error;
+    if (parseArn(arn)?.account !== account) return 'unreadable';
+    if (errorKind(error) === 'absent') return 'gone';
+    throw error;
+  }
+}
 
 /** What a sweep looks at: what can be seen to be switched off, or gone. */
 function listed(type: string, id: string, place: Place): Subject[] | undefined {

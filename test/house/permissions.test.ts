@@ -37,6 +37,8 @@ const noOperations: ReadonlySet<string> = new Set([
 
 /** The only actions on every resource: AWS offers no narrower one for them. */
 const unscopable: ReadonlySet<string> = new Set([
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html
+  'cloudtrail:DescribeTrails',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
   'cloudwatch:GetMetricData',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html

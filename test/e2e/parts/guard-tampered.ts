@@ -37,5 +37,22 @@ export function guardTampered(): void {
       await alerted({ rule, status: 'resolved', resource: TopicArn }, since);
       expect(alertsAbout(TopicArn, since)).toEqual([`${rule} open`, `${rule} resolved`]);
     });
+
+    it('tells that no trail takes in what is called, until one does', async () => {
+      const [TrailName, trails] = ['management-events', 'trail/*'];
+      const select = async (ReadWriteType: string) =>
+        await stage.boto.call('cloudtrail', 'put_event_selectors', {
+          TrailName,
+          EventSelectors: [{ ReadWriteType, IncludeManagementEvents: true }],
+        });
+      await quiet();
+      const since = mark();
+      await select('ReadOnly');
+      const opened = await alerted({ rule, status: 'open', resource: trails, says: `trail/${TrailName} takes in no calls` }, since);
+      expect(opened).toMatchObject({ severity: 'critical', plan: [] });
+      await select('All');
+      await alerted({ rule, status: 'resolved', resource: trails }, since);
+      expect(alertsAbout(trails, since)).toEqual([`${rule} open`, `${rule} resolved`]);
+    });
   });
 }

@@ -239,9 +239,18 @@ def _sns(call: Call, region: str, account: str):
     return None
 
 
+def _cloudtrail(call: Call, region: str, account: str):
+    """Calls about one trail are checked against its ARN; the others against everything."""
+    name = call.params.get("Name") or call.params.get("TrailName") or ""
+    if not name:
+        return None
+    return name if name.startswith("arn:") else f"arn:aws:cloudtrail:{region}:{account}:trail/{name}"
+
+
 _DERIVE = {
     "lambda": _lambda, "iam": _iam, "events": _events, "ec2": _ec2, "logs": _logs, "cloudwatch": _cloudwatch, "ssm": _ssm,
     "kms": _kms, "secretsmanager": _secretsmanager, "scheduler": _scheduler, "sns": _sns, "dynamodb": _dynamodb,
+    "cloudtrail": _cloudtrail,
     "sqs": lambda call, _region, _account: call.params.get("SourceArn"),
 }
 

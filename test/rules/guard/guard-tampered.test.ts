@@ -13,6 +13,9 @@ const topic = 'arn:aws:sns:us-east-1:111122223333:guard-AlertTopic-A1B2C3';
 const role = 'arn:aws:iam::111122223333:role/guard-check-apis';
 const mapping = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
 const pipeline = 'arn:aws:iam::111122223333:role/ci/deploy-pipeline';
+const trails = 'arn:aws:cloudtrail:us-east-1:111122223333:trail/*';
+const trail = 'arn:aws:cloudtrail:us-east-1:111122223333:trail/main';
+const organizationTrail = 'arn:aws:cloudtrail:us-east-1:999988887777:trail/organization';
 const ana = 'arn:aws:sts::111122223333:assumed-role/Admin/ana';
 const settings = { deployers: [pipeline], operators: ['arn:aws:iam::111122223333:role/operator'] };
 
@@ -73,6 +76,26 @@ const told = ({ name }: { readonly name: string }, path: string, call: string, s
   },
   calls: { aws: reads },
 });
+
+/** What is said where not all that is called reaches the guard. */
+const unheard = (...why: readonly string[]) => `Not all that is called in this account and region reaches the guard: ${why.join(', ')}.`;
+const everything = [
+  'apigateway',
+  'cloudtrail',
+  'dynamodb',
+  'ec2',
+  'events',
+  'iam',
+  'kms',
+  'lambda',
+  'monitoring',
+  'secretsmanager',
+  'sns',
+  'sqs',
+];
+const sweptTrails = { arn: trails, type: 'AWS::CloudTrail::Trail', ...place } as const;
+const trailPlan = { steps: [], refused: 'The guard changes no trail: start one that takes in management events, writes among them.' };
+const management = { Field: 'eventCategory', Equals: ['Management'] };
 
 const knownTampering = async (_: World, ledger: MemoryLedger, arn: string, tampering: object) =>
   await ledger.recordKept('guard-tampered', arn, { state: { tampering }, asOf: 1 });
@@ -171,6 +194,80 @@ ruleTest(rule, {
       kind: 'compliant',
       arrange: deployed,
       listed: { arn: topic.replace('Alert', 'Alarm'), type: 'AWS::SNS::Topic', ...place },
+    },
+    {
+      name: 'a trail of another region takes in all management events',
+      kind: 'compliant',
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail('arn:aws:cloudtrail:eu-west-1:111122223333:trail/all-regions'),
+      listed: sweptTrails,
+      expect: { compliant: [trails] },
+      calls: { aws: 3, ledger: 0 },
+    },
+    {
+      name: 'a trail is stopped, and another one logs',
+      kind: 'compliant',
+      settings,
+      arrange: ({ cloudTrail }) => {
+        cloudTrail.putTrail(trail, { IsLogging: false });
+        cloudTrail.putTrail(trail.replace('main', 'second'));
+      },
+      event: sample('StopLogging/trail.json'),
+      expect: { compliant: [trails] },
+    },
+    {
+      name: 'two trails take in together what each leaves out',
+      kind: 'compliant',
+      arrange: ({ cloudTrail }) => {
+        cloudTrail.putTrail(trail, {
+          AdvancedEventSelectors: [
+            {
+              FieldSelectors: [
+                management,
+                { Field: 'readOnly', Equals: ['false'] },
+                { Field: 'eventSource', NotEquals: ['kms.amazonaws.com'] },
+              ],
+            },
+          ],
+        });
+        cloudTrail.putTrail(trail.replace('main', 'keys'), {
+          AdvancedEventSelectors: [{ FieldSelectors: [management, { Field: 'eventSource', Equals: ['kms.amazonaws.com'] }] }],
+        });
+      },
+      listed: sweptTrails,
+      expect: { compliant: [trails] },
+    },
+    {
+      name: 'a trail of the organization that this account may not read, and one of its own',
+      kind: 'compliant',
+      arrange: ({ cloudTrail }) => {
+        cloudTrail.putTrail(organizationTrail);
+        cloudTrail.putTrail(trail);
+      },
+      listed: sweptTrails,
+    },
+    {
+      name: 'the logging of a trail begins again',
+      kind: 'compliant',
+      settings,
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail),
+      event: sample('StartLogging/trail.json'),
+      expect: { compliant: [trails] },
+    },
+    {
+      name: 'a new trail that logs',
+      kind: 'compliant',
+      settings,
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail),
+      event: sample('CreateTrail/trail.json'),
+      expect: { compliant: [trails] },
+    },
+    {
+      name: 'an operator stops the trail: the next sweep tells',
+      kind: 'compliant',
+      settings,
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail, { IsLogging: false }),
+      event: by('StopLogging/trail.json', 'arn:aws:iam::111122223333:role/operator'),
+      expect: { compliant: [] },
     },
 
     told({ name: 'somebody gives a rule another pattern' }, 'PutRule/own.json', 'events:PutRule', onLambda, 1),
@@ -449,6 +546,145 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'somebody stops the trail',
+      kind: 'violating',
+      settings,
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail, { IsLogging: false, LatestDeliveryError: 'AccessDenied' }),
+      event: sample('StopLogging/trail.json'),
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'critical',
+            summary: unheard('trail/main does not log'),
+            evidence: {
+              off: ['trail/main does not log'],
+              trails: [{ arn: trail, logging: false, leavesOut: [], deliveryError: 'AccessDenied' }],
+            },
+            tags: {},
+            plan: trailPlan,
+          },
+        ],
+      },
+      calls: { aws: 2, ledger: 0 },
+    },
+    {
+      name: 'a trail is deleted, and no operators and no deployers are listed',
+      kind: 'violating',
+      event: sample('DeleteTrail/trail.json'),
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'critical',
+            summary: unheard('there is no trail'),
+            evidence: { off: ['there is no trail'], trails: [] },
+            tags: {},
+            plan: trailPlan,
+          },
+        ],
+      },
+      calls: { aws: 1 },
+    },
+    {
+      name: 'the selectors of the trail leave out management events',
+      kind: 'violating',
+      settings,
+      arrange: ({ cloudTrail }) =>
+        cloudTrail.putTrail(trail, { EventSelectors: [{ ReadWriteType: 'All', IncludeManagementEvents: false }] }),
+      event: sample('PutEventSelectors/no-management-events.json'),
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'critical',
+            summary: unheard('trail/main takes in no calls that change something'),
+            evidence: {
+              off: ['trail/main takes in no calls that change something'],
+              trails: [{ arn: trail, logging: true, leavesOut: everything }],
+            },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
+      name: 'the sweep finds trails for reading calls and for data alone',
+      kind: 'violating',
+      arrange: ({ cloudTrail }) => {
+        cloudTrail.putTrail(trail, { EventSelectors: [{ ReadWriteType: 'ReadOnly', IncludeManagementEvents: true }] });
+        cloudTrail.putTrail(trail.replace('main', 'data'), {
+          AdvancedEventSelectors: [{ FieldSelectors: [{ Field: 'eventCategory', Equals: ['Data'] }] }],
+        });
+        cloudTrail.putTrail(trail.replace('main', 'reads'), {
+          AdvancedEventSelectors: [{ FieldSelectors: [management, { Field: 'readOnly', Equals: ['true'] }] }],
+        });
+      },
+      listed: sweptTrails,
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'critical',
+            summary: unheard(...['main', 'data', 'reads'].map((name) => `trail/${name} takes in no calls that change something`)),
+            evidence: {
+              off: ['main', 'data', 'reads'].map((name) => `trail/${name} takes in no calls that change something`),
+              trails: ['main', 'data', 'reads'].map((name) => ({
+                arn: trail.replace('main', name),
+                logging: true,
+                leavesOut: everything,
+              })),
+            },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
+      name: 'the only trail leaves out the calls of a service that rules listen to',
+      kind: 'violating',
+      arrange: ({ cloudTrail }) =>
+        cloudTrail.putTrail(trail, {
+          EventSelectors: [{ ReadWriteType: 'All', IncludeManagementEvents: true, ExcludeManagementEventSources: ['kms.amazonaws.com'] }],
+        }),
+      listed: sweptTrails,
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'medium',
+            summary: unheard('no trail takes in the calls of kms.amazonaws.com'),
+            evidence: {
+              off: ['no trail takes in the calls of kms.amazonaws.com'],
+              trails: [{ arn: trail, logging: true, leavesOut: ['kms'] }],
+            },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
+      name: 'the only trail takes in no events of global services',
+      kind: 'violating',
+      settings,
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail, { IncludeGlobalServiceEvents: false }),
+      event: sample('UpdateTrail/one-region.json'),
+      expect: {
+        violations: [
+          {
+            subject: trails,
+            severity: 'medium',
+            summary: unheard('no trail takes in the calls of iam.amazonaws.com'),
+            evidence: {
+              off: ['no trail takes in the calls of iam.amazonaws.com'],
+              trails: [{ arn: trail, logging: true, leavesOut: ['iam'] }],
+            },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
       name: 'the pipeline role from the console',
       kind: 'violating',
       settings,
@@ -497,6 +733,30 @@ ruleTest(rule, {
       event: sample('DisableRule/own.json'),
       fail: { operation: 'DescribeRule', error: 'AccessDeniedException' },
       expect: { throws: 'lasting' },
+    },
+    {
+      name: 'trails may not be read',
+      kind: 'failing',
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(trail),
+      listed: sweptTrails,
+      fail: { operation: 'GetEventSelectors', error: 'AccessDeniedException' },
+      expect: { throws: 'lasting' },
+    },
+    {
+      name: 'the only trail is one of the organization, which this account may not read',
+      kind: 'failing',
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(organizationTrail),
+      listed: sweptTrails,
+      fail: { operation: 'GetTrailStatus', error: 'CloudTrailARNInvalidException' },
+      expect: { throws: 'lasting', error: 'TrailUnreadable' },
+    },
+    {
+      name: 'CloudTrail throttles, of whomever the trail is',
+      kind: 'failing',
+      arrange: ({ cloudTrail }) => cloudTrail.putTrail(organizationTrail),
+      listed: sweptTrails,
+      fail: { operation: 'GetTrailStatus', error: 'ThrottlingException' },
+      expect: { throws: 'passing' },
     },
     {
       name: 'Lambda throttles',
@@ -555,7 +815,7 @@ test('a sweep lists what can be seen to be switched off, or gone', async () => {
   const aws = connect(rule.list?.calls ?? [], place);
   const named = { stack: 'guard' } as Parameters<NonNullable<typeof rule.list>['subjects']>[2];
   for await (const page of rule.list?.subjects(place, aws, named) ?? []) listed.push(...page.map(({ arn }) => arn));
-  expect(listed).toEqual([onLambda, onAlert, checker, key, topic]);
+  expect(listed).toEqual([trails, onLambda, onAlert, checker, key, topic]);
 });
 
 test('a function of the estate is nothing to look at in a sweep', async () => {

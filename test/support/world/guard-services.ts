@@ -145,3 +145,51 @@ export class CloudFormationService implements Service {
     return Object.fromEntries(this.#stacks);
   }
 }
+
+interface TrailSettings {
+  readonly IsLogging?: boolean;
+  readonly IncludeGlobalServiceEvents?: boolean;
+  readonly LatestDeliveryError?: string;
+  readonly EventSelectors?: readonly object[];
+  readonly AdvancedEventSelectors?: readonly object[];
+}
+
+/** Trails by their ARNs. https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html */
+export class CloudTrailService implements Service {
+  readonly #trails = new Map<string, TrailSettings>();
+
+  /** By default it logs every management event. */
+  putTrail(arn: string, settings: TrailSettings = {}): void {
+    this.#trails.set(arn, settings);
+  }
+
+  describeTrails(): object {
+    const trailList = [...this.#trails].map(([TrailARN, { IncludeGlobalServiceEvents = true }]) => ({
+      TrailARN,
+      Name: TrailARN.split('/').at(-1),
+      IncludeGlobalServiceEvents,
+    }));
+    return { trailList };
+  }
+
+  getTrailStatus({ Name }: { Name: string }): object {
+    const { IsLogging = true, LatestDeliveryError } = this.#trail(Name);
+    return { IsLogging, ...(LatestDeliveryError === undefined ? {} : { LatestDeliveryError }) };
+  }
+
+  getEventSelectors({ TrailName }: { TrailName: string }): object {
+    const all = { ReadWriteType: 'All', IncludeManagementEvents: true, DataResources: [], ExcludeManagementEventSources: [] };
+    const { EventSelectors = [all], AdvancedEventSelectors } = this.#trail(TrailName);
+    return { TrailARN: TrailName, ...(AdvancedEventSelectors === undefined ? { EventSelectors } : { AdvancedEventSelectors }) };
+  }
+
+  snapshot(): unknown {
+    return Object.fromEntries(this.#trails);
+  }
+
+  #trail(arn: string): TrailSettings {
+    const found = this.#trails.get(arn);
+    if (found === undefined) throw awsError('TrailNotFoundException', `Unknown trail: ${arn}`, 404);
+    return found;
+  }
+}

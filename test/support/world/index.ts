@@ -1,6 +1,7 @@
 import { APIGatewayClient } from '@aws-sdk/client-api-gateway';
 import { ApiGatewayV2Client } from '@aws-sdk/client-apigatewayv2';
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import { CloudTrailClient } from '@aws-sdk/client-cloudtrail';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
@@ -17,7 +18,7 @@ import { ApiGatewayService } from './api-gateway.ts';
 import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
-import { CloudFormationService, EventBridgeService, KmsService, SnsService } from './guard-services.ts';
+import { CloudFormationService, CloudTrailService, EventBridgeService, KmsService, SnsService } from './guard-services.ts';
 import { IamService } from './iam.ts';
 import { LambdaService } from './lambda.ts';
 import { ResourcePolicies } from './resource-policies.ts';
@@ -36,7 +37,7 @@ export interface SdkCall {
 
 type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | GuardServices | OnlyPolicies;
 /** What a guard is made of. */
-type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation';
+type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation' | 'cloudTrail';
 /** Services of which the world has nothing but the policies on their resources. */
 type OnlyPolicies = 'sqs' | 'dynamoDb';
 
@@ -78,6 +79,7 @@ export class World extends Surroundings {
   readonly kms = new KmsService(() => this.resourcePolicies);
   readonly sns = new SnsService();
   readonly cloudFormation = new CloudFormationService(this);
+  readonly cloudTrail = new CloudTrailService();
   readonly resourcePolicies = new ResourcePolicies(this);
   /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
   readonly calls: SdkCall[] = [];
@@ -112,8 +114,8 @@ export class World extends Surroundings {
   }
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
-    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation } = this;
-    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation };
+    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail } = this;
+    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail };
   }
 }
 
@@ -132,6 +134,7 @@ export const clients = {
   dynamoDb: DynamoDBClient,
   eventBridge: EventBridgeClient,
   cloudFormation: CloudFormationClient,
+  cloudTrail: CloudTrailClient,
 };
 
 /** The world that was made last, and the stubs that lead to it: to make them again for every world takes longer than most tests. */
