@@ -9,6 +9,7 @@ import {
   type EventSourceMappingConfiguration,
   type FunctionConfiguration,
   GetCodeSigningConfigCommand,
+  GetEventSourceMappingCommand,
   GetFunctionCodeSigningConfigCommand,
   GetFunctionCommand,
   GetFunctionConcurrencyCommand,
@@ -40,6 +41,7 @@ import {
 import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
+import { setupOf } from '../guard/run-setup.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion, patience } from './clients.ts';
 import { allPages } from './pages.ts';
@@ -81,6 +83,12 @@ export const getDecryptedConfiguration = {
   ...getFunctionConfiguration,
   name: 'getDecryptedConfiguration' as const,
   permissions: [...getFunctionConfiguration.permissions, ...keysThroughLambda('kms:Decrypt')],
+};
+/** The same of GetFunction, for the rules that have to know what a function runs with. */
+export const getDecryptedFunction = {
+  ...getFunction,
+  name: 'getDecryptedFunction' as const,
+  permissions: [...getFunction.permissions, ...keysThroughLambda('kms:Decrypt')],
 };
 export const getFunctionUrlConfig = call('GetFunctionUrlConfig', GetFunctionUrlConfigCommand, { resource: functions });
 export const getPolicy = call('GetPolicy', GetPolicyCommand, { resource: functions });
@@ -361,6 +369,44 @@ export const putLayers = {
   },
 };
 
+/**
+ * Puts parts of what a function runs back, and no others. When the step is repeated after a kill its RevisionId is used up,
+ * and the parts themselves tell that it was done. A layer that is gone is an error: nothing can give the function that one again.
+ */
+export const putSetup = {
+  ...updateConfiguration,
+  name: 'putSetup' as const,
+  permissions: putLayers.permissions,
+  run: async (
+    connection: Connection,
+    input: Pick<UpdateFunctionConfigurationCommandInput, 'FunctionName' | 'Handler' | 'Runtime' | 'Layers' | 'ImageConfig' | 'RevisionId'>,
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      const missing = errorName(error) === 'ResourceNotFoundException';
+      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
+      if (missing && now === undefined) return;
+      if (now === undefined || !isSetUp(now, input)) throw error;
+    }
+  },
+};
+
+function isSetUp(
+  now: FunctionConfiguration,
+  { FunctionName = '', Handler, Runtime, Layers, ImageConfig }: UpdateFunctionConfigurationCommandInput,
+) {
+  const wanted = setupOf({ Handler, Runtime, Layers: Layers?.map((Arn) => ({ Arn })), ImageConfigResponse: { ImageConfig } }, FunctionName);
+  const is = setupOf(now, FunctionName);
+  return (
+    (Handler === undefined || is.handler === wanted.handler) &&
+    (Runtime === undefined || is.runtime === wanted.runtime) &&
+    (Layers === undefined || is.layers === wanted.layers) &&
+    (ImageConfig === undefined || is.command === wanted.command)
+  );
+}
+
 const codeSigningConfigs = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:code-signing-config:*';
 export const getCodeSigningConfig = call('GetCodeSigningConfig', GetCodeSigningConfigCommand, { resource: codeSigningConfigs });
 export const listCodeSigningTags = {
@@ -519,6 +565,11 @@ export const updateEventSourceMapping = call('UpdateEventSourceMapping', UpdateE
   resource: 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:*',
   condition: { ArnLike: { 'lambda:FunctionArn': ownFunctions } },
   alreadyDone: gone,
+});
+
+/** One mapping, of whatever function. */
+export const getEventSourceMapping = call('GetEventSourceMapping', GetEventSourceMappingCommand, {
+  resource: 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:*',
 });
 
 /** The event source mappings of a function, all pages: Lambda takes no narrower resource for it. */

@@ -3,7 +3,9 @@ import { type AliasDifference, type Differences, versionsOf } from './baseline.t
 import { evidenceKey } from './code-judgement.ts';
 import { ifPresent } from './errors.ts';
 import type { AliasRouting, ArchivedObject, Baseline, CodePackage } from './estate.ts';
+import type { ForeignSource } from './event-sources.ts';
 import type { CallStep, Plan, Settings } from './rule.ts';
+import { setupBack } from './run-setup.ts';
 import { latest, type RunningFunction } from './running-code.ts';
 import type { Subject } from './subject.ts';
 
@@ -22,10 +24,20 @@ interface Fixing {
   readonly aws: Reader;
 }
 
-/** Aliases first, because they usually serve production; then $LATEST. */
-export async function putBack(differences: Differences, fixing: Fixing & { readonly settings: Settings }): Promise<Plan> {
+/** Aliases first, because they usually serve production; then $LATEST, its code before what decides with which of it runs. */
+export async function putBack(
+  differences: Differences,
+  fixing: Fixing & { readonly settings: Settings },
+  sources: readonly ForeignSource[] = [],
+): Promise<Plan> {
+  const { running, baseline } = fixing;
   const aliases = await aliasesBack(differences.aliases, fixing);
-  return joined(aliases, differences.latest ? await codeBack(fixing) : { steps: [] });
+  const code = differences.latest ? await codeBack(fixing) : { steps: [] };
+  // The code's own revision holds the first of two steps; by then the second's would be used up.
+  const revision = differences.latest ? undefined : running.revision;
+  const setup = setupBack(differences.setup, { function: running.function, known: baseline.setup, setup: running.setup, revision });
+  const left = sources.map(({ mapping }) => `the event source mapping ${mapping}, which only who knows its source can judge`);
+  return joined([aliases, code, setup, { steps: [], remains: left }]);
 }
 
 async function codeBack({ subject, running, baseline, aws, settings }: Fixing & { readonly settings: Settings }): Promise<Plan> {
@@ -136,10 +148,11 @@ async function isApproved(routing: AliasRouting, { subject, running, baseline, a
   return true;
 }
 
-function joined(aliases: Plan, code: Plan): Plan {
-  const steps = [...aliases.steps, ...code.steps];
-  const remains = aliases.remains ?? [];
+function joined(plans: readonly Plan[]): Plan {
+  const steps = plans.flatMap((plan) => plan.steps);
+  const remains = plans.flatMap((plan) => plan.remains ?? []);
   const refused =
-    code.refused ?? (steps.length === 0 && remains.length > 0 ? `Nothing can be put back: ${remains.join('; ')}.` : undefined);
+    plans.find((plan) => plan.refused !== undefined)?.refused ??
+    (steps.length === 0 && remains.length > 0 ? `Nothing can be put back: ${remains.join('; ')}.` : undefined);
   return { steps, ...(remains.length === 0 ? {} : { remains }), ...(refused === undefined ? {} : { refused }) };
 }

@@ -16,12 +16,17 @@ import {
   observed,
   routed,
   sameRouting,
+  setUp,
+  sourced,
   versionsOf,
 } from './baseline.ts';
 import type { ApiEvent } from './cloudtrail.ts';
-import { errorKind, errorSummary, RetryLater } from './errors.ts';
+import { errorKind, errorSummary, RetryLater, VariablesUnreadable } from './errors.ts';
 import type { ArchivedObject, Baseline, CodePackage, Estate } from './estate.ts';
+import type { ForeignSource } from './event-sources.ts';
+import { ownRole } from './own-calls.ts';
 import type { Evaluation, Settings } from './rule.ts';
+import { partsDiffering, toldOf } from './run-setup.ts';
 import { latest, type RunningFunction } from './running-code.ts';
 import type { Subject } from './subject.ts';
 
@@ -67,6 +72,7 @@ export async function learn(look: Look): Promise<Baseline | undefined> {
     return await record(observed(running, baseline, new Date(now).toISOString()), look);
   }
   const happened = { ...known, event, code };
+  if ((code.kind === 'setup' || code.kind === 'source') && isOwn(event, look)) return known.baseline;
   const next = isByHand(event, settings) ? afterHand(happened) : await afterDeployer(happened);
   return next === undefined ? known.baseline : await record(next, look);
 }
@@ -109,18 +115,45 @@ export function isByHand({ actor }: ApiEvent, { deployers }: Settings): boolean 
   return actor.console || (deployers.length > 0 && !deployers.includes(actor.issuer));
 }
 
-function afterHand({ running, baseline, event, code }: Look & Happened): Baseline | undefined {
+/** What another fix of the guard changes is not by hand, and approves nothing: a call that no fix explains is told by itself. */
+function isOwn({ actor, ...home }: ApiEvent, { settings: { stack } }: Look): boolean {
+  return ownRole(actor.issuer, { stack, home }) !== undefined;
+}
+
+/**
+ * Somebody wrote a function's variables by hand, and they cannot be read.
+ * @throws VariablesUnreadable
+ */
+export function refuseUnreadable({ running, event, settings }: Look): void {
+  const code = event === undefined ? undefined : codeEvent(event);
+  if (event === undefined || code?.kind !== 'setup' || !code.variables || running.setup.switches !== undefined) return;
+  if (isByHand(event, settings)) throw new VariablesUnreadable(`the variables of ${running.function} cannot be decrypted`);
+}
+
+function afterHand(look: Look & Happened): Baseline | undefined {
+  const { running, baseline, event, code } = look;
+  if (code.kind === 'source') return sourced(event, code, true, baseline ?? observed(running, undefined, event.time));
   // What was observed only after the event says nothing about what was there before it.
   const isEarlier = baseline?.state === 'approved' || (baseline !== undefined && Date.parse(baseline.at) < Date.parse(event.time));
   if (isEarlier && !isDifferent(differencesFrom(baseline, running))) return undefined;
-  if (!marksOf(code).some((marked) => marksOfRunning(running).includes(marked))) return undefined;
+  if (!marksOf(code, running).some((marked) => marksOfRunning(running).includes(marked))) return undefined;
   return markedByHand(running, event, code, baseline);
 }
 
 /** A deployment by an allowed role; where none is listed, by anybody but a console session, and then only observed. */
 async function afterDeployer(look: Look & Happened): Promise<Baseline | undefined> {
-  const { code } = look;
-  return code.kind === 'code' ? await afterDeployment({ ...look, code }) : afterRouting({ ...look, code });
+  const { code, running, event, baseline } = look;
+  const before = () => baseline ?? observed(running, undefined, event.time);
+  switch (code.kind) {
+    case 'code':
+      return await afterDeployment({ ...look, code });
+    case 'alias':
+      return afterRouting({ ...look, code });
+    case 'setup':
+      return setUp(running, event, code, before());
+    case 'source':
+      return sourced(event, code, false, before());
+  }
 }
 
 /** Nothing is approved unless it is what runs: code that was replaced since then must not become the approved package. */
@@ -158,7 +191,7 @@ async function record(baseline: Baseline, { estate, subject }: Look): Promise<Ba
 }
 
 /** The violation that differences are, with a copy of the foreign package. */
-export async function violating(look: Look, differences: Differences): Promise<Evaluation> {
+export async function violating(look: Look, differences: Differences, sources: readonly ForeignSource[] = []): Promise<Evaluation> {
   const { subject, running, baseline } = look;
   const approved = baseline?.state === 'approved';
   const evidence = {
@@ -170,16 +203,24 @@ export async function violating(look: Look, differences: Differences): Promise<E
       unapproved: [...foreign],
       ...(approved && target !== undefined ? { approved: [...versionsOf(target)] } : {}),
     })),
+    ...(differences.setup.length === 0 ? {} : { setup: partsDiffering(differences.setup, baseline?.setup, running.setup) }),
+    ...(sources.length === 0 ? {} : { sources }),
     ...(await evidenceOf(look, differences)),
   };
-  return { violations: [{ subject, summary: summaryOf(look, differences), evidence, tags: running.tags }], compliant: [] };
+  return { violations: [{ subject, summary: summaryOf(look, differences, sources), evidence, tags: running.tags }], compliant: [] };
 }
 
-function summaryOf({ subject, baseline }: Look, { latest: code, aliases }: Differences): string {
+function summaryOf(
+  { subject, baseline, running }: Look,
+  { latest: code, aliases, setup }: Differences,
+  sources: readonly ForeignSource[],
+): string {
   const name = functionName(subject.arn);
   const what = [
     ...(code ? [`the code of ${name} is not the one that was deployed`] : []),
     ...aliases.map(({ alias, routesTo }) => `its alias ${alias} routes to ${routesTo.join(' and ')}, where no deployer has put it`),
+    ...partsDiffering(setup, baseline?.setup, running.setup).map((part) => `${toldOf(part)}, and no deployer did that`),
+    ...sources.map(({ mapping, source }) => `its event source mapping ${mapping} (${source}) was made or changed by no deployer`),
   ].join(', and ');
   const known =
     baseline?.state === 'approved'

@@ -63,6 +63,11 @@ export class PackageUnreadable extends Error {
   override readonly name = 'PackageUnreadable';
 }
 
+/** Thrown where a function's variables cannot be decrypted: what they make run is then unknown. */
+export class VariablesUnreadable extends Error {
+  override readonly name = 'VariablesUnreadable';
+}
+
 /** Thrown where an answer about a network cannot be understood, or tells too little: what it lets through is then unknown. */
 export class NetworkUnreadable extends Error {
   override readonly name = 'NetworkUnreadable';

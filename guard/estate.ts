@@ -1,3 +1,6 @@
+import type { SourceTouches } from './event-sources.ts';
+import type { KnownSetup } from './run-setup.ts';
+
 /** What a function, version or alias runs with, as far as the indexes keep it. */
 export interface FunctionRecord {
   /** The function's ARN, no qualifier. */
@@ -42,10 +45,16 @@ export interface Baseline {
   /** Alias name → what it routes to, as last approved (or observed). */
   readonly aliases: Readonly<Record<string, AliasRouting>>;
   /**
-   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, and `live→3` or
-   * `live→3+4` for an alias and the versions that it was routed to.
+   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, `live→3` or `live→3+4`
+   * for an alias and the versions that it was routed to, and `setup:handler→index.handler` for a part of the set-up.
    */
   readonly byHand?: readonly string[];
+  /** Handler, runtime, layers and what else decides which code of $LATEST runs, as last approved (or observed). */
+  readonly setup?: KnownSetup;
+  /** Milliseconds: a deployer wrote variables then, and what they are was not seen before somebody changed the function again. */
+  readonly variablesDue?: number;
+  /** The event source mappings that events told of. */
+  readonly sources?: SourceTouches;
   readonly by: string;
   readonly at: string;
   /** Milliseconds of the event that made it so, 0 where only a sweep saw it: an older one never overwrites a newer. */

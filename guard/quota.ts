@@ -58,6 +58,6 @@ export interface Quota {
  */
 export function scarce({ service, name }: { readonly service: string; readonly name: string }): Quota | undefined {
   if (service === 'apigateway') return { name: 'apigateway', service };
-  if (service !== 'lambda' || name === 'getFunction') return undefined;
+  if (service !== 'lambda' || name === 'getFunction' || name === 'getDecryptedFunction') return undefined;
   return { name: name === 'getPolicy' ? 'lambda-policy' : 'lambda', service };
 }

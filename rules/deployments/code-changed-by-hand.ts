@@ -1,11 +1,20 @@
 import * as z from 'zod';
 import { archivePackage, findPackage } from '../../aws/archive.ts';
-import { getFunction, getFunctionConfiguration, listAliases, updateAlias, updateFunctionCode } from '../../aws/lambda.ts';
+import {
+  getDecryptedFunction,
+  getEventSourceMapping,
+  getFunctionConfiguration,
+  listAliases,
+  putSetup,
+  updateAlias,
+  updateFunctionCode,
+} from '../../aws/lambda.ts';
 import { functionName } from '../../guard/arn.ts';
-import { codeEvents, isDifferent, wholeFunction } from '../../guard/baseline.ts';
+import { codeEvents, isDifferent, setupEvents, wholeFunction } from '../../guard/baseline.ts';
 import { putBack } from '../../guard/code-back.ts';
-import { differing, learn, violating } from '../../guard/code-judgement.ts';
+import { differing, learn, refuseUnreadable, violating } from '../../guard/code-judgement.ts';
 import { RetryLater } from '../../guard/errors.ts';
+import { sourcesByHand } from '../../guard/event-sources.ts';
 import { cloudTrail, defineRule } from '../../guard/rule.ts';
 import { latest, runningFunction } from '../../guard/running-code.ts';
 
@@ -14,16 +23,16 @@ export const rule = defineRule({
   practice: 'deployments',
   severity: 'critical',
   title: 'The code that runs was not put there by a deployer',
-  on: [cloudTrail('lambda', codeEvents, wholeFunction)],
-  check: [getFunction, listAliases, getFunctionConfiguration, archivePackage, findPackage],
-  fix: [updateFunctionCode, updateAlias],
-  undo: [updateFunctionCode, updateAlias],
+  on: [cloudTrail('lambda', [...codeEvents, ...setupEvents], wholeFunction)],
+  check: [getDecryptedFunction, listAliases, getFunctionConfiguration, getEventSourceMapping, archivePackage, findPackage],
+  fix: [updateFunctionCode, updateAlias, putSetup],
+  undo: [updateFunctionCode, updateAlias, putSetup],
   delay: 15,
   probation: false,
   // A package is held in memory whole: at most 250 MB, and once more while it is hashed and sent.
   memory: 1536,
   params: z.object({}),
-  distinguishes: ({ sha256, aliases }) => ({ sha256, aliases }),
+  distinguishes: ({ sha256, aliases, setup, sources }) => ({ sha256, aliases, setup, sources }),
 
   // Only what an event told of is this rule's: what nobody told of is code-drifted's, so that one wrong thing is one finding.
   async evaluate(subject, { aws, estate, settings, event, now }) {
@@ -36,10 +45,14 @@ export const rule = defineRule({
     const baseline = await learn(look);
     if (baseline === undefined) return { violations: [], compliant: [] };
     const { byHand, silent } = differing(baseline, running);
-    if (isDifferent(byHand)) return await violating({ ...look, baseline }, byHand);
+    const sources = await sourcesByHand(baseline.sources, subject, aws);
+    if (isDifferent(byHand) || sources.length > 0) return await violating({ ...look, baseline }, byHand, sources);
+    refuseUnreadable(look);
     // Events come in any order: between those of one deployment, what runs may be ahead of what is approved so far. What
-    // no event told of opens nothing here, and ends nothing: the event that was not read may be this rule's.
-    const isUndecided = baseline.state === 'approved' && isDifferent(silent);
+    // no event told of opens nothing here, and ends nothing where it may be this rule's: an event that was not read yet, or
+    // somebody's second change. What a sweep finds of a function that nobody is known to have changed is code-drifted's alone.
+    const mayBeByHand = event !== undefined || (baseline.byHand ?? []).length > 0;
+    const isUndecided = baseline.state === 'approved' && mayBeByHand && isDifferent(silent);
     return { violations: [], compliant: isUndecided ? [] : [subject] };
   },
 
@@ -52,11 +65,13 @@ export const rule = defineRule({
       const refused = `No approved package of ${functionName(subject.arn)} is known: what one of the Deployers deploys becomes it.`;
       return { steps: [], refused };
     }
-    return await putBack(differing(baseline, running).byHand, { subject, running, baseline, aws, settings });
+    const sources = await sourcesByHand(baseline.sources, subject, aws);
+    return await putBack(differing(baseline, running).byHand, { subject, running, baseline, aws, settings }, sources);
   },
 
   async state(subject, { aws }) {
-    const { hashes, aliases } = (await runningFunction(aws, subject.arn)) ?? {};
-    return { sha256: hashes?.[latest], aliases };
+    const { hashes, aliases, setup } = (await runningFunction(aws, subject.arn)) ?? {};
+    const { switches: _read, ...parts } = setup ?? {};
+    return { sha256: hashes?.[latest], aliases, ...parts };
   },
 });

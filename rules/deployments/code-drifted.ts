@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { archivePackage, findPackage } from '../../aws/archive.ts';
-import { getFunction, getFunctionConfiguration, listAliases, updateAlias, updateFunctionCode } from '../../aws/lambda.ts';
+import { getDecryptedFunction, getFunctionConfiguration, listAliases, updateAlias, updateFunctionCode } from '../../aws/lambda.ts';
 import { codeEvents, isDifferent, wholeFunction } from '../../guard/baseline.ts';
 import { putBack } from '../../guard/code-back.ts';
 import { differing, learn, violating } from '../../guard/code-judgement.ts';
@@ -15,7 +15,7 @@ export const rule = defineRule({
   title: 'The code that runs is not the approved one, and no event told of it',
   // Events end its findings, and tell what is approved; none opens one.
   on: [cloudTrail('lambda', codeEvents, wholeFunction)],
-  check: [getFunction, listAliases, getFunctionConfiguration, archivePackage, findPackage],
+  check: [getDecryptedFunction, listAliases, getFunctionConfiguration, archivePackage, findPackage],
   fix: [updateFunctionCode, updateAlias],
   undo: [updateFunctionCode, updateAlias],
   // A deployment whose event is still on its way looks the same.

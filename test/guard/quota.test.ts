@@ -87,5 +87,6 @@ test.each([
     { name: 'apigateway', service: 'apigateway' },
   ],
   [{ service: 'lambda', name: 'getFunction' }, undefined],
+  [{ service: 'lambda', name: 'getDecryptedFunction' }, undefined],
   [{ service: 'iam', name: 'getRole' }, undefined],
 ])('%j counts against %s', (call, quota) => expect(scarce(call)).toEqual(quota));

@@ -142,7 +142,7 @@ describe('roles', () => {
       ),
     );
     expect(writers.length).toBeGreaterThan(0);
-    for (const { condition } of writers.filter(({ id }) => id !== 'RemediateLayerForeignRole'))
+    for (const { condition } of writers.filter(({ id }) => !['RemediateLayerForeignRole', 'RemediateCodeChangedByHandRole'].includes(id)))
       expect(condition).toEqual({ Null: { 'lambda:Layer': 'true' } });
     const layers = roles.flatMap(([, properties]) => roleStatements(properties).flatMap(({ actions }) => actions));
     expect(layers.filter((action) => action.includes('LayerVersion') && !reads.test(action))).toEqual([]);

@@ -90,6 +90,35 @@ export function codeChangedByHand(): void {
       expect(await answerOf('billing', 'live')).toBe('billing 1');
     });
 
+    it('puts the approved handler back, and tells of a variable by which other code is loaded, but not its value', async () => {
+      await Promise.all(['gateway', 'loader'].map(async (name) => createFunction(name, await functionRole(name))));
+      await quiet();
+      const since = mark();
+      await held('deployments', async () => {
+        await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'gateway', Handler: 'hook.handler' });
+        const Environment = { Variables: { NODE_OPTIONS: '--enable-source-maps' } };
+        await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'loader', Environment });
+        await Promise.all(['gateway', 'loader'].map(settled));
+      });
+      const opened = await alerted({ rule, status: 'open', resource: 'function:gateway' }, since);
+      expect(opened.evidence).toMatchObject({ setup: [{ what: 'handler', now: 'hook.handler', approved: 'index.handler' }] });
+      const loads = await alerted({ rule, status: 'open', resource: 'function:loader' }, since);
+      expect(loads.evidence).toMatchObject({ setup: [{ what: 'NODE_OPTIONS', now: 'set' }] });
+      expect(JSON.stringify(loads)).not.toContain('source-maps');
+      const fixed = await alerted({ rule, status: 'remediated', resource: 'function:gateway' }, since);
+      await settled('gateway');
+      expect((await configuration('gateway')).Handler).toBe('index.handler');
+      expect(await answerOf('gateway')).toBe('gateway 1');
+
+      await quiet();
+      const afterwards = mark();
+      await undo(fixed);
+      await settled('gateway');
+      await quiet();
+      expect((await configuration('gateway')).Handler).toBe('hook.handler');
+      expect(alertsAbout('function:gateway', afterwards)).toEqual([`${rule} exempt`]);
+    });
+
     it('says nothing about a dry run', async () => {
       await createFunction('search', await functionRole('search'));
       await quiet();

@@ -364,13 +364,117 @@ describe('a change by hand', () => {
   });
 });
 
+describe('what decides which code runs', () => {
+  const hooks = 'arn:aws:lambda:us-east-1:111122223333:layer:hooks:3';
+  const setsUp = (by: 'hand' | 'pipeline', time: string, request: EventBody, response: EventBody = request) => {
+    const about = at(time, { requestParameters: { handler: undefined, layers: undefined, environment: undefined, ...request } });
+    const { detail } = about as { detail: EventBody };
+    const responseElements = { handler: 'index.handler', layers: undefined, lastModified: undefined, ...response };
+    return sample(`UpdateFunctionConfiguration20150331v2/setup-by-${by}.json`, { detail: { ...detail, responseElements } });
+  };
+  const modified = () => world.lambda.getFunctionConfiguration({ FunctionName: 'orders' }).LastModified;
+  const variables = (Variables: Record<string, string>) =>
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Environment: { Variables } });
+
+  beforeEach(async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+  });
+
+  test('is what a deployer left last, also where its event comes after that of somebody who changed it since', async () => {
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Handler: 'hook.handler' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'hook.handler' }))).toBe('violating');
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:05:00Z', { handler: 'next.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ call: 'putSetup', input: { Handler: 'next.handler' } }]);
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:00:00Z', { handler: 'old.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { Handler: 'next.handler' } }]);
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:15:00Z', { handler: 'hook.handler' }))).toBe('compliant');
+    expect((await approved()).byHand).toEqual([]);
+  });
+
+  test('is not what somebody sent along without changing it', async () => {
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout: 9 });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'index.handler', runtime: 'nodejs24.x' }))).toBe('compliant');
+    expect((await approved()).byHand).toEqual([]);
+  });
+
+  test('is an image configuration as well', async () => {
+    const command = { entryPoint: [], command: ['hook.handler'] };
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', ImageConfig: { Command: ['hook.handler'] } });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { imageConfig: command }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { ImageConfig: { EntryPoint: [], Command: [], WorkingDirectory: '' } } }]);
+  });
+
+  test('are the variables that a deployer wrote, where nobody changed the function after it', async () => {
+    variables({ NODE_OPTIONS: '--enable-source-maps' });
+    await look(setsUp('pipeline', '2026-11-22T12:05:00Z', { environment: {} }, { lastModified: modified() }));
+    variables({ NODE_OPTIONS: '--enable-source-maps', LOG_LEVEL: 'debug' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { environment: {} }))).toBe('compliant');
+    variables({ NODE_OPTIONS: '--require /tmp/hook.js' });
+    const { violations } = await look(setsUp('hand', '2026-11-22T12:11:00Z', { environment: {} }));
+    expect(violations).toMatchObject([{ evidence: { setup: [{ what: 'NODE_OPTIONS', now: 'set to another value' }] } }]);
+    expect(JSON.stringify([violations, await approved()])).not.toMatch(/hook|source-maps/);
+    variables({ LD_PRELOAD: '/tmp/hook.so' });
+    const changes = [
+      { what: 'LD_PRELOAD', now: 'set' },
+      { what: 'NODE_OPTIONS', now: 'taken out' },
+    ];
+    const further = await look(setsUp('hand', '2026-11-22T12:12:00Z', { environment: {} }));
+    expect(further.violations).toMatchObject([{ evidence: { setup: changes } }]);
+  });
+
+  test('are the variables that came before the code of the same deployment', async () => {
+    variables({ NODE_OPTIONS: '--enable-source-maps' });
+    const [first] = [modified()];
+    world.advance(5);
+    put('next package');
+    await look(setsUp('pipeline', '2026-11-22T12:05:00Z', { environment: {} }, { lastModified: first }));
+    expect(await approved()).toMatchObject({ variablesDue: Date.parse('2026-11-22T12:05:00Z') });
+    const code = { codeSha256: sha256('next package'), lastModified: modified() };
+    await look(sample('UpdateFunctionCode20150331v2/code-by-pipeline.json', at('2026-11-22T12:05:05Z', { responseElements: code })));
+    expect(await approved()).not.toHaveProperty('variablesDue');
+    variables({ NODE_OPTIONS: '--enable-source-maps', LOG_LEVEL: 'debug' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { environment: {} }))).toBe('compliant');
+  });
+
+  test('is what the event told of a function that was made, not what somebody changed since', async () => {
+    world.lambda.deleteFunction({ FunctionName: 'orders' });
+    world.lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package'), Handler: 'hook.handler', Layers: [hooks] });
+    const told = { codeSha256: sha256('approved package') };
+    await look(sample('CreateFunction20150331/code-by-pipeline.json', at('2026-11-22T12:00:00Z', { responseElements: told })));
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'hook.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { Handler: 'index.handler' } }]);
+  });
+
+  test('is not known of a function that nobody deployed, and then by hand whatever it is', async () => {
+    ledger = new MemoryLedger();
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Layers: [hooks] });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { layers: [hooks] }))).toBe('violating');
+    expect(await plan()).toMatchObject({ steps: [], refused: expect.stringContaining('No approved package') });
+  });
+
+  test('keeps whoever touched an event source last', async () => {
+    const UUID = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
+    world.lambda.createEventSourceMapping({ FunctionName: 'orders', UUID });
+    expect(await verdict(sample('UpdateEventSourceMapping20150331/source-by-pipeline.json', at('2026-11-22T12:20:00Z')))).toBe('compliant');
+    expect(await verdict(sample('CreateEventSourceMapping20150331/source-by-hand.json', at('2026-11-22T12:10:00Z')))).toBe('compliant');
+    expect(await verdict(sample('CreateEventSourceMapping20150331/source-by-hand.json', at('2026-11-22T12:30:00Z')))).toBe('violating');
+    expect(await verdict()).toBe('violating');
+    world.lambda.deleteEventSourceMapping({ UUID });
+    expect(await verdict()).toBe('compliant');
+  });
+});
+
 describe('what an operator approves', () => {
   const olga = 'arn:aws:sts::111122223333:assumed-role/Operators/olga';
+
+  /** How a function runs that nobody has set up otherwise. */
+  const asMade = ['handler→index.handler', 'runtime→nodejs24.x', 'layers→', 'command→', 'switches→'].map((part) => `setup:${part}`);
 
   /** As operate writes it down: what the operator saw, and nothing else of the baseline. */
   async function approves(...runs: readonly string[]): Promise<void> {
     const baseline = await approved();
-    const approval = { runs, sha256: runs[0] ?? '', by: olga, at: new Date(world.now).toISOString() };
+    const approval = { runs: [...runs, ...asMade], sha256: runs[0] ?? '', by: olga, at: new Date(world.now).toISOString() };
     expect(await ledger.recordBaseline({ ...baseline, approval, revision: (baseline.revision ?? 0) + 1 })).toBe(true);
   }
 

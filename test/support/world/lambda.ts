@@ -190,7 +190,12 @@ export class LambdaService implements Service {
     if (found.latest.Layers?.length === 0) delete found.latest.Layers;
     if (KMSKeyArn !== undefined) found.latest.KMSKeyArn = KMSKeyArn;
     if (found.latest.KMSKeyArn === '') delete found.latest.KMSKeyArn;
-    if (ImageConfig !== undefined) found.latest.ImageConfigResponse = { ImageConfig };
+    // What is empty is taken out.
+    if (ImageConfig !== undefined) {
+      const set = Object.fromEntries(Object.entries(ImageConfig).filter(([, value]) => (value?.length ?? 0) > 0));
+      delete found.latest.ImageConfigResponse;
+      if (Object.keys(set).length > 0) found.latest.ImageConfigResponse = { ImageConfig: set };
+    }
     if (SnapStart !== undefined) found.latest.SnapStart = { ApplyOn: SnapStart.ApplyOn, OptimizationStatus: 'Off' };
     this.#changed(found);
     return this.#shown(found);
@@ -529,6 +534,13 @@ export class LambdaService implements Service {
   createEventSourceMapping({ FunctionName, UUID }: Named & { readonly UUID: string }): object {
     this.#find(FunctionName).mappings.set(UUID, true);
     return { UUID };
+  }
+
+  getEventSourceMapping({ UUID }: { readonly UUID: string }): object {
+    const found = [...this.#functions.values()].find(({ mappings }) => mappings.has(UUID));
+    if (found === undefined) throw awsError('ResourceNotFoundException', 'The resource you requested does not exist.', 404);
+    const EventSourceArn = `arn:aws:sqs:${this.#world.region}:${this.#world.account}:stranger`;
+    return { UUID, FunctionArn: found.arn, EventSourceArn, State: found.mappings.get(UUID) === true ? 'Enabled' : 'Disabled' };
   }
 
   updateEventSourceMapping({ UUID, Enabled }: { readonly UUID: string; readonly Enabled: boolean }): object {
