@@ -5,8 +5,10 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { putEvents } from '../aws/eventbridge.ts';
 import { connect } from '../aws/handle.ts';
+import { publish } from '../aws/sns.ts';
 import { delayMessage, keepHidden, queueArn } from '../aws/sqs.ts';
-import { type Alert, busSource, detailType } from '../guard/alert.ts';
+import { type Alert, busSource, detailType, emailSubject, emailText, filterAttributes } from '../guard/alert.ts';
+import type { Place } from '../guard/arn.ts';
 import type { AnyCall } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
 import { errorKind, errorSummary } from '../guard/errors.ts';
@@ -53,6 +55,12 @@ export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly b
       ),
     now: () => Date.now(),
   };
+}
+
+/** Sends an alert to a topic: a text for email, JSON for everything else. */
+export async function sendTo(topicArn: string, alert: Alert, home: Place): Promise<void> {
+  const [subject, email] = [emailSubject(alert), emailText(alert)];
+  await publish(home, { topicArn, subject, email, json: alert, attributes: filterAttributes(alert) });
 }
 
 /** A handler of the function's queues: each message by itself, so that one that fails comes back alone. */

@@ -154,7 +154,8 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const name = pascalCase(practice);
   const id = `Check${name}`;
   const patterns = eventPatterns(rules);
-  const ruleIds = patterns.map(({ service }) => `${id}On${pascalCase(service)}`);
+  const isGuard = practice === 'guard';
+  const ruleIds = [...patterns.map(({ service }) => `${id}On${pascalCase(service)}`), ...(isGuard ? ['Heartbeat'] : [])];
   const calls: readonly AnyCall[] = rules.flatMap((rule) => [...rule.check]);
   const variables = Object.assign({}, ...rules.map(ruleVariables));
   const archives = calls.some((call: AnyCall) => call.permissions.some(({ action }) => action === 's3:PutObject'));
@@ -173,18 +174,37 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
         ),
       })),
     ),
+    ...(isGuard
+      ? {
+          Heartbeat: eventRule(
+            { Description: 'Goes the way of an alert', ScheduleExpression: 'rate(5 minutes)' },
+            `${id}Events`,
+            `${id}DeadLetters`,
+            heartbeat,
+          ),
+        }
+      : {}),
     ...lambda(id, {
       handler: `check-${practice}`,
       description: `Judges changes by the rules of the practice ${practice}`,
       timeout,
       memory: Math.max(...rules.map(({ memory = 512 }) => memory)),
-      variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...variables },
-      statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],
+      variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...(isGuard ? { AlarmTopic: ref('AlarmTopic') } : {}), ...variables },
+      statements: [
+        ...receives([`${id}Events`, `${id}Sweeps`]),
+        ...ledgerStatements,
+        publishes,
+        ...statementsOf(calls),
+        ...(isGuard ? [{ Effect: 'Allow', Action: 'sns:Publish', Resource: ref('AlarmTopic') }] : []),
+      ],
     }),
     ...mapping(`${id}EventsMapping`, id, `${id}Events`, 5),
     ...mapping(`${id}SweepsMapping`, id, `${id}Sweeps`, 2),
   };
 }
+
+/** What the schedule sends instead of its own event. */
+const heartbeat: Block = { Input: JSON.stringify({ task: 'heartbeat' }) };
 
 function ruleVariables(rule: AnyRule): Block {
   const names = Object.keys(rule.params.shape).map((param) => paramName(rule, param));
@@ -353,9 +373,9 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
     ),
     NotifyOnDigest: eventRule(
       {
-        Description: 'Digests that are due',
+        Description: 'Digests that are due, and heartbeats',
         EventBusName: ref('GuardBus'),
-        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest'] } },
+        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest', 'heartbeat'] } },
       },
       'NotifyAlerts',
       'NotifyDeadLetters',
@@ -372,6 +392,15 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
       ],
     }),
     ...mapping('NotifyAlertsMapping', 'Notify', 'NotifyAlerts', 2),
+    // CloudWatch alone looks whether heartbeats come to the end of their way.
+    NotifySilent: alarm(
+      'No heartbeat came to the notifier for 15 minutes, so that no alert may come either',
+      'ComplianceGuard',
+      'Heartbeats',
+      { service: 'compliance-guard', stack: ref('AWS::StackName') },
+      1,
+      { Statistic: 'Sum', Period: 300, EvaluationPeriods: 3, ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' },
+    ),
     ...lambda('Sweep', {
       handler: 'sweep',
       description: 'Lists the estate: every function, and whatever has a finding, to the checkers',
@@ -693,10 +722,14 @@ function queuePolicy(id: string, eventRules: readonly string[], senders: Value, 
   return { Type: 'AWS::SQS::QueuePolicy', Properties: { Queues: [ref(id)], PolicyDocument: { Version: '2012-10-17', Statement } } };
 }
 
-function eventRule(properties: Block, target: string, dead: string): Value {
+function eventRule(properties: Block, target: string, dead: string, more: Block = {}): Value {
   return {
     Type: 'AWS::Events::Rule',
-    Properties: { ...properties, State: 'ENABLED', Targets: [{ Id: 'queue', Arn: arnOf(target), DeadLetterConfig: { Arn: arnOf(dead) } }] },
+    Properties: {
+      ...properties,
+      State: 'ENABLED',
+      Targets: [{ Id: 'queue', Arn: arnOf(target), DeadLetterConfig: { Arn: arnOf(dead) }, ...more }],
+    },
   };
 }
 
@@ -715,7 +748,7 @@ function mapping(id: string, functionId: string, queueId: string, concurrency: n
   };
 }
 
-function alarm(description: string, namespace: string, metric: string, dimensions: Block, threshold: number): Value {
+function alarm(description: string, namespace: string, metric: string, dimensions: Block, threshold: number, more: Block = {}): Value {
   return {
     Type: 'AWS::CloudWatch::Alarm',
     Properties: {
@@ -730,6 +763,7 @@ function alarm(description: string, namespace: string, metric: string, dimension
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       TreatMissingData: 'notBreaching',
       AlarmActions: [ref('AlarmTopic')],
+      ...more,
     },
   };
 }

@@ -32,6 +32,7 @@ const environment = {
   LedgerTable: 'ledger',
   GuardBus: 'guard',
   AlertTopic: 'arn:aws:sns:us-east-1:111122223333:alerts',
+  AlarmTopic: 'arn:aws:sns:us-east-1:111122223333:alarms',
   ArchiveBucket: 'archive',
   BoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
   Queues: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue,https://sqs.us-east-1.amazonaws.com/111122223333/guard-sweeps',

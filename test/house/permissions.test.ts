@@ -174,6 +174,8 @@ function infrastructure(id: string): readonly string[] {
     ...ledger.flatMap((action) => ['${Ledger.Arn}', '${Ledger.Arn}/index/*'].map((resource) => granted(action, resource))),
     ...['kms:Decrypt', 'kms:GenerateDataKey'].map((action) => granted(action, '${Key.Arn}')),
     granted('events:PutEvents', '${GuardBus.Arn}'),
+    // Its second way: handlers/check-guard.ts.
+    ...(id === 'CheckGuard' ? [granted('sns:Publish', '${AlarmTopic}')] : []),
   ];
 }
 

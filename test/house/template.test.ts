@@ -94,6 +94,7 @@ describe('modes', () => {
       'events:PutEvents on ${GuardBus.Arn}',
       'kms:GenerateDataKey on ${Key.Arn}',
       's3:PutObject on ${Archive.Arn}/*',
+      'sns:Publish on ${AlarmTopic}',
       'sns:Publish on ${AlertTopic}',
       'sqs: own queues',
     ]);
@@ -367,6 +368,24 @@ describe('alarms', () => {
         .map(({ id }) => `\${${id}}`)
         .sort(),
     );
+  });
+
+  test('a heartbeat goes the way of an alert, and where it does not arrive CloudWatch alone tells', () => {
+    const beats = ofType(asShipped, 'AWS::Events::Rule').filter(([, { Targets }]) => JSON.stringify(Targets).includes('heartbeat'));
+    expect(beats).toMatchObject([
+      ['Heartbeat', { ScheduleExpression: 'rate(5 minutes)', State: 'ENABLED', Targets: [{ Arn: '${CheckGuardEvents.Arn}' }] }],
+    ]);
+    expect(asShipped.resources['NotifySilent']?.Properties).toMatchObject({
+      Namespace: 'ComplianceGuard',
+      MetricName: 'Heartbeats',
+      Dimensions: [
+        { Name: 'service', Value: 'compliance-guard' },
+        { Name: 'stack', Value: 'guard' },
+      ],
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      TreatMissingData: 'breaching',
+    });
   });
 
   test('every dead letter is heard of', () => {

@@ -529,6 +529,42 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'the sweep finds a rule disabled, and no event told',
+      kind: 'violating',
+      settings,
+      arrange: but(({ eventBridge }) => void eventBridge.disableRule({ Name: 'guard-CheckApisOnLambda-A1B2C3' })),
+      listed: { arn: onLambda, type: 'AWS::Events::Rule', ...place },
+      expect: {
+        violations: [
+          {
+            subject: onLambda,
+            severity: 'critical',
+            summary: off('rule/guard-CheckApisOnLambda-A1B2C3', 'the rule is disabled'),
+            evidence: { off: ['the rule is disabled'] },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
+      name: 'the sweep finds an event source mapping disabled',
+      kind: 'violating',
+      settings,
+      arrange: but(({ lambda }) => void lambda.updateEventSourceMapping({ UUID: mapping, Enabled: false })),
+      listed: { arn: checker, type: 'AWS::Lambda::Function', ...place },
+      expect: {
+        violations: [
+          {
+            subject: checker,
+            severity: 'critical',
+            summary: off('function:guard-check-apis', `the event source mapping ${mapping} is disabled`),
+            evidence: { off: [`the event source mapping ${mapping} is disabled`] },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
       name: 'the sweep finds a checker without its event source mapping',
       kind: 'violating',
       arrange: but(({ lambda }) => void lambda.deleteEventSourceMapping({ UUID: mapping })),
