@@ -313,6 +313,27 @@ def policies_of_buses() -> None:
     HANDLERS.setdefault("AWS::Events::EventBusPolicy", {"create": create, "update": update, "delete": delete})
 
 
+def names_of_rules_on_other_buses() -> None:
+    """On a bus of its own a rule's physical id is `bus|name`.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html (Return values)"""
+    original = dict(HANDLERS["AWS::Events::Rule"])
+
+    def bare(physical_id):
+        return physical_id.split("|")[-1]
+
+    def full(result, props):
+        name, attributes = result[:2]
+        bus = provisioners._eb_rule_bus_name(props)
+        return (name if bus == "default" else f"{bus}|{name}", attributes, *result[2:])
+
+    HANDLERS["AWS::Events::Rule"] = {
+        **original,
+        "create": lambda logical_id, props, stack_name: full(original["create"](logical_id, props, stack_name), props),
+        "update": lambda physical_id, old, new, *rest: full(original["update"](bare(physical_id), old, new, *rest), new),
+        "delete": lambda physical_id, props: original["delete"](bare(physical_id), props),
+    }
+
+
 def inline_policies_of_queues_and_topics() -> None:
     """AWS::SQS::QueueInlinePolicy and AWS::SNS::TopicInlinePolicy are the policy of one queue or topic.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html"""
@@ -753,6 +774,7 @@ def apply() -> None:
     properties_of_tables()
     properties_of_buckets()
     policies_of_buses()
+    names_of_rules_on_other_buses()
     inline_policies_of_queues_and_topics()
     rules_of_security_groups()
     records_of_stacks()

@@ -129,6 +129,26 @@ class Properties(Stack):
         self.refused("AccessDeniedException", aws.client("events", aws.admin).put_events, Entries=[
             {"EventBusName": bus, "Source": "x", "DetailType": "y", "Detail": "{}"}])
 
+    def test_the_name_of_a_rule_on_another_bus(self):
+        aws, bus = self.aws, unique("bus")
+        client = aws.client("events")
+
+        def resources(**more):
+            pattern = {"EventPattern": {"source": ["x"]}, **more}
+            return {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": bus}},
+                    "Here": {"Type": "AWS::Events::Rule", "Properties": pattern},
+                    "There": {"Type": "AWS::Events::Rule", "Properties": {"EventBusName": {"Ref": "Bus"}, **pattern}}}
+
+        name, ids = self.stack(resources())
+        self.assertNotIn("|", ids["Here"])
+        own, rule = ids["There"].split("|")
+        self.assertEqual((bus, "ENABLED"), (own, client.describe_rule(Name=rule, EventBusName=bus)["State"]))
+        _name, updated = self.stack(resources(Description="new"), name=name, update=True)
+        self.assertEqual(ids, updated)
+        self.assertEqual("new", client.describe_rule(Name=rule, EventBusName=bus)["Description"])
+        self.delete(name)
+        self.assertEqual([], [each["Name"] for each in client.list_rules()["Rules"] if each["Name"] == ids["Here"]])
+
 
 class Records(Stack):
     def of_cloudformation(self, do) -> list:
