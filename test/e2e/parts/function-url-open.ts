@@ -88,7 +88,7 @@ export function functionUrlOpen(): void {
 
     it('edits documents whose statements nobody can name, and undo puts them back', async () => {
       const arn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
-      for (const name of ['url-document-whole', 'url-document-beside']) await createFunction(name, await functionRole(name));
+      for (const name of ['document-url-whole', 'document-url-beside']) await createFunction(name, await functionRole(name));
       await quiet();
       const since = mark();
       const condition = { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } } };
@@ -108,7 +108,7 @@ export function functionUrlOpen(): void {
           ({ Policy }) => JSON.parse(Policy).Statement,
           () => undefined,
         );
-      const [alone, beside] = [arn('url-document-whole'), arn('url-document-beside')];
+      const [alone, beside] = [arn('document-url-whole'), arn('document-url-beside')];
       await put(alone, statement(alone, '*'));
       await put(beside, statement(beside, { AWS: ['*', '444455556666'] }));
       const fixed = [
