@@ -67,7 +67,8 @@ export function roleTooBroad(): void {
       await undo(fixed);
       await quiet();
       expect(await given()).toEqual(broken);
-      expect(alertsAbout(RoleName, afterwards)).toEqual([`${rule} exempt`]);
+      // Whoever may do everything may also deploy: that is another rule's to tell.
+      expect(alertsAbout(RoleName, afterwards).filter((alert) => alert.startsWith(rule))).toEqual([`${rule} exempt`]);
     });
   });
 }
