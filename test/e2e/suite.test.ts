@@ -47,7 +47,7 @@ const common = () => ({
   ...alert,
   Deployers: stage.pipelineRole,
   Operators: stage.operatorRole,
-  LambdaCallsPerSecond: '15',
+  LambdaCallsPerSecond: '100',
   ApiGatewayCallsPerSecond: '10',
 });
 

@@ -1,4 +1,4 @@
-import { createFunction } from '../functions.ts';
+import { configuration, createFunction } from '../functions.ts';
 import { alerted, alertsAbout, functionRole, mark, quiet, stage, undo } from '../stage.ts';
 
 const rule = 'route-unreachable';
@@ -60,8 +60,7 @@ export function routeUnreachable(): void {
     });
 
     it('names the NAT gateway that is gone, and makes no route to it', async () => {
-      const { Functions } = await stage.boto.call('lambda', 'list_functions', {});
-      const { VpcConfig, Role } = Functions.find(({ FunctionName }: { FunctionName: string }) => FunctionName === name);
+      const { VpcConfig, Role } = await configuration(name);
       const { NatGateways } = await ec2('describe_nat_gateways', { Filters: [{ Name: 'vpc-id', Values: [VpcConfig.VpcId] }] });
       const { NatGatewayId } = NatGateways[0];
       const { RouteTables } = await ec2('describe_route_tables', {
