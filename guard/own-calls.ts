@@ -4,7 +4,7 @@ import type { Change } from './change.ts';
 import { type ApiEvent, text } from './cloudtrail.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ports } from './ports.ts';
-import type { Subject } from './subject.ts';
+import { type Subject, withoutSuffix } from './subject.ts';
 import { recordTampering, tamperedRule } from './tampering.ts';
 
 const minute = 60_000;
@@ -87,8 +87,10 @@ function isAbout({ resource, steps, account, region }: Change, arn: string): boo
   const whole = functionArn(arn, place);
   if (resource === arn || (whole !== undefined && functionArn(resource, place) === whole)) return true;
   const id = whole ?? arn;
+  // A secret is made by its name, and AWS adds six characters to its ARN.
+  const secrets = [arn, withoutSuffix(arn)].flatMap((one) => /:secret:(.+)$/.exec(one)?.[1] ?? []);
   const named = textsIn(steps);
-  return [arn, id, id.slice(Math.max(id.lastIndexOf('/'), id.lastIndexOf(':')) + 1)].some((name) => named.has(name));
+  return [arn, id, id.slice(Math.max(id.lastIndexOf('/'), id.lastIndexOf(':')) + 1), ...secrets].some((name) => named.has(name));
 }
 
 function textsIn(value: unknown, found = new Set<string>()): ReadonlySet<string> {

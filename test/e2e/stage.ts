@@ -46,6 +46,8 @@ export interface Stage {
   readonly botoRoot: Boto;
   /** Set when the guard is deployed. */
   outputs: Readonly<Record<string, string>>;
+  /** When that was done, in milliseconds. */
+  deployedAt: number;
   inbox: Inbox;
 }
 
@@ -85,7 +87,7 @@ export async function openStage(): Promise<void> {
     boto: new Boto(administrator),
     botoPipeline: new Boto(pipeline),
     botoRoot: new Boto(root),
-  } satisfies Omit<Stage, 'outputs' | 'inbox'>);
+  } satisfies Omit<Stage, 'outputs' | 'deployedAt' | 'inbox'>);
 }
 
 export async function closeStage(): Promise<void> {

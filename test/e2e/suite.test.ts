@@ -85,6 +85,7 @@ beforeAll(async () => {
   await openStage();
   await Promise.all([samBuild(stage.pipeline, buildDirectory), seedEstate()]);
   stage.outputs = await samDeploy(stage.pipeline, common(), buildDirectory);
+  stage.deployedAt = Date.now();
   stage.inbox = await Inbox.subscribe(stage.administrator, stage.outputs['AlertTopicArn'] ?? '', 'suite-alerts');
 });
 afterAll(closeStage);

@@ -5,7 +5,7 @@ import type { Actor, ApiEvent } from '../../guard/cloudtrail.ts';
 import { findingId } from '../../guard/finding.ts';
 import { ownRole, unexplainedCall } from '../../guard/own-calls.ts';
 import { remediate } from '../../guard/remediate.ts';
-import { functionSubject, securityGroupSubject } from '../../guard/subject.ts';
+import { functionSubject, secretSubject, securityGroupSubject } from '../../guard/subject.ts';
 import { admin, type Bench, bench, event, found, minute, orders, place, timeoutLong } from './bench.ts';
 
 const hour = 60 * minute;
@@ -113,6 +113,16 @@ describe('a call that a change explains', () => {
     expect(await told(on, call(on), [group])).toEqual([]);
     expect(await told(on, call(on), [securityGroupSubject('sg-2', place)])).toEqual([]);
     expect(await told(on, call(on), [securityGroupSubject('sg-3', place)])).toHaveLength(1);
+  });
+
+  test('that makes a secret by its name, to which AWS adds six characters', async () => {
+    const step = { call: 'createSecret', input: { Name: 'compliance-guard/orders/DB_PASSWORD-c0ffee123456' }, undo: [] };
+    const on = bench();
+    await on.ledger.begin(change(on, { steps: [step] }));
+    const made = (name: string) => [secretSubject(name, place)];
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee123456-AbC123'))).toEqual([]);
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee123456'))).toEqual([]);
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee654321-AbC123'))).toHaveLength(1);
   });
 
   test('that is on probation for days, or waits since long ago: its finding names it', async () => {

@@ -487,11 +487,19 @@ describe('what is kept', () => {
         actions: ['s3:PutObject'],
         condition: {
           ArnNotEquals: {
-            'aws:PrincipalArn': ['${CheckDeploymentsRole.Arn}', 'arn:aws:iam::111122223333:role/guard-remediate-code-changed-by-hand'],
+            'aws:PrincipalArn': [
+              '${CheckDeploymentsRole.Arn}',
+              'arn:aws:iam::111122223333:role/guard-remediate-code-changed-by-hand',
+              'arn:aws:iam::111122223333:role/guard-remediate-code-drifted',
+            ],
           },
         },
       },
     ]);
+    const putters = ofType(everything, 'AWS::IAM::Role').filter(([, role]) =>
+      roleStatements(role).some(({ effect, actions }) => effect === 'Allow' && actions.includes('s3:PutObject')),
+    );
+    expect(putters.map(([id]) => id)).toEqual(['CheckDeploymentsRole', 'RemediateCodeChangedByHandRole', 'RemediateCodeDriftedRole']);
   });
 
   test('the bus is encrypted, and takes events from the guard alone', () => {
