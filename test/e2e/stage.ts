@@ -200,8 +200,8 @@ export async function quiet(milliseconds = 700): Promise<void> {
 
 let scheduled: readonly string[] | undefined;
 
-/** The minute is over (`TickEveryMinute`), or the day (`SweepOnSchedule`). */
-export async function due(logicalId: 'TickEveryMinute' | 'SweepOnSchedule'): Promise<void> {
+/** The minute is over (`TickEveryMinute`), or the day (`SweepOnSchedule`), or it is time for a `Heartbeat`. */
+export async function due(logicalId: 'TickEveryMinute' | 'SweepOnSchedule' | 'Heartbeat'): Promise<void> {
   if (scheduled === undefined) {
     const { Rules = [] } = await new EventBridgeClient(stage.root).send(new ListRulesCommand({}));
     scheduled = Rules.map(({ Name = '' }) => Name);

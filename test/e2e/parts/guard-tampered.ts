@@ -1,4 +1,5 @@
-import { alerted, alertsAbout, mark, quiet, stack, stage, undo } from '../stage.ts';
+import { Inbox } from '../../support/stack.ts';
+import { alerted, alertsAbout, due, guardLogs, mark, quiet, stack, stage, undo } from '../stage.ts';
 
 const rule = 'guard-tampered';
 const FunctionName = `${stack}-sweep`;
@@ -38,21 +39,33 @@ export function guardTampered(): void {
       expect(alertsAbout(TopicArn, since)).toEqual([`${rule} open`, `${rule} resolved`]);
     });
 
-    it('tells that no trail takes in what is called, until one does', async () => {
+    it('tells, also by the topic of alarms, that no trail takes in what is called, until one does', async () => {
       const [TrailName, trails] = ['management-events', 'trail/*'];
       const select = async (ReadWriteType: string) =>
         await stage.boto.call('cloudtrail', 'put_event_selectors', {
           TrailName,
           EventSelectors: [{ ReadWriteType, IncludeManagementEvents: true }],
         });
+      const alarms = await Inbox.subscribe(stage.administrator, stage.outputs['AlarmTopicArn'] ?? '', 'guard-tampered-alarms');
       await quiet();
       const since = mark();
       await select('ReadOnly');
       const opened = await alerted({ rule, status: 'open', resource: trails, says: `trail/${TrailName} takes in no calls` }, since);
       expect(opened).toMatchObject({ severity: 'critical', plan: [] });
+      const aside = await alarms.waitFor('the same aside', ({ findingId }) => findingId === opened.findingId, { seconds: 20 });
+      expect(aside.alert).toEqual(opened);
+      await alarms.close();
       await select('All');
       await alerted({ rule, status: 'resolved', resource: trails }, since);
       expect(alertsAbout(trails, since)).toEqual([`${rule} open`, `${rule} resolved`]);
+    });
+
+    it('sends a heartbeat the way of an alert', async () => {
+      const counted = async () => ((await guardLogs())[`${stack}-notify`] ?? []).filter((line) => line.includes('"Heartbeats":1')).length;
+      const before = await counted();
+      await due('Heartbeat');
+      await quiet();
+      expect(await counted()).toBeGreaterThan(before);
     });
   });
 }
