@@ -1,5 +1,5 @@
 import { matchesGlob, type Place, parseArn, partitionOf } from './arn.ts';
-import { readPolicy } from './policy-document.ts';
+import { readPolicy, type Statement } from './policy-document.ts';
 
 /** Calls that decide which code functions run, by what they act on. The policy that denies them (template.yaml) names the same. */
 export const onFunctions = [
@@ -58,6 +58,65 @@ function resourceFor(pattern: string, { account, region }: Place): string | unde
 export function actionsOn(resource: string): readonly string[] {
   if (resource === '*') return deploying;
   return resource.includes(':layer:') ? onLayers : onFunctions;
+}
+
+/** Nobody makes a function that is there. */
+const onItself = onFunctions.filter((action) => action !== 'lambda:CreateFunction');
+
+/** Somebody of this account whom a function's own policy lets deploy to it: that alone is enough, whatever their own policies say. */
+export interface OwnGrant {
+  readonly principal: string;
+  readonly actions: readonly string[];
+}
+
+/**
+ * What a function's policy grants to users and roles of its account, and under a condition to everybody. The account itself
+ * (`…:root`) leaves it to IAM; who is outside, and everybody without a condition, is another rule's.
+ */
+export function grantedBy(policy: string | undefined, { account }: Place): readonly OwnGrant[] {
+  const statements = readPolicy(policy);
+  const granted = new Map<string, Set<string>>();
+  for (const statement of statements) {
+    if (statement.Effect !== 'Allow') continue;
+    for (const principal of insiders(statement, account)) {
+      const actions = onItself.filter(
+        (action) => covers(statement, action) && !statements.some((other) => denies(other, principal, action)),
+      );
+      if (actions.length > 0) granted.set(principal, new Set([...(granted.get(principal) ?? []), ...actions]));
+    }
+  }
+  return [...granted].map(([principal, actions]) => ({ principal, actions: [...actions].toSorted() }));
+}
+
+function insiders({ Principal, NotPrincipal, Condition }: Statement, account: string): readonly string[] {
+  const named =
+    NotPrincipal === undefined
+      ? Object.entries(Principal ?? {}).flatMap(([kind, values]) => (kind === 'AWS' || kind === '*' ? values : []))
+      : ['*'];
+  return named.filter((principal) => {
+    if (principal === '*') return Condition !== undefined;
+    const arn = parseArn(principal);
+    return arn?.account === account && arn.resource !== 'root';
+  });
+}
+
+function covers({ Action, NotAction = [] }: Statement, action: string): boolean {
+  return Action === undefined ? !NotAction.some((pattern) => fits(action, pattern)) : Action.some((pattern) => fits(action, pattern));
+}
+
+/** Only a Deny without a condition counts. */
+function denies(statement: Statement, principal: string, action: string): boolean {
+  if (statement.Effect !== 'Deny' || statement.Condition !== undefined || !covers(statement, action)) return false;
+  return Object.values(statement.Principal ?? {}).some((values) => values.includes('*') || values.includes(principal));
+}
+
+/** What is granted now and was not before. */
+export function grantsAdded(before: readonly OwnGrant[], now: readonly OwnGrant[]): readonly OwnGrant[] {
+  return now.flatMap(({ principal, actions }) => {
+    const known = before.find((grant) => grant.principal === principal)?.actions ?? [];
+    const added = actions.filter((action) => !known.includes(action));
+    return added.length === 0 ? [] : [{ principal, actions: added }];
+  });
 }
 
 function isIn(rights: DeployRights, resource: string, action: string): boolean {

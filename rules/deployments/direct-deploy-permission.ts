@@ -23,11 +23,23 @@ import {
   undenyRole,
   undenyUser,
 } from '../../aws/iam.ts';
+import { getPolicy, listTags } from '../../aws/lambda.ts';
 import { managerOf } from '../../guard/alert.ts';
-import { parseArn, roleName } from '../../guard/arn.ts';
+import { functionName, parseArn, qualifierOf, roleName } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
-import { actionsOn, addedTo, commonTo, compact, type DeployRights, isNone, resourcesNamed } from '../../guard/deploy-rights.ts';
+import {
+  actionsOn,
+  addedTo,
+  commonTo,
+  compact,
+  type DeployRights,
+  grantedBy,
+  grantsAdded,
+  isNone,
+  type OwnGrant,
+  resourcesNamed,
+} from '../../guard/deploy-rights.ts';
 import { ifPresent } from '../../guard/errors.ts';
 import type { Estate } from '../../guard/estate.ts';
 import { whyNotOurs } from '../../guard/function-roles.ts';
@@ -35,7 +47,7 @@ import { ownRole } from '../../guard/own-calls.ts';
 import { plainDocument } from '../../guard/role-source.ts';
 import { cloudTrail, defineRule, listing, type Settings, type Violation } from '../../guard/rule.ts';
 import { decisionsOf, requestContext } from '../../guard/simulation.ts';
-import { iamSubject, type Subject } from '../../guard/subject.ts';
+import { functionSubject, iamSubject, type Subject } from '../../guard/subject.ts';
 
 const id = 'direct-deploy-permission';
 
@@ -54,7 +66,16 @@ function namedPolicy({ operation, request, ...place }: ApiEvent): readonly Subje
   return [iamSubject('AWS::IAM::ManagedPolicy', resource, place)];
 }
 
+/** A function whose policy was changed; those of its versions and aliases let nobody change what runs. */
+function namedFunction({ request, ...place }: ApiEvent): readonly Subject[] {
+  const name = text(request, 'functionName') ?? text(request, 'resourceArn') ?? '';
+  const subject = functionSubject(name, place);
+  return subject === undefined || (text(request, 'qualifier') ?? qualifierOf(name)) !== undefined ? [] : [subject];
+}
+
 const check = [
+  getPolicy,
+  listTags,
   getUser,
   getGroup,
   getRole,
@@ -75,7 +96,7 @@ const check = [
 ] as const;
 type Reads = Handle<typeof check>;
 
-const granting = ['Attach', 'Put', 'AddUserToGroup', 'CreatePolicyVersion', 'SetDefaultPolicyVersion'];
+const granting = ['AddPermission', 'Attach', 'Put', 'AddUserToGroup', 'CreatePolicyVersion', 'SetDefaultPolicyVersion'];
 
 export const rule = defineRule({
   id,
@@ -95,6 +116,11 @@ export const rule = defineRule({
       namedPrincipal,
     ),
     cloudTrail('iam', ['CreatePolicyVersion', 'SetDefaultPolicyVersion'], namedPolicy),
+    cloudTrail(
+      'lambda',
+      ['AddPermission', 'RemovePermission', 'PutResourcePolicy', 'DeleteResourcePolicy', 'DeleteFunction'],
+      namedFunction,
+    ),
   ],
   check,
   fix: [denyUser, denyRole],
@@ -104,8 +130,7 @@ export const rule = defineRule({
   params: z.object({}),
   distinguishes: ({ may }) => may,
 
-  // Functions lead to nobody: a sweep lists users, groups and roles.
-  sweep: async () => [],
+  // A function leads to its own policy and to nobody else: a sweep lists users, groups and roles.
   list: listing([principalsPage], async function* (place, aws) {
     let Marker: string | undefined;
     do {
@@ -116,6 +141,10 @@ export const rule = defineRule({
   }),
 
   async evaluate(subject, look) {
+    if (subject.type === 'AWS::Lambda::Function') {
+      const granted = await judgeFunction(subject, look);
+      return granted === undefined ? { violations: [], compliant: [subject] } : { violations: [granted], compliant: [] };
+    }
     const violations: Violation[] = [];
     const compliant: Subject[] = [];
     for (const named of await principalsIn(subject, look.aws)) {
@@ -131,6 +160,10 @@ export const rule = defineRule({
   },
 
   async plan({ subject }, { aws, estate, settings }) {
+    if (subject.type === 'AWS::Lambda::Function') {
+      const refused = `The policy of ${functionName(subject.arn)} grants it: only who wrote that knows what else it is for. Take the statement out by hand.`;
+      return { steps: [], refused };
+    }
     const principal = await principalOf(subject, aws);
     const name = nameOf(subject);
     if (principal?.subject.arn !== subject.arn) return { steps: [], refused: `${name} is gone.` };
@@ -158,6 +191,7 @@ export const rule = defineRule({
   },
 
   async state(subject, { aws }) {
+    if (subject.type === 'AWS::Lambda::Function') return (await ifPresent(aws.getPolicy({ FunctionName: subject.arn })))?.Policy;
     const principal = await principalOf(subject, aws);
     return principal?.subject.arn === subject.arn ? [...(await attachedTo(subject, aws))].sort() : undefined;
   },
@@ -226,6 +260,39 @@ interface Look {
   readonly settings: Settings;
   readonly event: ApiEvent | undefined;
   readonly now: number;
+}
+
+/** Whom a function's own policy lets deploy since the last look. */
+async function judgeFunction(subject: Subject, { aws, estate, settings, event, now }: Look): Promise<Violation | undefined> {
+  const policy = await ifPresent(aws.getPolicy({ FunctionName: subject.arn }));
+  const grants = grantedBy(policy?.Policy, subject).filter(
+    ({ principal }) =>
+      !settings.deployers.includes(principal) && ownRole(principal, { stack: settings.stack, home: subject }) === undefined,
+  );
+  const state = (await estate.kept(id, subject.arn))?.state as { readonly grants: readonly OwnGrant[] } | undefined;
+  const mayHaveGranted = event !== undefined && granting.some((prefix) => event.operation.startsWith(prefix));
+  const added = state === undefined ? (mayHaveGranted ? grants : []) : grantsAdded(state.grants, grants);
+  if (added.length === 0) {
+    // Of what it lost nothing is accepted any more.
+    await estate.recordKept(id, subject.arn, { state: { grants }, asOf: now });
+    return undefined;
+  }
+  const { Tags = {} } = (await ifPresent(aws.listTags({ Resource: subject.arn }))) ?? {};
+  const [
+    {
+      principal,
+      actions: [action, ...more],
+    } = { principal: '', actions: [''] },
+    ...others
+  ] = added;
+  const who = principal === '*' ? 'everybody who meets its condition' : principal;
+  const what = `${action}${more.length === 0 ? '' : ` and ${more.length} more`}`;
+  return {
+    subject,
+    summary: `The policy of ${functionName(subject.arn)} now lets ${who} change what it runs (${what})${others.length === 0 ? '' : `, and ${others.length} more principals`}, who are not among the Deployers.`,
+    evidence: { may: Object.fromEntries(added.map((grant) => [grant.principal, grant.actions])), before: state?.grants ?? 'not known' },
+    tags: Tags,
+  };
 }
 
 async function judge(principal: Principal, look: Look): Promise<Violation | undefined> {

@@ -61,7 +61,15 @@ export function directDeployPermission(): void {
         await boto.call('iam', 'attach_group_policy', { GroupName: team, PolicyArn });
         await boto.call('iam', 'add_user_to_group', { GroupName: team, UserName: ana });
         expect(await mayDeploy(user)).toBe(true);
+        const Principal = { AWS: `arn:aws:iam::111122223333:role/${clerk}` };
+        const Statement = [{ Effect: 'Allow', Principal, Action: 'lambda:UpdateFunctionCode', Resource: orders }];
+        await boto.call('lambda', 'put_resource_policy', {
+          ResourceArn: orders,
+          Policy: JSON.stringify({ Version: '2012-10-17', Statement }),
+        });
       });
+      const granted = await alerted({ rule, status: 'open', resource: 'function:direct-deploy' }, since);
+      expect(granted.evidence).toMatchObject({ may: { [`arn:aws:iam::111122223333:role/${clerk}`]: ['lambda:UpdateFunctionCode'] } });
       const opened = await alerted({ rule, status: 'open', resource: `user/${ana}` }, since);
       expect(opened).toMatchObject({ severity: 'high', resource: { type: 'AWS::IAM::User' }, evidence: { before: {} } });
       const fixed = await alerted({ rule, status: 'remediated', resource: `user/${ana}` }, since);

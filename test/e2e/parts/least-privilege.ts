@@ -30,6 +30,8 @@ const neverSeen: Readonly<Record<string, string>> = {
   'iam:ListAttachedRolePolicies in remediate-secret-not-rotated': 'the same',
   'lambda:ListAliases in remediate-secret-not-rotated': 'the same',
   'iam:ListEntitiesForPolicy in remediate-direct-deploy-permission': 'asked about policies, of which nobody is denied anything',
+  'lambda:GetPolicy in remediate-direct-deploy-permission': 'asked about functions, whose policies are told and left alone',
+  'lambda:ListTags in remediate-direct-deploy-permission': 'the same',
   'kms:CreateGrant in remediate-secret-in-environment': 'of functions with a key of the customer',
   'kms:Encrypt in remediate-secret-in-environment': 'the same',
 };

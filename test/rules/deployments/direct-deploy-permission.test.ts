@@ -107,6 +107,30 @@ ruleTest(rule, {
       expect: { compliant: [ana] },
     },
     {
+      name: 'a policy of a function that lets a service invoke it',
+      kind: 'compliant',
+      settings,
+      arrange: ({ lambda }) => {
+        lambda.createFunction({ FunctionName: 'orders' });
+        const Policy = document({ ...allow('lambda:InvokeFunction', orders), Principal: { Service: 's3.amazonaws.com' } });
+        lambda.putResourcePolicy({ ResourceArn: orders, Policy });
+      },
+      event: sample('PutResourcePolicy/lambda.json'),
+      expect: { compliant: [orders] },
+      calls: { aws: 1, ledger: 2 },
+    },
+    {
+      name: 'a policy of a function that the first sweep finds',
+      kind: 'compliant',
+      settings,
+      arrange: ({ lambda }) => {
+        lambda.createFunction({ FunctionName: 'orders' });
+        lambda.putResourcePolicy({ ResourceArn: orders, Policy: document({ ...allow('lambda:*', orders), Principal: { AWS: role } }) });
+      },
+      sweep: orders,
+      expect: { compliant: [orders] },
+    },
+    {
       name: 'one of the deployers',
       kind: 'compliant',
       settings: { deployers: [role] },
@@ -276,6 +300,119 @@ ruleTest(rule, {
       event: sample('AddUserToGroup/plain.json'),
       expect: {
         violations: [violation(ana, `lambda:UpdateFunctionCode on ${orders}`, { [orders]: ['lambda:UpdateFunctionCode'] })],
+      },
+    },
+    {
+      name: "a function's own policy lets a role deploy to it",
+      kind: 'violating',
+      settings,
+      arrange: async ({ lambda }, ledger) => {
+        lambda.createFunction({ FunctionName: 'orders', Tags: { team: 'shop' } });
+        const statement = (Sid: string, Principal: object, more: object = {}) => ({
+          Sid,
+          Principal,
+          ...allow('lambda:Update*', orders),
+          ...more,
+        });
+        const statements = [
+          statement('build', { AWS: [role, pipeline] }),
+          statement('account', { AWS: `${iam}:root` }),
+          statement('known', { AWS: `${iam}:role/known` }, { Action: 'lambda:UpdateFunctionCode' }),
+        ];
+        lambda.putResourcePolicy({ ResourceArn: orders, Policy: document(...statements) });
+        const before = [{ principal: `${iam}:role/known`, actions: ['lambda:UpdateFunctionCode'] }];
+        await ledger.recordKept(id, orders, { state: { grants: before }, asOf: 1 });
+      },
+      event: sample('PutResourcePolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            subject: orders,
+            severity: 'high',
+            summary: `The policy of orders now lets ${role} change what it runs (lambda:UpdateAlias and 2 more), who are not among the Deployers.`,
+            evidence: { may: { [role]: updates }, before: [{ principal: `${iam}:role/known`, actions: ['lambda:UpdateFunctionCode'] }] },
+            tags: { team: 'shop' },
+            plan: {
+              steps: [],
+              refused: 'The policy of orders grants it: only who wrote that knows what else it is for. Take the statement out by hand.',
+            },
+          },
+        ],
+      },
+      calls: { aws: 2, ledger: 1 },
+    },
+    {
+      name: "a function's own policy lets everybody of the organization deploy to it",
+      kind: 'violating',
+      settings,
+      arrange: async ({ lambda }) => {
+        lambda.createFunction({ FunctionName: 'orders' });
+        const Condition = { StringEquals: { 'aws:PrincipalOrgID': 'o-a1b2c3d4e5' } };
+        const statement = { Principal: '*', ...allow('*', orders, { Condition }) };
+        const denial = { Effect: 'Deny', Principal: '*', Action: 'lambda:UpdateFunctionConfiguration', Resource: orders };
+        lambda.putResourcePolicy({ ResourceArn: orders, Policy: document(statement, denial) });
+      },
+      event: sample('PutResourcePolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            subject: orders,
+            severity: 'high',
+            summary:
+              'The policy of orders now lets everybody who meets its condition change what it runs (lambda:UpdateAlias and 1 more), who are not among the Deployers.',
+            evidence: { may: { '*': ['lambda:UpdateAlias', 'lambda:UpdateFunctionCode'] }, before: 'not known' },
+            tags: {},
+          },
+        ],
+      },
+    },
+    {
+      name: 'another version of a policy is made the default again',
+      kind: 'violating',
+      settings,
+      arrange: async ({ iam: account }, ledger) => {
+        account.createRole({ RoleName: 'orders-role' });
+        account.createPolicy({ PolicyName: 'orders-access', Path: '/app/', PolicyDocument: document(allow('lambda:UpdateFunctionCode')) });
+        account.attachRolePolicy({ RoleName: 'orders-role', PolicyArn: access });
+        await accepted(ledger, role);
+      },
+      event: sample('SetDefaultPolicyVersion/plain.json', { detail: { requestParameters: { policyArn: access } } }),
+      expect: {
+        violations: [violation(role, 'lambda:UpdateFunctionCode on *', { '*': ['lambda:UpdateFunctionCode'] })],
+        compliant: [access],
+      },
+    },
+    {
+      name: 'the boundary of a user gives way to a wider one',
+      kind: 'violating',
+      settings,
+      arrange: known({}, put(allow('lambda:UpdateFunctionCode'))),
+      event: sample('PutUserPolicy/lambda.json', {
+        detail: { eventName: 'PutUserPermissionsBoundary', requestParameters: { policyName: undefined, policyDocument: undefined } },
+      }),
+      expect: { violations: [violation(ana, 'lambda:UpdateFunctionCode on *', { '*': ['lambda:UpdateFunctionCode'] })] },
+    },
+    {
+      name: 'a permission set is given a managed policy',
+      kind: 'violating',
+      settings,
+      arrange: async ({ iam: account }, ledger) => {
+        const RoleName = 'AWSReservedSSO_Dev_0123456789abcdef';
+        account.createRole({ RoleName, Path: '/aws-reserved/sso.amazonaws.com/' });
+        account.attachRolePolicy({ RoleName, PolicyArn: 'arn:aws:iam::aws:policy/AdministratorAccess' });
+        await accepted(ledger, `${iam}:role/aws-reserved/sso.amazonaws.com/${RoleName}`);
+      },
+      event: sample('AttachRolePolicy/administrator.json', {
+        detail: { requestParameters: { roleName: 'AWSReservedSSO_Dev_0123456789abcdef' } },
+      }),
+      expect: {
+        violations: [
+          violation(
+            `${iam}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Dev_0123456789abcdef`,
+            'lambda:CreateFunction and 4 more on *',
+            { '*': all },
+          ),
+        ],
       },
     },
     {
@@ -490,6 +627,26 @@ ruleTest(rule, {
       expect: { throws: 'passing' },
     },
     {
+      name: 'the policy of an alias, which lets nobody change what runs',
+      kind: 'ignored',
+      event: sample('AddPermission20150331v2/another-account-on-alias.json'),
+    },
+    {
+      name: 'the policy of a function is not understood',
+      kind: 'failing',
+      arrange: ({ lambda }) => {
+        lambda.createFunction({ FunctionName: 'orders' });
+        lambda.putResourcePolicy({ ResourceArn: orders, Policy: document({ Effect: 'Perhaps' }) });
+      },
+      event: sample('PutResourcePolicy/lambda.json'),
+      expect: { throws: 'lasting', error: 'PolicyUnreadable' },
+    },
+    {
+      name: 'the function is gone',
+      kind: 'failing',
+      event: sample('DeleteFunction20150331/code-function-gone.json'),
+    },
+    {
       name: 'the user is gone',
       kind: 'failing',
       event: sample('DeleteUser/plain.json'),
@@ -556,7 +713,7 @@ test('what a user has by a group alone is not accepted of the user', async () =>
 });
 
 describe('a sweep', () => {
-  const { list, sweep } = rule as AnyRule;
+  const { list } = rule as AnyRule;
 
   async function listed(): Promise<readonly string[]> {
     const found: string[] = [];
@@ -574,9 +731,5 @@ describe('a sweep', () => {
     expect(found).toHaveLength(252);
     expect(found).toEqual(expect.arrayContaining([`${iam}:user/people/user-249`, developers, role]));
     expect(world.calls.map(({ operation }) => operation)).toEqual(['GetAccountAuthorizationDetails', 'GetAccountAuthorizationDetails']);
-  });
-
-  test('is led to nobody by functions', async () => {
-    expect(await sweep?.(at(orders, 'AWS::Lambda::Function'), { aws: {} as never })).toEqual([]);
   });
 });
