@@ -277,6 +277,8 @@ async function judgeFunction(subject: Subject, { aws, estate, settings, event, n
     await estate.recordKept(id, subject.arn, { state: { grants }, asOf: now });
     return undefined;
   }
+  // Whoever looks again without the event still knows that nothing of it was accepted.
+  if (state === undefined) await estate.recordKept(id, subject.arn, { state: { grants: [] }, asOf: now });
   const { Tags = {} } = (await ifPresent(aws.listTags({ Resource: subject.arn }))) ?? {};
   const [
     {

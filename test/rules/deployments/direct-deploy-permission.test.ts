@@ -1,4 +1,5 @@
 import { connect } from '../../../aws/handle.ts';
+import { readEvent } from '../../../guard/cloudtrail.ts';
 import type { AnyRule } from '../../../guard/rule.ts';
 import type { Subject } from '../../../guard/subject.ts';
 import { rule } from '../../../rules/deployments/direct-deploy-permission.ts';
@@ -732,4 +733,23 @@ describe('a sweep', () => {
     expect(found).toEqual(expect.arrayContaining([`${iam}:user/people/user-249`, developers, role]));
     expect(world.calls.map(({ operation }) => operation)).toEqual(['GetAccountAuthorizationDetails', 'GetAccountAuthorizationDetails']);
   });
+});
+
+test("what a function's own policy grants is no less a finding for whoever looks again", async () => {
+  const world = createWorld(place);
+  const estate = new MemoryLedger();
+  world.lambda.createFunction({ FunctionName: 'orders' });
+  const grant = { ...allow('lambda:UpdateFunctionCode', orders), Principal: { AWS: role } };
+  world.lambda.putResourcePolicy({ ResourceArn: orders, Policy: document(grant) });
+  const subject = at(orders, 'AWS::Lambda::Function');
+  const read = readEvent(sample('PutResourcePolicy/lambda.json'), place);
+  const event = 'event' in read ? read.event : undefined;
+  const look = {
+    ...{ aws: connect(rule.check, place), estate, params: {}, now: world.now },
+    settings: { ...settings, stack: 'guard', operators: [], archiveBucket: '', boundaryArn: '', denialArn, keyArn: '', alertTopicArn: '' },
+  };
+  expect((await rule.evaluate(subject, { ...look, event })).violations).toHaveLength(1);
+  expect((await rule.evaluate(subject, { ...look, event: undefined, now: world.now + 1 })).violations).toHaveLength(1);
+  world.lambda.deleteResourcePolicy({ ResourceArn: orders });
+  expect((await rule.evaluate(subject, { ...look, event: undefined, now: world.now + 2 })).violations).toEqual([]);
 });
