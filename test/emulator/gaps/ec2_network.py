@@ -222,6 +222,27 @@ def blackholes_and_endpoint_routes() -> None:
     ec2._rtb_fields_xml = xml
 
 
+def filters_by_id() -> None:
+    """The ids of route tables and peering connections are filters as well, which find nothing where nothing has such an id.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRouteTables.html"""
+    def filtered(operation: str, name: str, parameter: str, shown: str, there: dict):
+        describe = ec2._ACTION_MAP[operation]
+
+        def described(params):
+            wanted = ec2._parse_filters(params).get(name)
+            if wanted is None:
+                return describe(params)
+            # One that is not there would be an error, if it were named as a parameter.
+            ids = [each for each in wanted if each in there]
+            if not ids:
+                return ec2._xml(200, f"{operation}Response", f"<{shown}/>")
+            return describe({**params, **{f"{parameter}.{index}": [each] for index, each in enumerate(ids, 1)}})
+        ec2._ACTION_MAP[operation] = described
+
+    filtered("DescribeRouteTables", "route-table-id", "RouteTableId", "routeTableSet", ec2._route_tables)
+    filtered("DescribeVpcPeeringConnections", "vpc-peering-connection-id", "VpcPeeringConnectionId", "vpcPeeringConnectionSet", ec2._vpc_peering)
+
+
 def endpoints() -> None:
     """Endpoints are found by their VPC; interface endpoints have security groups and private DNS.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html"""
@@ -274,3 +295,4 @@ def apply() -> None:
     routes_of_tables()
     blackholes_and_endpoint_routes()
     endpoints()
+    filters_by_id()

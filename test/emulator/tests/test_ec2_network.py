@@ -124,6 +124,17 @@ class Routes(Case):
         api.delete_nat_gateway(NatGatewayId=nat)
         self.assertEqual({"10.0.0.0/16": "active", "192.0.2.0/24": "blackhole", "0.0.0.0/0": "blackhole"}, states())
 
+    def test_tables_and_peering_connections_are_found_by_their_ids(self):
+        api, vpc_id = self.aws.client("ec2"), vpc(self.aws)
+        table = api.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"]
+        peering = [api.create_vpc_peering_connection(VpcId=vpc_id, PeerVpcId=vpc(self.aws))["VpcPeeringConnection"]["VpcPeeringConnectionId"] for _ in range(2)]
+
+        def tables(name):
+            return [each["RouteTableId"] for each in api.describe_route_tables(Filters=[{"Name": "route-table-id", "Values": [name]}])["RouteTables"]]
+        self.assertEqual(([table], []), (tables(table), tables("rtb-0123456789abcdef0")))
+        found = api.describe_vpc_peering_connections(Filters=[{"Name": "vpc-peering-connection-id", "Values": peering[:1]}])["VpcPeeringConnections"]
+        self.assertEqual(peering[:1], [each["VpcPeeringConnectionId"] for each in found])
+
     def test_a_gateway_endpoint_brings_its_route(self):
         api, network = self.aws.client("ec2"), vpc(self.aws)
         table, name = self.table(network), "com.amazonaws.us-east-1.s3"
