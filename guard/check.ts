@@ -18,42 +18,64 @@ export type Occasion = { readonly event: ApiEvent } | SweepMessage;
 /** A checker may know the exemptions as they were so many milliseconds ago: what is exempted meanwhile is marked in its finding. */
 const exemptionsAge = 30_000;
 
+/** What whoever looks needs: everything but a way to tell. */
+type Eyes = Omit<Ports, 'publish'>;
+
+/** What could not be judged, and by which rule. */
+export interface Failure {
+  readonly rule: string;
+  readonly subject: Subject | undefined;
+  readonly error: unknown;
+}
+
 /**
- * event → subjects → findings: judges everything that one message names by the rules of a practice. What fails for one rule
- * or subject keeps no other from being judged and told.
+ * event → subjects → findings: judges everything that one message names by the rules of a practice, and publishes what is
+ * to be told. What fails for one rule or subject keeps no other from being judged and told.
  * @throws what failed, then, so that the message is delivered again
  */
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
+  const { alerts, failures } = await look(occasion, rules, ports);
+  if (alerts.length > 0) await ports.publish(alerts);
+  if (failures.length > 0) throw (failures.find(({ error }) => errorKind(error) === 'passing') ?? failures[0])?.error;
+  return alerts;
+}
+
+/** The same without telling anybody: what there is to tell, and what failed. */
+export async function look(
+  occasion: Occasion,
+  rules: readonly AnyRule[],
+  ports: Eyes,
+): Promise<{ readonly alerts: readonly Alert[]; readonly failures: readonly Failure[] }> {
   const alerts: Alert[] = [];
-  const failures: unknown[] = [];
+  const failures: Failure[] = [];
   const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect), ledger: recordOnce(ports.ledger) } };
-  const attempt = async (look: () => Promise<void>) => {
+  const attempt = async (rule: string, subject: Subject | undefined, judged: () => Promise<void>) => {
     // Whoever waited for the quota in vain has no time to wait for it again.
-    if (failures.some((error) => error instanceof QuotaUsedUp)) return;
+    if (failures.some(({ error }) => error instanceof QuotaUsedUp)) return;
     try {
-      await look();
+      await judged();
     } catch (error) {
-      failures.push(error);
+      failures.push({ rule, subject, error });
     }
   };
   if ('event' in occasion)
-    await attempt(async () => void alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports))));
+    await attempt('*', undefined, async () => {
+      alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports)));
+    });
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
-    await attempt(async () => {
+    await attempt(rule.id, 'event' in occasion ? undefined : occasion.subject, async () => {
       for (const [by, subject] of await subjectsOf(rule, occasion, first.ports))
-        await attempt(() => judge(by, subject, occasion, ports, alerts, first));
+        await attempt(rule.id, subject, () => judge(by, subject, occasion, ports, alerts, first));
     });
   }
-  if (alerts.length > 0) await ports.publish(alerts);
-  if (failures.length > 0) throw failures.find((error) => errorKind(error) === 'passing') ?? failures[0];
-  return alerts;
+  return { alerts, failures };
 }
 
 /** Who is judged, and by what: the rule, or an answer of AWS that stands for its verdict. */
 type Judged = readonly (readonly [by: AnyRule, subject: Subject])[];
 
-async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Promise<Judged> {
+async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Eyes): Promise<Judged> {
   if ('event' in occasion) {
     const named = triggered(rule, occasion.event).map((subject) => [rule, subject] as const);
     const found = await foundOnRetagged(rule, occasion.event, ports);
@@ -65,7 +87,7 @@ async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Prom
 }
 
 /** What a rule looks at in a sweep of one subject. Where AWS will not list it, the subject itself is unknown. */
-async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Promise<Judged> {
+async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Eyes): Promise<Judged> {
   if (rule.sweep === undefined) return [[rule, subject]];
   try {
     return (await rule.sweep(subject, { aws: connect(rule.check) })).map((each) => [rule, each] as const);
@@ -79,7 +101,7 @@ async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Pro
  * What a rule has found on a resource whose tags were changed: they may exempt it now, or no longer. A function's tags are
  * its aliases' as well. Where nothing was found, tags exempt from nothing: only the ledger is asked.
  */
-async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Ports): Promise<Judged> {
+async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Eyes): Promise<Judged> {
   const found: (readonly [AnyRule, Subject])[] = [];
   for (const subject of retagged(event)) {
     const all: Judged = subject.type === 'AWS::Lambda::Function' ? await sweptBy(rule, subject, ports) : [[rule, subject]];
@@ -125,7 +147,7 @@ async function judge(
   rule: AnyRule,
   subject: Subject,
   occasion: Occasion,
-  ports: Ports,
+  ports: Eyes,
   alerts: Alert[],
   reads: Reads,
   looks = 1,
@@ -142,7 +164,7 @@ async function judge(
 /** Where a look reads, and when the first of its readings may have been made. */
 interface Reads {
   readonly asOf: number;
-  readonly ports: Ports;
+  readonly ports: Eyes;
 }
 
 interface Verdict {
@@ -162,7 +184,7 @@ async function judgeOnce(
   rule: AnyRule,
   subject: Subject,
   occasion: Occasion,
-  ports: Ports,
+  ports: Eyes,
   { asOf, ports: reading }: Reads,
   looks: number,
 ): Promise<readonly Verdict[]> {
@@ -213,13 +235,13 @@ export async function evaluate(
   rule: AnyRule,
   subject: Subject,
   event: ApiEvent | undefined,
-  { connect, ledger, config, now }: Omit<Ports, 'publish'>,
+  { connect, ledger, config, now }: Eyes,
 ): Promise<Evaluation> {
   const { params } = config.rule(rule.id);
   return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
 }
 
-async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<Verdict> {
+async function open(candidate: Finding, rule: AnyRule, ports: Eyes): Promise<Verdict> {
   const { ledger, config, now } = ports;
   const known = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
   // One that has ended meanwhile would leave a finding exempt that nothing opens again.
@@ -249,7 +271,7 @@ function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Fin
   return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }
 
-async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<Verdict> {
+async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Eyes): Promise<Verdict> {
   const { written, finding: ended } = await ledger.resolve(findingId(rule.id, of.arn), reading);
   if (!isNews(written) || ended === undefined) return { of, written, told: [] };
   return {

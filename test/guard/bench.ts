@@ -20,7 +20,7 @@ import { type AnyRule, cloudTrail, defineRule, type Plan } from '../../guard/rul
 import { functionSubject } from '../../guard/subject.ts';
 import { expectValid } from '../support/alert-schema.ts';
 import { sample } from '../support/events.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 
 export const place = { account: '111122223333', region: 'us-east-1' };

@@ -1,6 +1,6 @@
 import { RetryLater } from '../../guard/errors.ts';
 import { quotaOf, scarce } from '../../guard/quota.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 
 function clock() {
   let time = 1_000_000;

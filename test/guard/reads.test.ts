@@ -4,7 +4,7 @@ import { check } from '../../guard/check.ts';
 import { RetryLater } from '../../guard/errors.ts';
 import { readOnce, recordOnce } from '../../guard/reads.ts';
 import type { AnyRule } from '../../guard/rule.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { bench, event, orders, place, timeoutLong } from './bench.ts';
 
 /** The modes of timeout-long, and of the same rule by another name. */

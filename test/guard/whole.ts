@@ -22,7 +22,7 @@ import { Table } from '../../ledger/table.ts';
 import { rule as functionUrlOpen } from '../../rules/apis/function-url-open.ts';
 import { rule as roleShared } from '../../rules/roles/role-shared.ts';
 import { rule as secretInEnvironment } from '../../rules/secrets/secret-in-environment.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { MemoryTable } from '../support/memory-table.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 import { admin, fine, place } from './bench.ts';

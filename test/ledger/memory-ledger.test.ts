@@ -1,4 +1,4 @@
 import { ledgerContract } from '../support/ledger-contract.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 
 ledgerContract('MemoryLedger', () => new MemoryLedger());

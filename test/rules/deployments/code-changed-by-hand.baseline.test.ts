@@ -7,7 +7,7 @@ import type { Evaluation, Plan } from '../../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { type EventBody, sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };

@@ -4,7 +4,7 @@ import type { Baseline } from '../../../guard/estate.ts';
 import { setupOf } from '../../../guard/run-setup.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../support/memory-ledger.ts';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

@@ -4,7 +4,7 @@ import type { AnyRule } from '../../../guard/rule.ts';
 import type { Subject } from '../../../guard/subject.ts';
 import { rule } from '../../../rules/deployments/direct-deploy-permission.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { type ExpectedViolation, place, RuleTester, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 

@@ -9,7 +9,7 @@ import type { Evaluation } from '../../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
 import { rule } from '../../../rules/roles/role-shared.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { changeId, place } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 import { awsError } from '../../support/world/service.ts';

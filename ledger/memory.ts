@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { matchesGlob } from '../../guard/arn.ts';
-import type { Change, Progress } from '../../guard/change.ts';
-import { RetryLater } from '../../guard/errors.ts';
-import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../../guard/estate.ts';
-import { type Finding, isUnended, rankOf, type Status } from '../../guard/finding.ts';
-import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
-import type { Mode } from '../../guard/mode.ts';
-import { withoutSuffix } from '../../guard/subject.ts';
+import { matchesGlob } from '../guard/arn.ts';
+import type { Change, Progress } from '../guard/change.ts';
+import { RetryLater } from '../guard/errors.ts';
+import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
+import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
+import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
+import type { Mode } from '../guard/mode.ts';
+import { withoutSuffix } from '../guard/subject.ts';
 
 /** The ledger in memory, held to the same contract as the one in DynamoDB. */
 export class MemoryLedger implements Ledger {
