@@ -3,6 +3,7 @@ import { approve } from './approve.ts';
 import { exempt, mode, pause, resume, unexempt } from './commands.ts';
 import { changes, exemptions, findings } from './lists.ts';
 import { fix, plan } from './plan.ts';
+import { scan } from './scan.ts';
 import { WrongUse } from './session.ts';
 import { undoChange } from './undo.ts';
 
@@ -15,6 +16,17 @@ const program = new Command('guard')
   .option('--region <region>', 'the region of the stack (default: AWS_REGION)')
   .exitOverride();
 
+program
+  .command('scan')
+  .description('every rule on the account, with read-only rights, whether or not the guard is deployed')
+  .option('--rule <ids>', 'these rules alone, separated by commas')
+  .option('--practice <name>', 'the rules of one practice')
+  .option('--all', 'also the rules that ship switched off, because they are noisy')
+  .option('--function <name>', 'what concerns this function')
+  .option('--severity <lowest>', 'what is as grave as that: low, medium, high, critical')
+  .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
+  .option('--format <format>', 'table or json', 'table')
+  .action(run(scan));
 program
   .command('findings')
   .description('what breaks a rule now, the gravest first')

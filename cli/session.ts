@@ -27,33 +27,43 @@ export interface Session {
   readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
 }
 
-export async function openSession({
-  stack,
-  region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
-}: Options): Promise<Session> {
-  if (typeof region !== 'string' || region === '') throw new WrongUse('Which region is the stack in? Give --region, or set AWS_REGION.');
-  const { outputs, parameters, account } = await describeStack(region, String(stack)).catch((error: Error) => {
+/** What a stack says of itself. */
+type Described = Awaited<ReturnType<typeof describeStack>>;
+
+export async function openSession(options: Options): Promise<Session> {
+  const { stack } = options;
+  const region = regionsOf(options)[0] ?? '';
+  const described = await describeStack(region, String(stack)).catch((error: Error) => {
     throw new WrongUse(
       `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
     );
   });
+  const { LedgerTableName, OperateUrl, GuardBusName } = described.outputs;
+  if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
+    throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
+  const connection = { account: described.account, region };
+  return {
+    connection,
+    ...deployedWith(described, region),
+    ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
+    // The bus has the stack's name, also where --stack is its ARN.
+    operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),
+  };
+}
+
+/** The configuration of a deployed stack, and what the variables in permissions stand for there. */
+export function deployedWith({ outputs, parameters, account }: Described, region: string): Pick<Session, 'config' | 'names'> {
   const {
-    LedgerTableName,
-    OperateUrl,
-    GuardBusName,
+    GuardBusName = '',
     ArchiveBucketName = '',
     RoleBoundaryArn = '',
     DirectDeployDenialArn = '',
     KeyArn = '',
     AlertTopicArn = '',
   } = outputs;
-  if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
-    throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
-  const connection = { account, region };
   const partition = partitionOf(region);
   const own = { GUARD_ACCOUNT: account, AWS_REGION: region, StackName: GuardBusName };
   return {
-    connection,
     config: readConfig(
       {
         ...parameters,
@@ -78,10 +88,20 @@ export async function openSession({
       AlertTopic: AlertTopicArn,
       DirectDeployDenial: DirectDeployDenialArn,
     },
-    ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
-    // The bus has the stack's name, also where --stack is its ARN.
-    operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),
   };
+}
+
+/** `--region a,b`, or the region of the environment. @throws WrongUse where there is none */
+export function regionsOf({ region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] }: Options): readonly string[] {
+  const named =
+    typeof region === 'string'
+      ? region
+          .split(',')
+          .map((one) => one.trim())
+          .filter((one) => one !== '')
+      : [];
+  if (named.length === 0) throw new WrongUse('Which region? Give --region, or set AWS_REGION.');
+  return named;
 }
 
 /** `7d`, `12h`, `30m` → the moment that lies so far ahead, in milliseconds. */

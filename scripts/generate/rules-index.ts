@@ -1,8 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Practice } from '../../guard/finding.ts';
-
-export const practices: readonly Practice[] = ['roles', 'secrets', 'apis', 'vpc', 'deployments', 'guard'];
+import { type Practice, practices } from '../../guard/finding.ts';
 
 export interface RuleFile {
   readonly path: string;

@@ -3,10 +3,9 @@ import * as z from 'zod';
 import { getMetricData } from '../../aws/cloudwatch.ts';
 import type { AnyCall, Permission } from '../../guard/call.ts';
 import { detailTypes } from '../../guard/cloudtrail.ts';
-import type { Practice } from '../../guard/finding.ts';
+import { type Practice, practices } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { tagOperations } from '../../guard/tags.ts';
-import { practices } from './rules-index.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 type Block = Readonly<Record<string, Value>>;
