@@ -11,8 +11,8 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Alert } from '../../guard/alert.ts';
 import { functionArn } from '../../guard/arn.ts';
-import { expectValid } from '../support/alert-schema.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
+import { expectValid } from '../support/alert-schema.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 
 // A handler as Lambda runs it: with the environment of the template, AWS in memory behind the SDK, and a ledger in

@@ -1,4 +1,4 @@
-import { ledgerContract } from '../support/ledger-contract.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
+import { ledgerContract } from '../support/ledger-contract.ts';
 
 ledgerContract('MemoryLedger', () => new MemoryLedger());

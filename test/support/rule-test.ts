@@ -7,8 +7,8 @@ import { errorKind, errorName } from '../../guard/errors.ts';
 import { type Finding, findingId, type Severity } from '../../guard/finding.ts';
 import { type AnyRule, type Evaluation, isWait, type Plan, type Settings, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
-import type { EventBody } from './events.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
+import type { EventBody } from './events.ts';
 import { createWorld, type SdkCall, type World } from './world/index.ts';
 
 /** A violation as the table writes it out: whole, as the alert will carry it. */

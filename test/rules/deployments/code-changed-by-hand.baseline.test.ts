@@ -5,9 +5,9 @@ import type { Baseline } from '../../../guard/estate.ts';
 import { findingId } from '../../../guard/finding.ts';
 import type { Evaluation, Plan } from '../../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { type EventBody, sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../../ledger/memory.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { UpdateFunctionConfigurationCommandInput } from '@aws-sdk/client-lambda';
 import type { Baseline } from '../../../guard/estate.ts';
 import { setupOf } from '../../../guard/run-setup.ts';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

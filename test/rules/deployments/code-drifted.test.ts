@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Baseline } from '../../../guard/estate.ts';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/code-drifted.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

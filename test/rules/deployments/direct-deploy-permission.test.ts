@@ -2,9 +2,9 @@ import { connect } from '../../../aws/handle.ts';
 import { readEvent } from '../../../guard/cloudtrail.ts';
 import type { AnyRule } from '../../../guard/rule.ts';
 import type { Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/direct-deploy-permission.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../../ledger/memory.ts';
 import { type ExpectedViolation, place, RuleTester, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 

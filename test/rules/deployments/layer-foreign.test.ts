@@ -1,8 +1,8 @@
 import { connect } from '../../../aws/handle.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/layer-foreign.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../../ledger/memory.ts';
 import { place, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 

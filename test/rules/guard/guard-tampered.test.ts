@@ -1,7 +1,7 @@
 import { connect } from '../../../aws/handle.ts';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/guard/guard-tampered.ts';
 import { type EventBody, sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { place, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 

@@ -1,6 +1,6 @@
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/roles/role-too-broad.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../../ledger/memory.ts';
 import { RuleTester, ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

@@ -1,7 +1,7 @@
 import type { NetworkAclEntry } from '@aws-sdk/client-ec2';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/vpc/network-acl-open.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

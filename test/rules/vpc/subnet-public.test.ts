@@ -2,9 +2,9 @@ import { connect } from '../../../aws/handle.ts';
 import { readEvent } from '../../../guard/cloudtrail.ts';
 import type { Finding } from '../../../guard/finding.ts';
 import { subnetSubject } from '../../../guard/subnet.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/vpc/subnet-public.ts';
 import { type EventBody, sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../../ledger/memory.ts';
 import { place, ruleTest } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
