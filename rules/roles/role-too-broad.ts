@@ -275,6 +275,12 @@ async function takeBack(role: Role, before: Grants, look: { subject: Subject; aw
   // Deny statements among them count as well: what is left is asked for as a whole.
   let left = new Map([...kept, ...given.flatMap((grant) => (grant.instead === undefined ? [] : [[grant.name, grant.instead] as const]))]);
   if (await isBroad([...left.values()])) {
+    // The guard may take rights from roles, and write none: what stood there before would be a policy that it writes.
+    for (const [policy, document] of [...kept].filter(([one]) => !one.startsWith('arn:')))
+      if (await isBroad([document])) {
+        const refused = `The inline policy ${policy}, which ${name} had before without these rights, was overwritten, and the guard may write no policy: put it back to what it was by hand.`;
+        return { steps: [], refused };
+      }
     const refused = `Policies that ${name} had before give it such rights too, as they are now: what it was given since is not the reason.`;
     return { steps: [], refused };
   }

@@ -331,6 +331,31 @@ ruleTest(rule, {
             plan: {
               steps: [],
               refused:
+                'The inline policy work, which orders-role had before without these rights, was overwritten, and the guard may write no policy: put it back to what it was by hand.',
+            },
+          },
+        ],
+      },
+    },
+    {
+      name: 'two policies of before that are too much only together',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        const put = (PolicyName: string, Action: readonly string[]) =>
+          world.iam.putRolePolicy({ RoleName: 'orders-role', PolicyName, PolicyDocument: document(allow(Action)) });
+        put('work', everything.actions.slice(0, 3));
+        put('more', everything.actions.slice(3));
+        await ledger.recordKept('role-too-broad', role, kept({ inline: ['more', 'work'] }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: {
+        violations: [
+          {
+            ...broad([everything], { inline: ['more', 'work'] }),
+            plan: {
+              steps: [],
+              refused:
                 'Policies that orders-role had before give it such rights too, as they are now: what it was given since is not the reason.',
             },
           },
