@@ -80,6 +80,8 @@ export interface Peering {
 /** How a VPC is attached to a transit gateway, and the routes of the table that its attachment is associated with. */
 export interface TransitGateway {
   readonly attachment: { readonly State?: string | undefined; readonly SubnetIds?: readonly string[] | undefined } | undefined;
+  /** The attachment and its route table, by their ids. */
+  readonly parts?: readonly string[];
   /** Undefined where they cannot be read: the transit gateway is another account's. */
   readonly routes: readonly TransitRoute[] | undefined;
 }

@@ -55,7 +55,10 @@ function retagged({ request, ...place }: ApiEvent): readonly Subject[] {
 }
 
 /** Parts of a network by the beginnings of their ids: what comes first says most exactly who depends on it. */
-const parts = ['rtbassoc', 'aclassoc', 'rtb', 'acl', 'nat', 'vpce', 'pcx', 'igw', 'eigw', 'sg', 'subnet', 'vpc'] as const;
+const parts = [
+  ...['rtbassoc', 'aclassoc', 'rtb', 'acl', 'nat', 'vpce', 'pcx', 'igw', 'eigw', 'vgw', 'tgw-attach', 'tgw-rtb'],
+  ...['sg', 'subnet', 'vpc'],
+];
 
 /** The part of a network that an event is about. Ids stand in many places of EC2's requests, and the beginning of each tells what it is. */
 function changedPart({ request, ...place }: ApiEvent): readonly Subject[] {
@@ -65,6 +68,11 @@ function changedPart({ request, ...place }: ApiEvent): readonly Subject[] {
 /** A subnet that got a route table of its own: nothing depended on that table before. */
 function changedSubnet({ request, ...place }: ApiEvent): readonly Subject[] {
   return partsIn(request, ['subnet'], place);
+}
+
+/** Routes of a transit gateway change, whichever attachment they come from. */
+function changedTransit({ request, ...place }: ApiEvent): readonly Subject[] {
+  return partsIn(request, ['tgw-rtb'], place);
 }
 
 /** What is new in a VPC may change the way of everybody in it. */
@@ -89,7 +97,7 @@ const subjectTypes: Readonly<Record<string, Parameters<typeof networkSubject>[0]
 };
 
 function idsIn(value: unknown): readonly string[] {
-  if (typeof value === 'string') return /^[a-z]+-[0-9a-f]{8,17}$/.test(value) ? [value] : [];
+  if (typeof value === 'string') return /^[a-z]+(-[a-z]+)?-[0-9a-f]{8,17}$/.test(value) ? [value] : [];
   return typeof value === 'object' && value !== null ? [...new Set(Object.values(value).flatMap(idsIn))] : [];
 }
 
@@ -133,6 +141,14 @@ export const rule = defineRule({
         'DeleteVpcEndpoints',
         'ModifyVpcEndpoint',
         'DetachInternetGateway',
+        'DetachVpnGateway',
+        'EnableVgwRoutePropagation',
+        'DisableVgwRoutePropagation',
+        'AcceptTransitGatewayVpcAttachment',
+        'ModifyTransitGatewayVpcAttachment',
+        'DeleteTransitGatewayVpcAttachment',
+        'AssociateTransitGatewayRouteTable',
+        'DisassociateTransitGatewayRouteTable',
         'AcceptVpcPeeringConnection',
         'DeleteVpcPeeringConnection',
         'CreateNetworkAclEntry',
@@ -148,7 +164,22 @@ export const rule = defineRule({
       changedPart,
     ),
     cloudTrail('ec2', ['AssociateRouteTable'], changedSubnet),
-    cloudTrail('ec2', ['CreateVpcEndpoint', 'AttachInternetGateway', 'ModifyVpcAttribute'], changedVpc),
+    cloudTrail(
+      'ec2',
+      [
+        'CreateTransitGatewayRoute',
+        'ReplaceTransitGatewayRoute',
+        'DeleteTransitGatewayRoute',
+        'EnableTransitGatewayRouteTablePropagation',
+        'DisableTransitGatewayRouteTablePropagation',
+      ],
+      changedTransit,
+    ),
+    cloudTrail(
+      'ec2',
+      ['CreateVpcEndpoint', 'AttachInternetGateway', 'AttachVpnGateway', 'CreateTransitGatewayVpcAttachment', 'ModifyVpcAttribute'],
+      changedVpc,
+    ),
   ],
   check,
   fix: [createRoute, replaceRoute],
@@ -366,7 +397,8 @@ function inWords(path: readonly Hop[]): readonly string[] {
 function placesIn(hops: readonly Hop[], { live }: Needed, networks: ReadonlyMap<string, Network>): readonly string[] {
   const ids = new Set(hops.flatMap(({ id: name }) => name.split(', ')));
   for (const { vpc, subnets } of live) {
-    const { routeTables = [], networkAcls = [] } = networks.get(vpc) ?? {};
+    const { routeTables = [], networkAcls = [], transitGateways = [] } = networks.get(vpc) ?? {};
+    for (const [name, { parts: own = [] }] of transitGateways) if (ids.has(name)) for (const one of own) ids.add(one);
     if (vpc !== '') ids.add(vpc);
     for (const { RouteTableId = '', Associations = [] } of routeTables)
       for (const { SubnetId = '', Main, RouteTableAssociationId } of Associations as readonly Associated[])
@@ -532,7 +564,8 @@ async function readTransitGateways(
             Filters: [{ Name: 'state', Values: ['active', 'blackhole'] }],
             MaxResults: 1000,
           });
-    gateways.set(name, { attachment, routes: answer?.AdditionalRoutesAvailable === true ? undefined : answer?.Routes });
+    const own = [attachment?.TransitGatewayAttachmentId ?? [], Association?.TransitGatewayRouteTableId ?? []].flat();
+    gateways.set(name, { attachment, parts: own, routes: answer?.AdditionalRoutesAvailable === true ? undefined : answer?.Routes });
   }
   return gateways;
 }

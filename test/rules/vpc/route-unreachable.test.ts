@@ -1,8 +1,8 @@
 import type { Route, RouteTable } from '@aws-sdk/client-ec2';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/vpc/route-unreachable.ts';
 import { sample } from '../../support/events.ts';
-import { ruleTest } from '../../support/rule-test.ts';
+import { RuleTester, ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
@@ -53,9 +53,16 @@ function arrange({ ec2, lambda }: World, destinations: string, ...routes: Route[
 const live = { version: '$LATEST', vpc: VpcId, subnets: [subnet], groups: [group], ipv6: false };
 
 /** What an earlier look has recorded: what the function needs, and the routes that led there. */
-async function seen(world: World, ledger: MemoryLedger, destinations: string, routes: readonly Route[], more = live): Promise<void> {
+async function seen(
+  world: World,
+  ledger: MemoryLedger,
+  destinations: string,
+  routes: readonly Route[],
+  more = live,
+  place = nat,
+): Promise<void> {
   const needs = { tags: { team: 'shop', [tag]: destinations }, destinations: destinations.split(' '), live: [more] };
-  await ledger.recordNeeds({ function: orders, asOf: world.now - 1000, places: [table, nat, VpcId], needs });
+  await ledger.recordNeeds({ function: orders, asOf: world.now - 1000, places: [table, place, VpcId], needs });
   const bare = routes.map(({ State: _, Origin: __, ...route }) => route);
   await ledger.recordKept('route-unreachable', orders, { state: { [table]: bare }, asOf: world.now - 1000 });
 }
@@ -69,6 +76,27 @@ const unreachable = (destination: string, hop: { kind: string; id: string }, why
   versions: ['$LATEST'],
   subnets: [subnet],
 });
+const tgw = 'tgw-0a1b2c3d4e5f60718';
+const tgwAttach = 'tgw-attach-0a1b2c3d4e5f60718';
+const tgwTable = 'tgw-rtb-0a1b2c3d4e5f60718';
+const vgw = 'vgw-0a1b2c3d4e5f60718';
+
+/** The function reaches a network behind a transit gateway, and is known to depend on a part of that. */
+async function behindTransit(world: World, ledger: MemoryLedger, place: string): Promise<void> {
+  const route = made({ DestinationCidrBlock: '192.168.0.0/16', TransitGatewayId: tgw });
+  arrange(world, '192.168.7.0/24', route);
+  attach(world, '111122223333');
+  await seen(world, ledger, '192.168.7.0/24', [route], live, place);
+}
+
+const lostTransit = (why: string, kind = 'transit gateway', hop = tgw) => ({
+  subject: orders,
+  severity: 'high' as const,
+  summary: `orders cannot reach 192.168.7.0/24 from ${subnet}: ${why}.`,
+  evidence: { unreachable: [unreachable('192.168.7.0/24', { kind, id: hop }, why, [...path, `route table ${table}`])] },
+  tags: { team: 'shop', [tag]: '192.168.7.0/24' },
+});
+
 const noRoute = `${table} has no route to 11.0.0.0-100.63.255.255`;
 
 ruleTest(rule, {
@@ -292,6 +320,48 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'the attachment to the transit gateway was deleted',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await behindTransit(world, ledger, tgwAttach);
+        world.ec2.put('transitGatewayVpcAttachments', {
+          TransitGatewayAttachmentId: tgwAttach,
+          TransitGatewayId: tgw,
+          VpcId,
+          State: 'deleting',
+          SubnetIds: [subnet],
+        });
+      },
+      event: sample('DeleteTransitGatewayVpcAttachment/plain.json'),
+      expect: { violations: [lostTransit(`the VPC's attachment to ${tgw} is deleting`)] },
+      calls: { aws: 8, ledger: 2 },
+    },
+    {
+      name: 'the transit gateway leads nowhere any more',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await behindTransit(world, ledger, tgwTable);
+        world.ec2.transitRoutes.set(tgwTable, []);
+      },
+      event: sample('DeleteTransitGatewayRoute/plain.json'),
+      expect: { violations: [lostTransit(`no route of ${tgw} leads to 192.168.7.0/24`)] },
+    },
+    {
+      name: 'the virtual private gateway was detached',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        const route = { DestinationCidrBlock: '192.168.0.0/16', GatewayId: vgw };
+        arrange(world, '192.168.7.0/24', { ...made(route), State: 'blackhole' });
+        await seen(world, ledger, '192.168.7.0/24', [made(route)], live, vgw);
+      },
+      event: sample('DetachVpnGateway/plain.json'),
+      expect: {
+        violations: [
+          lostTransit(`the route of ${table} to 192.168.0.0/16 leads to ${vgw}, which is gone (blackhole)`, 'virtual private gateway', vgw),
+        ],
+      },
+    },
+    {
       name: 'a network ACL in the way, of which no route would help',
       kind: 'violating',
       arrange: async (world, ledger) => {
@@ -489,13 +559,28 @@ ruleTest(rule, {
 });
 
 function attach({ ec2 }: World, owner: string): void {
-  const attachment = { TransitGatewayAttachmentId: 'tgw-attach-1', TransitGatewayId: 'tgw-0a1b2c3d4e5f60718' };
+  const attachment = { TransitGatewayAttachmentId: tgwAttach, TransitGatewayId: tgw };
   ec2.put('transitGatewayVpcAttachments', { ...attachment, VpcId, State: 'available', SubnetIds: [subnet] });
   ec2.put('transitGatewayAttachments', {
     ...attachment,
     ResourceId: VpcId,
     TransitGatewayOwnerId: owner,
-    Association: { TransitGatewayRouteTableId: 'tgw-rtb-1' },
+    Association: { TransitGatewayRouteTableId: tgwTable },
   });
-  ec2.transitRoutes.set('tgw-rtb-1', [{ DestinationCidrBlock: '192.168.0.0/16', State: 'active' }]);
+  ec2.transitRoutes.set(tgwTable, [{ DestinationCidrBlock: '192.168.0.0/16', State: 'active' }]);
 }
+
+test('who depends on a transit gateway is found by its attachment and by its route table', async () => {
+  let ledger = new MemoryLedger();
+  await new RuleTester(rule).row({
+    name: 'a network behind a transit gateway',
+    kind: 'compliant',
+    arrange: async (world, its) => {
+      ledger = its;
+      await behindTransit(world, its, nat);
+    },
+    sweep: orders,
+  });
+  for (const place of [tgw, tgwAttach, tgwTable]) expect(await ledger.needing(place)).toMatchObject([{ function: orders }]);
+  expect(await ledger.needing(nat)).toEqual([]);
+});
