@@ -152,3 +152,11 @@ function rankOf({ DestinationPrefixListId, Origin }: Route): number {
 function sameTarget(a: Route, b: Route): boolean {
   return a.State === b.State && targetOf(a).kind === targetOf(b).kind && targetOf(a).id === targetOf(b).id;
 }
+
+type Shown = Route & { readonly InstanceOwnerId?: string | undefined };
+
+/** A route as CreateRoute and ReplaceRoute take it. */
+export function bare({ State: _, Origin: __, InstanceOwnerId: ___, InstanceId, NetworkInterfaceId, ...route }: Shown): Route {
+  const own = NetworkInterfaceId === undefined ? { InstanceId } : { NetworkInterfaceId };
+  return JSON.parse(JSON.stringify({ ...route, ...own })) as Route;
+}

@@ -37,7 +37,7 @@ import {
   reach,
   type TransitGateway,
 } from '../../guard/network-reach.ts';
-import { destinationOf, prefixListsIn, type Route, routeTableOf, targetOf } from '../../guard/network-routes.ts';
+import { bare, destinationOf, prefixListsIn, type Route, routeTableOf, targetOf } from '../../guard/network-routes.ts';
 import { placed, placementOf } from '../../guard/placement.ts';
 import { type CallStep, cloudTrail, defineRule, type Evaluation, type Plan, type Violation } from '../../guard/rule.ts';
 import { functionSubject, networkSubject, type Subject } from '../../guard/subject.ts';
@@ -428,14 +428,6 @@ function routesOn(hops: readonly Hop[], networks: ReadonlyMap<string, Network>):
       return [[RouteTableId, made.slice(0, 100)]];
     }),
   );
-}
-
-type Shown = Route & { readonly InstanceOwnerId?: string | undefined };
-
-/** A route as CreateRoute takes it. */
-function bare({ State: _, Origin: __, InstanceOwnerId: ___, InstanceId, NetworkInterfaceId, ...route }: Shown): Route {
-  const own = NetworkInterfaceId === undefined ? { InstanceId } : { NetworkInterfaceId };
-  return JSON.parse(JSON.stringify({ ...route, ...own })) as Route;
 }
 
 interface VpcPlace {

@@ -7,6 +7,7 @@ import {
   describeSubnets,
   getManagedPrefixListEntries,
   type RouteTable,
+  replaceRoute,
   type Subnet,
 } from '../../aws/ec2.ts';
 import { getFunctionConfiguration, listAliases } from '../../aws/lambda.ts';
@@ -14,7 +15,16 @@ import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { ifPresent, NetworkUnreadable } from '../../guard/errors.ts';
 import type { Estate } from '../../guard/estate.ts';
-import { destinationOf, type PrefixLists, prefixListsIn, routesToInternetGateway, routeTableOf } from '../../guard/network-routes.ts';
+import {
+  bare,
+  destinationOf,
+  type PrefixLists,
+  prefixListsIn,
+  type Route,
+  routesToInternetGateway,
+  routeTableOf,
+  targetOf,
+} from '../../guard/network-routes.ts';
 import { placed } from '../../guard/placement.ts';
 import { type CallStep, cloudTrail, defineRule, type Violation } from '../../guard/rule.ts';
 import { namesOf, othersAmong, tagsOf } from '../../guard/security-group.ts';
@@ -49,8 +59,8 @@ export const rule = defineRule({
     getManagedPrefixListEntries,
     describeNetworkInterfaces,
   ],
-  fix: [deleteRoute],
-  undo: [createRoute],
+  fix: [deleteRoute, replaceRoute],
+  undo: [createRoute, replaceRoute],
   delay: 0,
   probation: false,
   params: z.object({}),
@@ -64,12 +74,17 @@ export const rule = defineRule({
         if (subnets.length === 0) return [];
         const { tables, lists } = await routesOf(subnets, aws);
         const violations: Violation[] = [];
+        const kept = new Set<string>();
         for (const subnet of subnets) {
           const table = tableOf(subnet, tables);
           const routes = publicRoutes(table, lists);
-          if (routes.length === 0) continue;
-          const made = await madeByEvents(table, routes, subject, { estate, event });
-          violations.push(violationOf(subnet, table, routes, made, used.get(subnet.SubnetId ?? '') ?? [], subject));
+          if (routes.length === 0) {
+            if (!kept.has(table.RouteTableId ?? '')) await keep(table, subject, { estate, now });
+            kept.add(table.RouteTableId ?? '');
+            continue;
+          }
+          const by = await madeByEvents(table, routes, subject, { estate, event });
+          violations.push(violationOf(subnet, table, routes, by, used.get(subnet.SubnetId ?? '') ?? [], subject));
         }
         return violations;
       },
@@ -82,7 +97,7 @@ export const rule = defineRule({
 
   distinguishes: ({ routes }) => routes,
 
-  async plan({ subject, evidence }, { aws }) {
+  async plan({ subject, evidence }, { aws, estate }) {
     const [subnet] = await aws.describeSubnets({ subnets: [subnetOf(subject)] });
     if (subnet === undefined) return { steps: [], refused: `${subnetOf(subject)} is gone.` };
     const { tables, lists } = await routesOf([subnet], aws);
@@ -90,19 +105,31 @@ export const rule = defineRule({
     const { RouteTableId, Associations = [] } = table;
     const { ipv4, ipv6 } = routesToInternetGateway(table, lists);
     const routes = [...new Set([...ipv4, ...ipv6])];
-    const { routeTable, made } = madeSchema.parse(evidence);
-    const own = routes.filter((route) => routeTable === RouteTableId && made.includes(destinationOf(route)));
-    const steps = own.map((route): CallStep => {
+    const { routeTable, made, replaced } = madeSchema.parse(evidence);
+    const here = routeTable === RouteTableId ? routes : [];
+    const own = here.filter((route) => made.includes(destinationOf(route)));
+    const before = replaced.length === 0 ? [] : await keptRoutes(table, subject, estate);
+    const back = here.flatMap((route) => {
+      const former = before.find((one) => destinationOf(one) === destinationOf(route));
+      return former === undefined || !replaced.includes(destinationOf(route)) ? [] : [{ route, former }];
+    });
+    const replacing = back.map(({ route, former }): CallStep => {
+      const undo = { call: 'replaceRoute', input: { RouteTableId, ...bare(route) } };
+      return { call: 'replaceRoute', input: { RouteTableId, ...former }, undo: [undo] };
+    });
+    const deleting = own.map((route): CallStep => {
       const { DestinationCidrBlock, DestinationIpv6CidrBlock, DestinationPrefixListId, GatewayId } = route;
       const input = { RouteTableId, ...definedOf({ DestinationCidrBlock, DestinationIpv6CidrBlock, DestinationPrefixListId }) };
       return { call: 'deleteRoute', input, undo: [{ call: 'createRoute', input: { ...input, GatewayId } }] };
     });
+    const steps = [...deleting, ...replacing];
     if (steps.length === 0)
       return {
         steps,
         refused: `No event that the guard saw made the route of ${RouteTableId} to ${routes[0]?.GatewayId ?? 'an internet gateway'}: whoever made it may need it.`,
       };
-    const remains = routes.filter((route) => !own.includes(route)).map((route) => `${destinationOf(route)} → ${route.GatewayId}`);
+    const left = routes.filter((route) => !own.includes(route) && !back.some((one) => one.route === route));
+    const remains = left.map((route) => `${destinationOf(route)} → ${route.GatewayId}`);
     if (Associations.some(({ GatewayId }) => GatewayId !== undefined))
       return { steps, remains, refused: `${RouteTableId} also routes what comes in through a gateway.` };
     const all = await subnetsWith(table, aws);
@@ -120,14 +147,14 @@ export const rule = defineRule({
     if (subnet === undefined) return undefined;
     const { tables } = await routesOf([subnet], aws);
     const { RouteTableId, Routes = [] } = tableOf(subnet, tables);
-    return { table: RouteTableId, routes: Routes.map((route) => `${destinationOf(route)} ${route.GatewayId ?? ''}`).sort() };
+    return { table: RouteTableId, routes: Routes.map((route) => `${destinationOf(route)} ${targetOf(route).id}`).sort() };
   },
 });
 
 type Reader = Handle<[typeof describeSubnets, typeof describeRouteTables, typeof getManagedPrefixListEntries]>;
 
 /** What of the evidence says who made the routes. */
-const madeSchema = z.object({ routeTable: z.string(), made: z.array(z.string()) });
+const madeSchema = z.object({ routeTable: z.string(), made: z.array(z.string()), replaced: z.array(z.string()).default([]) });
 
 interface PublicRoute {
   readonly family: 'ipv4' | 'ipv6';
@@ -175,7 +202,7 @@ function violationOf(
   { SubnetId = '', VpcId: vpc = '', Tags }: Subnet,
   { RouteTableId: routeTable = '', Associations = [] }: RouteTable,
   routes: readonly PublicRoute[],
-  made: readonly string[],
+  { made, replaced }: MadeByEvents,
   functions: readonly string[],
   place: Subject,
 ): Violation {
@@ -190,35 +217,60 @@ function violationOf(
   return {
     subject: subnetSubject(SubnetId, place),
     summary: `The subnet ${SubnetId} of functions routes ${destinations} to ${routes[0]?.gateway}: ${why}.`,
-    evidence: { vpc, routeTable, mainTable, routes, made, functions },
+    evidence: { vpc, routeTable, mainTable, routes, made, ...(replaced.length === 0 ? {} : { replaced }), functions },
     tags: tagsOf(Tags),
   };
 }
 
+const id = 'subnet-public';
+
+function tableSubject({ RouteTableId = '' }: RouteTable, place: Subject): Subject {
+  return networkSubject('AWS::EC2::RouteTable', RouteTableId, place);
+}
+
+/** Where the routes of a table that leads to no internet gateway lead, so that one which somebody replaces can be led there again. */
+async function keep(table: RouteTable, place: Subject, { estate, now }: { readonly estate: Estate; readonly now: number }): Promise<void> {
+  const made = (table.Routes ?? []).filter(({ GatewayId, State }) => GatewayId !== 'local' && State === 'active');
+  await estate.recordKept(id, tableSubject(table, place).arn, { state: made.slice(0, 100).map(bare), asOf: now });
+}
+
+async function keptRoutes(table: RouteTable, place: Subject, estate: Estate): Promise<readonly Route[]> {
+  return ((await estate.kept(id, tableSubject(table, place).arn))?.state ?? []) as readonly Route[];
+}
+
+/** Destinations by how the routes there came about. */
+interface MadeByEvents {
+  readonly made: readonly string[];
+  readonly replaced: readonly string[];
+}
+
 /**
  * The destinations whose routes events made. Who made a route is written down when its event comes, because a remediator, which
- * looks again, has no event. A route that took the place of another is no one's to delete: it led elsewhere before.
+ * looks again, has no event. A route that took the place of another is no one's to delete: it led elsewhere before, and may again.
  */
 async function madeByEvents(
-  { RouteTableId = '' }: RouteTable,
+  table: RouteTable,
   routes: readonly PublicRoute[],
   place: Subject,
   { estate, event }: { readonly estate: Estate; readonly event: ApiEvent | undefined },
-): Promise<readonly string[]> {
+): Promise<MadeByEvents> {
   const named = event?.request ?? {};
   const destination =
     text(named, 'destinationCidrBlock') ?? text(named, 'destinationIpv6CidrBlock') ?? text(named, 'destinationPrefixListId');
-  const { arn } = networkSubject('AWS::EC2::RouteTable', RouteTableId, place);
-  const made: string[] = [];
+  const { arn } = tableSubject(table, place);
+  const [made, replaced]: [string[], string[]] = [[], []];
   for (const route of routes) {
     const key = `${arn} ${route.destination}`;
-    if (event !== undefined && text(named, 'routeTableId') === RouteTableId && destination === route.destination) {
-      const state = event.operation === 'CreateRoute' ? text(named, 'gatewayId') : 'replaced';
-      await estate.recordKept('subnet-public', key, { state, asOf: Date.parse(event.time) });
+    if (event !== undefined && text(named, 'routeTableId') === table.RouteTableId && destination === route.destination) {
+      const led = text(named, 'gatewayId');
+      const state = event.operation === 'CreateRoute' ? led : `replaced by ${led}`;
+      await estate.recordKept(id, key, { state, asOf: Date.parse(event.time) });
     }
-    if ((await estate.kept('subnet-public', key))?.state === route.gateway) made.push(route.destination);
+    const state = (await estate.kept(id, key))?.state;
+    if (state === route.gateway) made.push(route.destination);
+    if (state === `replaced by ${route.gateway}`) replaced.push(route.destination);
   }
-  return [...new Set(made)];
+  return { made: [...new Set(made)], replaced: [...new Set(replaced)] };
 }
 
 function definedOf<T extends object>(values: T): Partial<T> {

@@ -87,6 +87,25 @@ export function functionNetwork(): void {
       expect(await routes(a.table)).toMatchObject({ '0.0.0.0/0': network.gateway });
     });
 
+    it('subnet-public leads a route back to where it led before somebody replaced it, and undo leads it to the internet gateway', async () => {
+      const rule = 'subnet-public';
+      const { NatGateway } = await stage.boto.call('ec2', 'create_nat_gateway', { SubnetId: a.subnet, ConnectivityType: 'private' });
+      const route = { RouteTableId: b.table, DestinationCidrBlock: '0.0.0.0/0' };
+      await stage.boto.call('ec2', 'create_route', { ...route, NatGatewayId: NatGateway.NatGatewayId });
+      await quiet();
+      const since = mark();
+      await stage.boto.call('ec2', 'replace_route', { ...route, GatewayId: network.gateway });
+      const fixed = await alerted({ rule, status: 'remediated', resource: b.subnet }, since);
+      expect(fixed.change?.calls).toEqual(['ec2:ReplaceRoute']);
+      expect((await routes(b.table))['0.0.0.0/0']).toBe('');
+      await quiet();
+      await undo(fixed);
+      await quiet();
+      expect((await routes(b.table))['0.0.0.0/0']).toBe(network.gateway);
+      await stage.boto.call('ec2', 'delete_route', route);
+      await quiet();
+    });
+
     it('function-outside-vpc puts a function back into its VPC, and undo takes it out again', async () => {
       const rule = 'function-outside-vpc';
       const GroupId = await groupNamed('outside-orders');

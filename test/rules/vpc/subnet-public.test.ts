@@ -81,7 +81,7 @@ ruleTest(rule, {
       },
       event: sample('ReplaceRoute/internet-gateway.json'),
       expect: { compliant: [subnetArn, tableArn] },
-      calls: { aws: 3, ledger: 1 },
+      calls: { aws: 3, ledger: 2 },
     },
     {
       name: 'a public subnet that no function is in',
@@ -274,7 +274,7 @@ ruleTest(rule, {
       },
     },
     {
-      name: 'refused: a route that was replaced led elsewhere before',
+      name: 'refused: a route that was replaced, and nobody knows where it led before',
       kind: 'violating',
       arrange: opened,
       event: sample('ReplaceRoute/internet-gateway.json'),
@@ -284,7 +284,7 @@ ruleTest(rule, {
             subject: subnetArn,
             severity: 'high',
             summary: `The subnet ${subnet} of functions routes 0.0.0.0/0 to ${gateway}: ${for4}.`,
-            evidence: { ...evidence, routes: [{ family: 'ipv4', destination: '0.0.0.0/0', gateway }] },
+            evidence: { ...evidence, routes: [{ family: 'ipv4', destination: '0.0.0.0/0', gateway }], replaced: ['0.0.0.0/0'] },
             tags: { team: 'shop' },
             plan: {
               steps: [],
@@ -428,6 +428,17 @@ ruleTest(rule, {
       steps: ['deleteRoute'],
     },
     {
+      name: 'a route that somebody led elsewhere leads to where it led before',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        world.ec2.createRoute({ RouteTableId: table, ...nat });
+        world.ec2.replaceRoute({ RouteTableId: table, ...open });
+        await ledger.recordKept('subnet-public', tableArn, { state: [nat], asOf: 1 });
+      },
+      event: sample('ReplaceRoute/internet-gateway.json'),
+      steps: ['replaceRoute'],
+    },
+    {
       name: 'what was there before stays, and is named',
       arrange: async (world, ledger) => {
         await opened(world, ledger);
@@ -474,4 +485,17 @@ test('who made a route is known without its event, until another takes its place
   expect(await made(undefined)).toEqual([['0.0.0.0/0']]);
   expect(await made(sample('ReplaceRoute/internet-gateway.json', { detail: { eventTime: '2026-11-22T12:00:05Z' } }))).toEqual([[]]);
   expect(await made(undefined)).toEqual([[]]);
+});
+
+test('where the routes of a table led while they led to no internet gateway is remembered, and survives whoever replaces them', async () => {
+  const world = createWorld(place);
+  const ledger = new MemoryLedger();
+  await used(world, ledger);
+  world.ec2.createRoute({ RouteTableId: table, ...nat });
+  const context = { aws: connect(rule.check, place), estate: ledger, params: {}, settings: {} as never, event: undefined };
+  const look = async () => await rule.evaluate(subnetSubject(subnet, place), { ...context, now: world.now });
+  expect((await look()).violations).toEqual([]);
+  world.ec2.replaceRoute({ RouteTableId: table, ...open });
+  expect((await look()).violations).toHaveLength(1);
+  expect((await ledger.kept('subnet-public', tableArn))?.state).toEqual([nat]);
 });
