@@ -1,8 +1,11 @@
 import { Command, CommanderError } from 'commander';
 import { approve } from './approve.ts';
 import { exempt, mode, pause, resume, unexempt } from './commands.ts';
+import { explained } from './failures.ts';
 import { changes, exemptions, findings } from './lists.ts';
 import { fix, plan } from './plan.ts';
+import { policy } from './rights.ts';
+import { rules } from './rules.ts';
 import { scan } from './scan.ts';
 import { WrongUse } from './session.ts';
 import { undoChange } from './undo.ts';
@@ -13,7 +16,14 @@ const exitCodes = { fine: 0, findings: 1, wrongUse: 2, unreadable: 3 } as const;
 const program = new Command('guard')
   .description('The Lambda compliance guard, from the command line, with your own AWS credentials')
   .option('--stack <name>', 'the name of the deployed stack', 'lambda-compliance-guard')
-  .option('--region <region>', 'the region of the stack (default: AWS_REGION)')
+  .option('--region <region>', 'the region of the stack (default: AWS_REGION); for a scan several, or all')
+  .option('--profile <profile>', 'of your AWS configuration (default: AWS_PROFILE)')
+  .option('--endpoint-url <url>', 'where AWS is, if it is elsewhere (default: AWS_ENDPOINT_URL)')
+  .hook('preAction', (_, command) => {
+    const { profile, endpointUrl } = command.optsWithGlobals<{ profile?: string; endpointUrl?: string }>();
+    if (profile !== undefined) process.env['AWS_PROFILE'] = profile;
+    if (endpointUrl !== undefined) process.env['AWS_ENDPOINT_URL'] = endpointUrl;
+  })
   .exitOverride();
 
 program
@@ -27,6 +37,17 @@ program
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
   .option('--format <format>', 'table or json', 'table')
   .action(run(scan));
+program
+  .command('policy')
+  .description('the read-only IAM policy that a scan needs; or service control policies that prevent what rules find')
+  .option('--preventive', 'service control policies, for those who would rather prevent')
+  .option('--rule <ids>', 'for these rules alone')
+  .option('--practice <name>', 'for the rules of one practice')
+  .option('--account <id>', 'the account that they are for')
+  .option('--deployers <arns>', 'roles that deploy, whom the preventive policies spare')
+  .option('--vpcs <ids>', 'the VPCs where functions belong')
+  .action(run(policy));
+program.command('rules [id]').description('all rules; or what one finds, what its fix does, and when not to use it').action(run(rules));
 program
   .command('findings')
   .description('what breaks a rule now, the gravest first')
@@ -92,7 +113,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUse;
   else {
-    console.error(error instanceof Error ? error.message : String(error));
+    console.error(explained(error));
     process.exitCode = error instanceof WrongUse ? exitCodes.wrongUse : exitCodes.unreadable;
   }
 }

@@ -3,7 +3,7 @@ import { describeStack } from '../aws/cloudformation.ts';
 import { connect } from '../aws/handle.ts';
 import { functionPages } from '../aws/lambda.ts';
 import type { Alert } from '../guard/alert.ts';
-import type { AnyCall, Connection } from '../guard/call.ts';
+import { type AnyCall, type Connection, isReading } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
 import { errorName } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
@@ -16,6 +16,11 @@ import { type Format, formats, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
 import { deployedWith, type Options, regionsOf, WrongUse } from './session.ts';
 import { progressBar } from './terminal.ts';
+
+/** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
+class ReadsOnly extends Error {
+  override readonly name = 'ReadsOnly';
+}
 
 /** So many resources are looked at side by side; where AWS throttles, the SDK slows all of them down. */
 const sideBySide = 12;
@@ -55,7 +60,7 @@ function severityOf(options: Options, option: 'severity' | 'failOn'): Severity |
 }
 
 /** The rules that were asked for: named by --rule or --practice. Undefined: whatever is not off. */
-function chosenRules({ rule, practice, all }: Options): readonly AnyRule[] | undefined {
+export function chosenRules({ rule, practice, all }: Options): readonly AnyRule[] | undefined {
   const named = typeof rule === 'string' ? rule.split(',').map((id) => ruleOf(id.trim())) : undefined;
   if (practice === undefined) return named ?? (all === true ? rules : undefined);
   if (!practices.some((one) => one === practice))
@@ -80,7 +85,8 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
     config,
     now: Date.now,
     connect: <const Calls extends readonly AnyCall[]>(declared: Calls) =>
-      connect(declared, connection, () => {
+      connect(declared, connection, (call) => {
+        if (!isReading(call)) throw new ReadsOnly(`a scan does not call ${call.name}`);
         calls += 1;
       }),
   };
@@ -115,7 +121,7 @@ async function configOf(
   chosen: readonly AnyRule[] | undefined,
   { stack }: Options,
 ): Promise<{ readonly config: Config; readonly said: string }> {
-  const described = await describeStack(region, String(stack)).catch((error: unknown) => {
+  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
     if (/ValidationError|AccessDenied/.test(errorName(error))) return undefined;
     throw error;
   });

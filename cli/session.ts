@@ -1,8 +1,9 @@
-import { describeStack } from '../aws/cloudformation.ts';
+import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { callOperate } from '../aws/operate.ts';
 import { partitionOf } from '../guard/arn.ts';
 import type { Connection } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
+import { errorName } from '../guard/errors.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { OperateRequest } from '../guard/operate.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
@@ -27,16 +28,12 @@ export interface Session {
   readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
 }
 
-/** What a stack says of itself. */
-type Described = Awaited<ReturnType<typeof describeStack>>;
-
 export async function openSession(options: Options): Promise<Session> {
   const { stack } = options;
   const region = regionsOf(options)[0] ?? '';
-  const described = await describeStack(region, String(stack)).catch((error: Error) => {
-    throw new WrongUse(
-      `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
-    );
+  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
+    if (errorName(error) !== 'ValidationError') throw error;
+    throw new WrongUse(`There is no stack ${stack} in ${region}: give --stack and --region of the deployed guard.`);
   });
   const { LedgerTableName, OperateUrl, GuardBusName } = described.outputs;
   if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
@@ -52,7 +49,7 @@ export async function openSession(options: Options): Promise<Session> {
 }
 
 /** The configuration of a deployed stack, and what the variables in permissions stand for there. */
-export function deployedWith({ outputs, parameters, account }: Described, region: string): Pick<Session, 'config' | 'names'> {
+export function deployedWith({ outputs, parameters, account }: StackDescription, region: string): Pick<Session, 'config' | 'names'> {
   const {
     GuardBusName = '',
     ArchiveBucketName = '',

@@ -1,4 +1,4 @@
-import type { AnyCall, Handle } from './call.ts';
+import { type AnyCall, type Handle, isReading } from './call.ts';
 import type { Ledger } from './ledger.ts';
 import type { Ports } from './ports.ts';
 
@@ -14,9 +14,6 @@ function answerOnce(answers: Answers, key: string, ask: () => Promise<unknown>):
   return answer;
 }
 
-/** Decrypt stands beside the reading of what a key encrypts, and changes nothing. */
-const isRead = /:(GET$|Get|List|Describe|Search|Simulate|Head|Decrypt)/;
-
 /**
  * Calls that are made once: what one rule has read for a message, another does not read again. Only readings that
  * succeeded are kept, and only as long as whoever holds the returned function.
@@ -29,7 +26,7 @@ export function readOnce(connect: Ports['connect']): Ports['connect'] {
     const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
     const methods = calls.map((call) => {
       const method = handle[call.name] as (input: unknown) => Promise<unknown>;
-      return [call.name, call.permissions.every(({ action }) => isRead.test(action)) ? once(call, method) : method];
+      return [call.name, isReading(call) ? once(call, method) : method];
     });
     return Object.fromEntries(methods) as Handle<Calls>;
   };

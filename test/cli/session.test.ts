@@ -99,11 +99,18 @@ describe('no session', () => {
     await expect(openSession({ stack: 'guard' })).rejects.toMatchObject({ name: 'WrongUse', message: expect.stringContaining('--region') });
   });
 
-  test('with a stack that cannot be read', async () => {
+  test.each([
+    [
+      'a stack that is not there',
+      'ValidationError',
+      { name: 'WrongUse', message: expect.stringContaining('There is no stack guard in eu-west-1') },
+    ],
+    ['a stack that may not be read', 'AccessDenied', { name: 'AccessDenied' }],
+  ])('with %s', async (_, name, told) => {
     mockClient(CloudFormationClient)
       .on(DescribeStacksCommand)
-      .rejects(Object.assign(new Error('no'), { name: 'ValidationError' }));
-    await expect(openSession(asked)).rejects.toMatchObject({ name: 'WrongUse', message: expect.stringContaining('(ValidationError)') });
+      .rejects(Object.assign(new Error('no'), { name }));
+    await expect(openSession(asked)).rejects.toMatchObject(told);
   });
 
   test.each(['LedgerTableName', 'OperateUrl', 'GuardBusName'])('with a stack that has no %s', async (missing) => {
