@@ -162,7 +162,11 @@ async function judgeAcl(acl: NetworkAcl, { place, estate, now, all }: Look): Pro
   const reported = loosened.length > 0 ? loosened : all ? open : [];
   if (reported.length === 0) return { violations: [], compliant: [subject] };
   const functions = await functionsBehind(subnetsOf(acl), estate);
-  if (functions.length === 0) return { violations: [], compliant: [subject] };
+  if (functions.length === 0) {
+    // An ACL is made entry by entry: how it was while it was nothing to functions tells nothing.
+    if (loosened.length > 0) await keep({ entries: ownEntries(acl) }, kept, subject, { estate, now });
+    return { violations: [], compliant: [subject] };
+  }
   const since = loosened.length > 0 ? ', and did not before' : '';
   const violation: Violation = {
     subject,
@@ -192,7 +196,10 @@ async function judgeSubnet(subnet: string, acl: NetworkAcl, { place, estate, now
     return { violations: [], compliant: [subject] };
   }
   const functions = await functionsBehind([subnet], estate);
-  if (functions.length === 0) return { violations: [], compliant: [subject] };
+  if (functions.length === 0) {
+    await keep({ acl: NetworkAclId, open }, before, subject, { estate, now });
+    return { violations: [], compliant: [subject] };
+  }
   const violation: Violation = {
     subject,
     summary: `The subnet ${subnet} was moved from the network ACL ${before.acl} to ${NetworkAclId}, which lets the whole internet ${inWords(loosened)} on all ports: ${leftTo(functions)}.`,

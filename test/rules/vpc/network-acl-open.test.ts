@@ -1,9 +1,11 @@
 import type { NetworkAclEntry } from '@aws-sdk/client-ec2';
-import type { MemoryLedger } from '../../../ledger/memory.ts';
+import { connect } from '../../../aws/handle.ts';
+import { functionSubject, networkSubject, type Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/vpc/network-acl-open.ts';
 import { sample } from '../../support/events.ts';
-import { ruleTest } from '../../support/rule-test.ts';
-import type { World } from '../../support/world/index.ts';
+import { place, ruleTest } from '../../support/rule-test.ts';
+import { createWorld, type World } from '../../support/world/index.ts';
 
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
 const acl = 'acl-0a1b2c3d4e5f60718';
@@ -112,7 +114,7 @@ ruleTest(rule, {
       },
       event: sample('CreateNetworkAclEntry/allow-everyone.json'),
       expect: { compliant: [aclArn] },
-      calls: { aws: 1, ledger: 2 },
+      calls: { aws: 1, ledger: 3 },
     },
     {
       name: 'an ACL that is gone',
@@ -169,7 +171,7 @@ ruleTest(rule, {
       },
       event: sample('DeleteFunction20150331/plain.json'),
       expect: { compliant: [otherArn, subnetArn] },
-      calls: { aws: 2, ledger: 4 },
+      calls: { aws: 2, ledger: 5 },
     },
     {
       name: 'an entry before the others lets everybody in',
@@ -496,4 +498,26 @@ ruleTest(rule, {
       steps: ['associateNetworkAcl'],
     },
   ],
+});
+
+test('how an ACL and a subnet were while no function was behind them is no measure: an ACL is made entry by entry', async () => {
+  const world = createWorld(place);
+  const ledger = new MemoryLedger();
+  const context = { estate: ledger, params: { report: 'loosened' }, settings: {} as never, event: undefined };
+  const look = async (subject: Subject) => {
+    world.advance(1);
+    const { violations } = await rule.evaluate(subject, { ...context, aws: connect(rule.check, place), now: world.now });
+    return violations.map((violation) => violation.subject.arn);
+  };
+  world.ec2.createNetworkAcl({ NetworkAclId: acl, Subnets: [subnet] });
+  for (const entry of [ownIn, allowOut]) {
+    write([entry], world);
+    expect(await look(networkSubject('AWS::EC2::NetworkAcl', acl, place))).toEqual([]);
+  }
+  await ledger.recordKept('network-acl-open', subnetArn, { state: { acl: other, open: [] }, asOf: world.now });
+  expect(await look(networkSubject('AWS::EC2::Subnet', subnet, place))).toEqual([]);
+  world.lambda.createFunction({ FunctionName: 'orders', VpcConfig: { SubnetIds: [subnet], SecurityGroupIds: [group] } });
+  expect(await look(functionSubject('orders', place) as Subject)).toEqual([]);
+  write([{ ...allowIn, RuleNumber: 90 }], world);
+  expect(await look(networkSubject('AWS::EC2::NetworkAcl', acl, place))).toEqual([aclArn]);
 });
