@@ -2,6 +2,8 @@ import type { Alert } from '../guard/alert.ts';
 import { rankOf } from '../guard/finding.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import type { Unknown } from '../guard/scan.ts';
+import { ocsf } from './formats/ocsf.ts';
+import { sarif } from './formats/sarif.ts';
 import { table } from './terminal.ts';
 
 /** What a scan or a replay found. */
@@ -31,7 +33,8 @@ export interface Stats {
 
 export type Format = (result: Result) => string;
 
-const json: Format = ({ findings, unknown, stats }) => JSON.stringify({ version: '1', findings, unknown, stats }, null, 2);
+const json: Format = ({ account, regions, at, rules, findings, unknown, stats }) =>
+  JSON.stringify({ version: '1', account, regions, at, rules: rules.map(({ id }) => id), findings, unknown, stats }, null, 2);
 
 const inATable: Format = ({ findings, unknown, stats: { resources, calls, seconds } }) => {
   const sorted = [...findings].sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.rule.localeCompare(b.rule));
@@ -58,4 +61,4 @@ const inATable: Format = ({ findings, unknown, stats: { resources, calls, second
   ].join('\n');
 };
 
-export const formats: Readonly<Record<string, Format>> = { table: inATable, json };
+export const formats: Readonly<Record<string, Format>> = { table: inATable, json, sarif, ocsf };

@@ -35,7 +35,7 @@ program
   .option('--function <name>', 'what concerns this function')
   .option('--severity <lowest>', 'what is as grave as that: low, medium, high, critical')
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
-  .option('--format <format>', 'table or json', 'table')
+  .option('--format <format>', 'table, json, sarif (code scanning) or ocsf (one event a line)', 'table')
   .action(run(scan));
 program
   .command('policy')
