@@ -9,6 +9,7 @@ import { rules } from './rules.ts';
 import { scan } from './scan.ts';
 import { WrongUse } from './session.ts';
 import { undoChange } from './undo.ts';
+import { uninstall } from './uninstall.ts';
 
 /** 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused. */
 const exitCodes = { fine: 0, findings: 1, wrongUse: 2, unreadable: 3 } as const;
@@ -98,6 +99,13 @@ program
   .action(run(pause));
 program.command('resume').description('ends the pause').action(run(resume));
 program.command('mode <rule> <mode>').description('lowers a rule at once: off, alert; deployed takes that back').action(run(mode));
+
+program
+  .command('uninstall')
+  .description('before the stack goes: what the guard changed, and offers to take each change back')
+  .option('--yes', 'takes every change back without asking')
+  .option('--keep', 'only tells, and keeps every change')
+  .action(run(uninstall));
 
 type Action = (options: Readonly<Record<string, string | boolean | undefined>>, args: readonly string[]) => Promise<keyof typeof exitCodes>;
 

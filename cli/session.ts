@@ -52,6 +52,7 @@ export async function openSession(options: Options): Promise<Session> {
 export function deployedWith({ outputs, parameters, account }: StackDescription, region: string): Pick<Session, 'config' | 'names'> {
   const {
     GuardBusName = '',
+    LedgerTableName = '',
     ArchiveBucketName = '',
     RoleBoundaryArn = '',
     DirectDeployDenialArn = '',
@@ -79,6 +80,7 @@ export function deployedWith({ outputs, parameters, account }: StackDescription,
       'AWS::AccountId': account,
       'AWS::Region': region,
       'AWS::StackName': GuardBusName,
+      Ledger: LedgerTableName,
       'Archive.Arn': `arn:${partition}:s3:::${ArchiveBucketName}`,
       'Key.Arn': KeyArn,
       RoleBoundary: RoleBoundaryArn,
