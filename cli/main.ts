@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { approve } from './approve.ts';
 import { exempt, mode, pause, resume, unexempt } from './commands.ts';
+import { completion } from './completion.ts';
 import { explained } from './failures.ts';
 import { changes, exemptions, findings } from './lists.ts';
 import { fix, plan } from './plan.ts';
@@ -106,6 +107,13 @@ program
   .option('--yes', 'takes every change back without asking')
   .option('--keep', 'only tells, and keeps every change')
   .action(run(uninstall));
+
+program
+  .command('completion <shell>')
+  .description(
+    'a script for bash, zsh or fish that makes `guard` a command and completes it: source <(npm run --silent guard -- completion bash)',
+  )
+  .action((shell: string) => console.log(completion(shell, program)));
 
 type Action = (options: Readonly<Record<string, string | boolean | undefined>>, args: readonly string[]) => Promise<keyof typeof exitCodes>;
 
