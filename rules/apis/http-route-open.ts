@@ -38,8 +38,10 @@ function changedRoutes({ operation, request, response, ...place }: ApiEvent): re
   const api = text(request, 'apiId') ?? text(response, 'apiId') ?? /:\/apis\/(\w+)$/.exec(tagged ?? '')?.[1];
   if (api === undefined) return [];
   const route = text(request, 'routeId') ?? text(response, 'routeId');
-  if (operation.endsWith('Route') && route !== undefined) return [routeSubject(api, route, place)];
-  return [apiSubject('AWS::ApiGatewayV2::Api', `/apis/${api}`, place)];
+  const whole = apiSubject('AWS::ApiGatewayV2::Api', `/apis/${api}`, place);
+  if (!operation.endsWith('Route') || route === undefined) return [whole];
+  // What is no route any more may be served all the same.
+  return [routeSubject(api, route, place), ...(operation === 'DeleteRoute' ? [whole] : [])];
 }
 
 const flag = (description: string) =>

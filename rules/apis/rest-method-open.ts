@@ -45,6 +45,13 @@ function changedApi({ operation, request, response, ...place }: ApiEvent): reado
   return api === undefined ? [] : [apiOf(api, place)];
 }
 
+/** A method that is no more, and its API: what it was may be served all the same. */
+function deletedMethod({ request, ...place }: ApiEvent): readonly Subject[] {
+  const [api, resource, verb] = ['restApiId', 'resourceId', 'httpMethod'].map((key) => text(request, key));
+  if (api === undefined || resource === undefined || verb === undefined) return [];
+  return [methodOf(`/restapis/${api}/resources/${resource}/methods/${verb}`, place), apiOf(api, place)];
+}
+
 const flag = (description: string) =>
   z
     .string()
@@ -92,6 +99,7 @@ export const rule = defineRule({
       ],
       changedApi,
     ),
+    cloudTrail('apigateway', ['DeleteMethod'], deletedMethod),
   ],
   check: reads,
   fix: [updateMethod, deployRestApi],
@@ -382,7 +390,7 @@ function apiOf(id: string, place: { readonly account: string; readonly region: s
   return apiSubject('AWS::ApiGateway::RestApi', `/restapis/${id}`, place);
 }
 
-function methodOf(path: string, place: Subject): Subject {
+function methodOf(path: string, place: { readonly account: string; readonly region: string }): Subject {
   return apiSubject('AWS::ApiGateway::Method', path, place);
 }
 

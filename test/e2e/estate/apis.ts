@@ -178,13 +178,7 @@ export const kinds: readonly Kind[] = [
       await rest('put_method', { ...named, httpMethod: 'PUT', authorizationType: 'AWS_IAM' });
       const uri = `arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${functionArn(name)}/invocations`;
       await rest('put_integration', { ...named, httpMethod: 'PUT', type: 'AWS_PROXY', integrationHttpMethod: 'POST', uri });
-      const remove = async () => {
-        await rest('delete_method', named);
-        // No event tells of methods; the next one of a stage leads to what it serves.
-        const touch = [{ op: 'replace', path: '/description', value: 'of the shop' }];
-        await rest('update_stage', { restApiId: named.restApiId, stageName: 'prod', patchOperations: touch });
-      };
-      return { found: [`${api}/restapis/${named.restApiId}`], later: remove };
+      return { found: [`${api}/restapis/${named.restApiId}`], later: () => rest('delete_method', named) };
     },
   },
 ];

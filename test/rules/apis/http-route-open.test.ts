@@ -405,6 +405,31 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'a route is deleted, and nobody deploys that',
+      kind: 'violating',
+      arrange: (world) => {
+        withManualStage(world);
+        world.apiGatewayV2.deleteRoute({ ApiId, RouteId });
+      },
+      event: sample('DeleteRoute/http.json'),
+      expect: {
+        violations: [
+          {
+            subject: api,
+            severity: 'high',
+            summary:
+              'Anyone on the internet can call what the HTTP API shop (a1b2c3d4e5) no longer has and its stages still serve: GET /orders (prod).',
+            evidence: { api: 'shop', served: ['GET /orders (prod)'] },
+            tags: { team: 'shop' },
+            plan: {
+              steps: [],
+              refused: 'What is served is no route of a1b2c3d4e5 any more: deploy the API anew, or take its stage away.',
+            },
+          },
+        ],
+      },
+    },
+    {
       name: 'changes that nobody deployed are not shipped',
       kind: 'violating',
       arrange: (world) => {

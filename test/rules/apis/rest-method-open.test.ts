@@ -419,6 +419,32 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'a method is deleted, and nobody deploys that',
+      kind: 'violating',
+      arrange: (world) => {
+        withOpenMethod(world);
+        world.apiGateway.createMethod({ restApiId, path: '/payments', httpMethod: 'GET', authorizationType: 'AWS_IAM' });
+        world.apiGateway.deleteMethod(named);
+      },
+      event: sample('DeleteMethod/rest.json'),
+      expect: {
+        violations: [
+          {
+            subject: api,
+            severity: 'high',
+            summary:
+              'Anyone on the internet can call what the REST API shop (a1b2c3d4e5) no longer has and its stages still serve: GET /orders (prod).',
+            evidence: { api: 'shop', served: ['GET /orders (prod)'] },
+            tags: { team: 'shop' },
+            plan: {
+              steps: [],
+              refused: 'What is served is no method of a1b2c3d4e5 any more: deploy the API anew, or take its stage away.',
+            },
+          },
+        ],
+      },
+    },
+    {
       name: 'an API key, which identifies nobody by itself',
       kind: 'violating',
       arrange: (world) => {
@@ -651,6 +677,15 @@ ruleTest(rule, {
       arrange: (world) => withPolicy(world, { ...allow, Condition: { StringEquals: { 'aws:SourceTomorrow': 'yes' } } }),
       event: sample('UpdateRestApi/policy.json'),
       expect: { throws: 'lasting', error: 'PolicyUnreadable' },
+    },
+    {
+      name: 'the method is gone',
+      kind: 'failing',
+      arrange: (world) => {
+        withApi(world);
+        world.apiGateway.deleteMethod(named);
+      },
+      event: sample('DeleteMethod/rest.json'),
     },
     {
       name: 'the stage is gone',
