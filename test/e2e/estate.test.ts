@@ -1,9 +1,9 @@
 import { pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
-import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
+import { assumeRole, Inbox, samBuild, samDeploy } from '../support/stack.ts';
 import type { Answer } from './boto.ts';
 import { type Before, before, build, draw, type Expected, kinds, once, parameters } from './estate.ts';
-import { buildDirectory, closeStage, due, guard, openStage, quiet, stage } from './stage.ts';
+import { buildDirectory, closeStage, due, guard, guardAs, openStage, quiet, stage, trust } from './stage.ts';
 
 // An account in which one function of three breaks one rule, in ways drawn at random, and another looks like it: the deployed
 // guard finds the ones and nothing else. There are as many as it takes for every kind to occur; `FUNCTIONS=500` and `SEED=…` make
@@ -43,15 +43,26 @@ interface Found {
   readonly subject: { readonly arn: string };
 }
 
-/** What the guard found of what it should have, and what else, each by rule and ARN; who reads it knows what it was made of. */
-async function verdict(wanted: readonly Expected[]): Promise<{ missed: readonly string[]; unexpected: readonly string[] }> {
+interface Scan {
+  readonly findings: readonly { readonly rule: string; readonly resource: { readonly arn: string } }[];
+  readonly unknown: readonly object[];
+  readonly stats: { readonly calls: number };
+}
+
+/** What the deployed guard has found: rule and ARN, and its sentence. */
+async function found(): Promise<readonly (readonly [string, string])[]> {
   const { output } = await guard('findings', '--json');
   const all = (JSON.parse(output) as readonly Found[]).filter(({ status }) => status !== 'resolved');
-  const found = new Map(all.map(({ rule, subject, summary }) => [finding(rule, subject.arn), summary]));
+  return all.map(({ rule, subject, summary }) => [finding(rule, subject.arn), summary]);
+}
+
+/** What the guard found of what it should have, and what else, each by rule and ARN; who reads it knows what it was made of. */
+async function verdict(wanted: readonly Expected[]): Promise<{ missed: readonly string[]; unexpected: readonly string[] }> {
+  const there = new Map(await found());
   const names = new Map(wanted.map((one) => [one.finding, one.name]));
   return {
-    missed: [...names].flatMap(([one, name]) => (found.has(one) ? [] : [`${one} (${name})`])).sort(),
-    unexpected: [...found].flatMap(([one, summary]) => (names.has(one) ? [] : [`${one}: ${summary}`])).sort(),
+    missed: [...names].flatMap(([one, name]) => (there.has(one) ? [] : [`${one} (${name})`])).sort(),
+    unexpected: [...there].flatMap(([one, summary]) => (names.has(one) ? [] : [`${one}: ${summary}`])).sort(),
   };
 }
 
@@ -125,6 +136,30 @@ test(
     expect(await verdict(seen)).toEqual(exact);
   },
   2_000 * seconds,
+);
+
+test(
+  'a scan by somebody who may do what `guard policy` prints, and nothing else, finds the same as the deployed guard',
+  async () => {
+    const since = Date.now();
+    const { output: policy } = await guard('policy', '--account', stage.emulator.account);
+    const reader = await stage.boto.call('iam', 'create_role', {
+      RoleName: 'scanner',
+      AssumeRolePolicyDocument: trust({ AWS: `arn:aws:iam::${stage.emulator.account}:root` }),
+    });
+    await stage.boto.call('iam', 'put_role_policy', { RoleName: 'scanner', PolicyName: 'scan', PolicyDocument: policy });
+    const scanner = await assumeRole(stage.administrator, reader.Role.Arn, 'scan');
+    const { code, output } = await guardAs(scanner, 'scan', '--format', 'json');
+    const { findings, unknown, stats } = JSON.parse(output.slice(output.indexOf('{'))) as Scan;
+    took(`a scan (${stats.calls} calls)`, since);
+    const scanned = findings.map(({ rule, resource }) => finding(rule, resource.arn)).sort();
+    const deployed = (await found()).map(([one]) => one).sort();
+    expect({ unknown, code }).toEqual({ unknown: [], code: 1 });
+    expect(scanned).toEqual(deployed);
+    const denied = await stage.bench.denied();
+    expect(denied.filter(({ principalArn }) => principalArn.includes('/scanner/'))).toEqual([]);
+  },
+  1_000 * seconds,
 );
 
 test('the guard was refused nothing, and no message was given up', async () => {

@@ -53,7 +53,7 @@ export interface Stage {
 
 export const stage = {} as Stage;
 
-const trust = (principal: Record<string, string>) =>
+export const trust = (principal: Record<string, string>) =>
   JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: principal, Action: 'sts:AssumeRole' }] });
 
 /** Starts the account and makes its principals. */
@@ -260,7 +260,12 @@ export function alertsAbout(resource: string, since: number): readonly string[] 
 
 /** The command line, as the operator. */
 export async function guard(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
-  return await run('node_modules/.bin/node', ['cli/main.ts', ...args], environmentOf(stage.operator));
+  return await guardAs(stage.operator, ...args);
+}
+
+/** The command line, as somebody else. */
+export async function guardAs(who: Principal, ...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
+  return await run('node_modules/.bin/node', ['cli/main.ts', ...args], environmentOf(who));
 }
 
 /** Takes a change back with the command that its alert names. */
