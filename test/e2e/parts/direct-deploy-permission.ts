@@ -1,6 +1,6 @@
 import { Boto } from '../boto.ts';
 import { createFunction } from '../functions.ts';
-import { alerted, alertsAbout, due, functionRole, held, mark, quiet, stage, undo } from '../stage.ts';
+import { alerted, alertsAbout, due, functionRole, held, mark, quiet, stack, stage, undo } from '../stage.ts';
 
 const rule = 'direct-deploy-permission';
 const name = (what: string) => `direct-deploy-${what}`;
@@ -46,7 +46,8 @@ export function directDeployPermission(): void {
       // The sweep knows them from now on, and the administrator, who may deploy since before the guard was there.
       await quiet();
       await due('SweepOnSchedule');
-      await quiet();
+      // Of everything that the suite has made until now.
+      await stage.bench.quiet(`${stack}-`, { milliseconds: 1_500, seconds: 300 });
       expect(await mayDeploy(user)).toBe(false);
 
       const since = mark();
