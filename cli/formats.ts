@@ -2,6 +2,7 @@ import type { Alert } from '../guard/alert.ts';
 import { rankOf } from '../guard/finding.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import type { Unknown } from '../guard/scan.ts';
+import { htmlReport } from './formats/html.ts';
 import { ocsf } from './formats/ocsf.ts';
 import { sarif } from './formats/sarif.ts';
 import { table } from './terminal.ts';
@@ -61,4 +62,4 @@ const inATable: Format = ({ findings, unknown, stats: { resources, calls, second
   ].join('\n');
 };
 
-export const formats: Readonly<Record<string, Format>> = { table: inATable, json, sarif, ocsf };
+export const formats: Readonly<Record<string, Format>> = { table: inATable, json, sarif, ocsf, html: htmlReport };

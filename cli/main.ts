@@ -5,6 +5,7 @@ import { completion } from './completion.ts';
 import { explained } from './failures.ts';
 import { changes, exemptions, findings } from './lists.ts';
 import { fix, plan } from './plan.ts';
+import { report } from './report.ts';
 import { policy } from './rights.ts';
 import { rules } from './rules.ts';
 import { scan } from './scan.ts';
@@ -37,7 +38,7 @@ program
   .option('--function <name>', 'what concerns this function')
   .option('--severity <lowest>', 'what is as grave as that: low, medium, high, critical')
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
-  .option('--format <format>', 'table, json, sarif (code scanning) or ocsf (one event a line)', 'table')
+  .option('--format <format>', 'table, json, sarif (code scanning), ocsf (one event a line) or html (a report)', 'table')
   .action(run(scan));
 program
   .command('policy')
@@ -50,6 +51,14 @@ program
   .option('--vpcs <ids>', 'the VPCs where functions belong')
   .action(run(policy));
 program.command('rules [id]').description('all rules; or what one finds, what its fix does, and when not to use it').action(run(rules));
+program
+  .command('report')
+  .description(
+    "one HTML file for whoever answers for the account: what is open, what was changed, what is exempt; from the deployed guard's ledger",
+  )
+  .option('--from-scan <file>', 'from what `scan --format json` wrote, with nothing deployed')
+  .option('--output <file>', 'where to write it (default: standard output)')
+  .action(run(report));
 program
   .command('findings')
   .description('what breaks a rule now, the gravest first')

@@ -1,4 +1,5 @@
 import type { Result } from '../../cli/formats.ts';
+import { reportOfLedger } from '../../cli/report/model.ts';
 import { alertAbout } from '../../guard/alert.ts';
 import type { Change } from '../../guard/change.ts';
 import type { Actor } from '../../guard/cloudtrail.ts';
@@ -12,7 +13,7 @@ import { rules } from '../../rules/index.ts';
 
 const account = '111122223333';
 const region = 'eu-central-1';
-export const sampleTime = Date.parse('2026-11-22T18:00:00.000Z');
+const sampleTime = Date.parse('2026-11-22T18:00:00.000Z');
 const hour = 3_600_000;
 const day = 24 * hour;
 const time = (hoursAgo: number) => new Date(sampleTime - hoursAgo * hour).toISOString();
@@ -178,6 +179,12 @@ export const sampleFindings: readonly Finding[] = [
     evidence: { group: 'default', functions: ['ledger-sync'] },
     hoursAgo: 96 * 24,
   }),
+  finding('secret-in-code', lambda('legacy-import'), {
+    summary: 'AccessDeniedException: not authorized to perform lambda:GetFunction',
+    evidence: {},
+    hoursAgo: 96 * 24,
+    status: 'unknown',
+  }),
   // What has ended: the guard's fixes, and what people put right themselves.
   ...(
     [
@@ -227,7 +234,7 @@ function change(id: string, rule: string, name: string, hoursAgo: number, calls:
   };
 }
 
-export const sampleChanges: readonly Change[] = [
+const sampleChanges: readonly Change[] = [
   change('change-1', 'function-url-open', 'search', 259.98, ['lambda:UpdateFunctionUrlConfig', 'lambda:RemovePermission']),
   change('change-2', 'function-url-open', 'preview', 409.97, ['lambda:UpdateFunctionUrlConfig', 'lambda:RemovePermission']),
   change('change-3', 'code-changed-by-hand', 'invoices', 329.7, ['lambda:UpdateFunctionCode']),
@@ -237,7 +244,7 @@ export const sampleChanges: readonly Change[] = [
   }),
 ];
 
-export const sampleExemptions: readonly Exemption[] = [
+const sampleExemptions: readonly Exemption[] = [
   {
     id: '5b0e19f3c2d8',
     rule: 'role-shared',
@@ -260,7 +267,7 @@ export const sampleExemptions: readonly Exemption[] = [
   },
 ];
 
-export const sampleUnknown: Result['unknown'] = [
+const sampleUnknown: Result['unknown'] = [
   {
     rule: 'secret-in-code',
     resource: lambda('legacy-import').arn,
@@ -268,22 +275,32 @@ export const sampleUnknown: Result['unknown'] = [
   },
 ];
 
+const sampleFrame = { account, regions: [region], at: new Date(sampleTime).toISOString() };
+
+/** What the deployed guard of that estate reports. */
+export const sampleReport = reportOfLedger(sampleFindings, {
+  ...sampleFrame,
+  rules: rules.filter(({ mode }) => mode !== 'off'),
+  changes: sampleChanges,
+  exemptions: sampleExemptions,
+});
+
 /** The rules of the sample's scan: enough to see each kind of entry, few enough to read. */
 const scannedRules = new Set([...sampleFindings.map(({ rule }) => rule), 'secret-in-code', 'http-route-open', 'subnet-public']);
 
 /** What a scan of that estate finds: it knows nobody who did anything, and not since when. */
 export const sampleScan: Result = {
-  account,
-  regions: [region],
-  at: new Date(sampleTime).toISOString(),
+  ...sampleFrame,
   rules: rules.filter(({ id }) => scannedRules.has(id)),
-  findings: sampleFindings.filter(isWrong).map((found) => {
-    const { actor: _actor, event: _event, ...swept } = found;
-    return alertAbout(
-      { ...swept, openedAt: new Date(sampleTime).toISOString(), sweep: new Date(sampleTime).toISOString() },
-      { status: 'open', plan: planOf(found) },
-    );
-  }),
+  findings: sampleFindings
+    .filter((found) => isWrong(found) && found.status !== 'unknown')
+    .map((found) => {
+      const { actor: _actor, event: _event, ...swept } = found;
+      return alertAbout(
+        { ...swept, openedAt: new Date(sampleTime).toISOString(), sweep: new Date(sampleTime).toISOString() },
+        { status: 'open', plan: planOf(found) },
+      );
+    }),
   unknown: sampleUnknown,
   stats: { events: 0, subscribed: 0, skipped: 0, failed: sampleUnknown.length, resources: 64, calls: 731, seconds: 9.4 },
 };

@@ -1,7 +1,8 @@
 import { formats } from '../../cli/formats.ts';
-import { sampleScan } from './sample.ts';
+import { page } from '../../cli/report/page.ts';
+import { sampleReport, sampleScan } from './sample.ts';
 
-/** What `guard scan` prints of the sample, format by format. */
+/** What `guard scan` prints of the sample, format by format, and what `guard report` makes of its ledger. */
 export function samples(): Readonly<Record<string, string>> {
   const scanned = (format: string) => `${formats[format]?.(sampleScan)}\n`;
   return {
@@ -9,5 +10,6 @@ export function samples(): Readonly<Record<string, string>> {
     'docs/samples/scan.json': scanned('json'),
     'docs/samples/scan.sarif': scanned('sarif'),
     'docs/samples/scan.ocsf.ndjson': scanned('ocsf'),
+    'docs/samples/report.html': page(sampleReport),
   };
 }
