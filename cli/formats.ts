@@ -45,7 +45,7 @@ const inATable: Format = ({ findings, unknown, stats: { resources, calls, second
       ? 'Nothing is wrong.'
       : table(
           ['severity', 'rule', 'resource', 'what is wrong'],
-          sorted.map(({ severity, rule, resource, summary }) => [severity, rule, resource.arn, summary]),
+          sorted.map(({ severity, rule, resource, evidence, summary }) => [severity, rule, placeIn(evidence) ?? resource.arn, summary]),
         ),
     ...(unknown.length === 0
       ? []
@@ -54,12 +54,19 @@ const inATable: Format = ({ findings, unknown, stats: { resources, calls, second
           'Not known, because it could not be read:',
           table(
             ['rule', 'resource', 'why'],
-            unknown.map(({ rule, resource, why }) => [rule, resource, why]),
+            unknown.map(({ rule, resource, why, template }) => [rule, placeIn({ template }) ?? resource, why]),
           ),
         ]),
     '',
     `${many(findings.length, 'finding')} on ${many(resources, 'resource')}, ${many(unknown.length, 'unknown')}; ${many(calls, 'call')} in ${seconds.toFixed(1)} s.`,
   ].join('\n');
 };
+
+/** Where something stands in a template, as `template.yaml:12 Orders`. */
+function placeIn({ template }: { readonly template?: unknown }): string | undefined {
+  if (typeof template !== 'object' || template === null) return undefined;
+  const { file, line, logicalId = '' } = template as NonNullable<Unknown['template']>;
+  return `${file}:${line} ${logicalId}`.trim();
+}
 
 export const formats: Readonly<Record<string, Format>> = { table: inATable, json, sarif, ocsf, html: htmlReport };

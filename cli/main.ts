@@ -39,6 +39,12 @@ program
   .option('--severity <lowest>', 'what is as grave as that: low, medium, high, critical')
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
   .option('--format <format>', 'table, json, sarif (code scanning), ocsf (one event a line) or html (a report)', 'table')
+  .option('--template <path>', 'instead of an account: a template of SAM or CloudFormation, or a folder of them, before it is deployed')
+  .option('--parameter <name=value>', 'a parameter of the template; may be given again', (one, before?: string) =>
+    before === undefined ? one : `${before}\n${one}`,
+  )
+  .option('--account <id>', 'the account that the template is for')
+  .option('--allow-unknown', 'exit code 3 only where a template could not be read, not for what only the account knows')
   .action(run(scan));
 program
   .command('policy')

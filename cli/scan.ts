@@ -4,17 +4,17 @@ import { connect } from '../aws/handle.ts';
 import { functionPages } from '../aws/lambda.ts';
 import type { Alert } from '../guard/alert.ts';
 import { type AnyCall, type Connection, isReading } from '../guard/call.ts';
-import { type Config, readConfig } from '../guard/config.ts';
+import type { Config } from '../guard/config.ts';
 import { errorName } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
 import type { AnyRule } from '../guard/rule.ts';
-import { pascalCase } from '../guard/rule.ts';
 import { type ScanSettings, scan as scanRegion } from '../guard/scan.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
 import { rules } from '../rules/index.ts';
 import { type Format, formats, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
-import { deployedWith, type Options, regionsOf, WrongUse } from './session.ts';
+import { scanTemplates } from './scan-template.ts';
+import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './session.ts';
 import { progressBar } from './terminal.ts';
 
 /** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
@@ -35,13 +35,30 @@ export async function scan(options: Options): Promise<'fine' | 'findings' | 'unr
   const atLeast = severityOf(options, 'severity');
   const failOn = severityOf(options, 'failOn');
   const chosen = chosenRules(options);
+  const seconds = () => (Date.now() - began) / 1_000;
+  const whole = typeof options['template'] === 'string' ? undefined : merged(await regionByRegion(chosen, options), seconds());
+  const { result, unreadable } =
+    whole === undefined
+      ? await ofTemplates(String(options['template']), chosen, options, seconds)
+      : { result: whole, unreadable: whole.unknown.length > 0 };
+  const shown = { ...result, findings: result.findings.filter((finding) => isAsked(finding, options, atLeast)) };
+  console.log(format(shown));
+  if (unreadable) return 'unreadable';
+  return shown.findings.some(({ severity }) => failOn === undefined || rankOf(severity) >= rankOf(failOn)) ? 'findings' : 'fine';
+}
+
+async function regionByRegion(chosen: readonly AnyRule[] | undefined, options: Options): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const region of await regionsToScan(options)) results.push(await scanOf(region, chosen, options));
-  const whole = merged(results, (Date.now() - began) / 1_000);
-  const shown = { ...whole, findings: whole.findings.filter((finding) => isAsked(finding, options, atLeast)) };
-  console.log(format(shown));
-  if (whole.unknown.length > 0) return 'unreadable';
-  return shown.findings.some(({ severity }) => failOn === undefined || rankOf(severity) >= rankOf(failOn)) ? 'findings' : 'fine';
+  return results;
+}
+
+/** The same of templates. That an account alone knows something is no failure to read, where it is said to be expected. */
+async function ofTemplates(path: string, chosen: readonly AnyRule[] | undefined, options: Options, seconds: () => number) {
+  const { result, unreadable } = await scanTemplates(path, chosen, options);
+  const { resources, ...rest } = result;
+  const stats = { events: 0, subscribed: 0, skipped: 0, failed: rest.unknown.length, resources, calls: 0, seconds: seconds() };
+  return { result: { ...rest, stats }, unreadable: unreadable || (rest.unknown.length > 0 && options['allowUnknown'] !== true) };
 }
 
 function formatOf({ format = 'table' }: Options): Format {
@@ -127,8 +144,7 @@ async function configOf(
   });
   const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : deployedWith(described, region).config;
   const account = described?.account ?? (await callerAccount(region));
-  const shipped = Object.fromEntries(rules.map(({ id, mode }) => [`${pascalCase(id)}Mode`, mode ?? 'alert']));
-  const base = deployed ?? readConfig({ ...shipped, GUARD_ACCOUNT: account, AWS_REGION: region, StackName: String(stack) }, rules);
+  const base = deployed ?? shippedWith({ account, region }, String(stack));
   // What the guard's own stack needs can be judged only where there is one.
   const judged = (rule: AnyRule) =>
     (chosen === undefined ? base.rule(rule.id).mode !== 'off' : chosen.includes(rule)) &&

@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../guard/config.ts';
 import { errorName } from '../guard/errors.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { OperateRequest } from '../guard/operate.ts';
+import { pascalCase } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
@@ -88,6 +89,12 @@ export function deployedWith({ outputs, parameters, account }: StackDescription,
       DirectDeployDenial: DirectDeployDenialArn,
     },
   };
+}
+
+/** The configuration that the guard ships with: every rule in the mode that it ships in, and no fixes. */
+export function shippedWith({ account, region }: Connection, stack: string): Config {
+  const modes = Object.fromEntries(rules.map(({ id, mode }) => [`${pascalCase(id)}Mode`, mode ?? 'alert']));
+  return readConfig({ ...modes, GUARD_ACCOUNT: account, AWS_REGION: region, StackName: stack }, rules);
 }
 
 /** `--region a,b`, or the region of the environment. @throws WrongUse where there is none */

@@ -78,6 +78,11 @@ export class TrailUnreadable extends Error {
   override readonly name = 'TrailUnreadable';
 }
 
+/** Thrown where a template that is not deployed yet does not say: only the account does, or whoever deploys it. */
+export class OnlyTheAccountKnows extends Error {
+  override readonly name = 'OnlyTheAccountKnows';
+}
+
 /** The same, after a wait that was long already: whoever catches it gives the message back at once. */
 export class QuotaUsedUp extends RetryLater {}
 
@@ -95,13 +100,14 @@ export function isAnswer(error: unknown): boolean {
         'NetworkUnreadable',
         'TrailUnreadable',
         'DefinitionUnreadable',
+        'OnlyTheAccountKnows',
       ].includes((error as Error).name))
   );
 }
 
 /** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network or trail what is not understood. */
 export function errorSummary(error: unknown): string {
-  return error instanceof NetworkUnreadable || error instanceof TrailUnreadable
+  return error instanceof NetworkUnreadable || error instanceof TrailUnreadable || error instanceof OnlyTheAccountKnows
     ? `${errorName(error)}: ${error.message}`
     : errorName(error);
 }

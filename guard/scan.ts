@@ -12,6 +12,8 @@ export interface Unknown {
   readonly rule: string;
   readonly resource: string;
   readonly why: string;
+  /** Where that stands in a template, where one was scanned. */
+  readonly template?: { readonly file: string; readonly line: number; readonly logicalId?: string };
 }
 
 export interface Scanned {

@@ -68,7 +68,7 @@ function result(finding: Alert, ruleIndex: number | undefined): object {
     ...(ruleIndex === undefined ? {} : { ruleIndex }),
     level: level[severity],
     message: { text: summary },
-    locations: [locationOf(resource.arn)],
+    locations: [locationOf(resource.arn, evidence['template'] as Unknown['template'])],
     // Code scanning tells one alert from another by the first; it would make it of the line of a file, and there is none.
     partialFingerprints: { primaryLocationLineHash: `${findingId}:1`, 'findingId/v1': findingId },
     properties: { severity, status, resource, evidence, plan, actor, event, managedBy, docs },
@@ -81,24 +81,25 @@ const notReadable = {
   defaultConfiguration: { level: 'error' },
 };
 
-function notification({ rule, resource, why }: Unknown, index: number | undefined): object {
+function notification({ rule, resource, why, template }: Unknown, index: number | undefined): object {
   return {
     descriptor: { id: notReadable.id, index: 0 },
     ...(index === undefined ? {} : { associatedRule: { id: rule, index } }),
     level: 'error',
     message: { text: `Not known whether ${resource} keeps ${rule === '*' ? 'any rule' : rule}: ${why}` },
-    locations: [locationOf(resource)],
+    locations: [locationOf(resource, template)],
   };
 }
 
 /**
- * Where a resource "is". It is no file, but code scanning shows nothing without one: the path stands for the ARN, and is the
+ * Where a resource "is": its place in a template, where one was scanned. In an account it is no file, but code scanning shows nothing without one: the path stands for the ARN, and is the
  * same in every scan.
  */
-function locationOf(arn: string): object {
-  const name = arn.split(':').slice(5).join(':') || arn;
+function locationOf(arn: string, template: Unknown['template']): object {
+  const name = template?.logicalId ?? (arn.split(':').slice(5).join(':') || arn);
+  const uri = template === undefined ? pathOf(arn) : template.file.split(/[/\\]/).map(encodeURIComponent).join('/');
   return {
-    physicalLocation: { artifactLocation: { uri: pathOf(arn) }, region: { startLine: 1 } },
+    physicalLocation: { artifactLocation: { uri }, region: { startLine: template?.line ?? 1 } },
     logicalLocations: [{ name, fullyQualifiedName: arn, kind: 'resource' }],
   };
 }
