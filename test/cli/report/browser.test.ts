@@ -63,7 +63,8 @@ describe.each(cases)('the report %s', (_, report) => {
   test.each(['light', 'dark'] as const)(
     'has nothing that axe complains of (%s)',
     async (colorScheme) => {
-      const { page, complaints } = await opened(report, { colorScheme });
+      // High enough for all of it: what is not on the screen is not laid out, and axe would pass it over.
+      const { page, complaints } = await opened(report, { colorScheme, viewport: { width: 1180, height: 20_000 } });
       // The page's own policy allows no foreign script: axe comes by the debugger.
       const session = await page.context().newCDPSession(page);
       await session.send('Runtime.evaluate', { expression: axe });
@@ -112,6 +113,7 @@ test('says what is open, by practice, with pictures that say the same in words',
 test('each finding has its evidence, its plan, and the way to put it right by hand', async () => {
   const { page } = await opened(reportOfScan(sampleScan));
   const finding = page.getByRole('article', { name: 'status-page' });
+  await finding.scrollIntoViewIfNeeded();
   expect(await textOf(finding)).toMatch(/authType\s+NONE/);
   expect(await finding.locator('ol.plan li').allInnerTexts()).toEqual([
     expect.stringMatching(/^lambda:UpdateFunctionUrlConfig/),
