@@ -1,5 +1,5 @@
 import { callerAccount, describeRegions } from '../aws/account.ts';
-import { describeStack } from '../aws/cloudformation.ts';
+import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { connect } from '../aws/handle.ts';
 import { functionPages } from '../aws/lambda.ts';
 import type { Alert } from '../guard/alert.ts';
@@ -18,7 +18,7 @@ import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './
 import { progressBar } from './terminal.ts';
 
 /** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
-class ReadsOnly extends Error {
+export class ReadsOnly extends Error {
   override readonly name = 'ReadsOnly';
 }
 
@@ -136,23 +136,39 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
 async function configOf(
   region: string,
   chosen: readonly AnyRule[] | undefined,
-  { stack }: Options,
+  options: Options,
 ): Promise<{ readonly config: Config; readonly said: string }> {
-  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
-    if (/ValidationError|AccessDenied/.test(errorName(error))) return undefined;
-    throw error;
-  });
-  const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : deployedWith(described, region).config;
-  const account = described?.account ?? (await callerAccount(region));
-  const base = deployed ?? shippedWith({ account, region }, String(stack));
+  const { config: base, deployed, by } = await parametersOf(region, options);
+  const { account } = base.home;
   // What the guard's own stack needs can be judged only where there is one.
   const judged = (rule: AnyRule) =>
     (chosen === undefined ? base.rule(rule.id).mode !== 'off' : chosen.includes(rule)) &&
     (rule.practice !== 'guard' || deployed !== undefined);
   const on = new Set(rules.filter(judged).map(({ id }) => id));
   const config: Config = { ...base, rule: (id) => ({ ...base.rule(id), mode: on.has(id) ? 'alert' : 'off' }) };
-  const by = deployed === undefined ? 'the parameters that the guard ships with' : `the parameters of the stack ${stack}`;
   return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.` };
+}
+
+/**
+ * The configuration of the stack in a region, or that which ships.
+ * @param given parameters that stand in for either's
+ */
+export async function parametersOf(
+  region: string,
+  { stack }: Options,
+  given: Readonly<Record<string, string>> = {},
+): Promise<{ readonly config: Config; readonly deployed: StackDescription | undefined; readonly by: string }> {
+  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
+    if (/ValidationError|AccessDenied/.test(errorName(error))) return undefined;
+    throw error;
+  });
+  const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : described;
+  if (deployed === undefined) {
+    const account = described?.account ?? (await callerAccount(region));
+    return { config: shippedWith({ account, region }, String(stack), given), deployed, by: 'the parameters that the guard ships with' };
+  }
+  const { config } = deployedWith({ ...deployed, parameters: { ...deployed.parameters, ...given } }, region);
+  return { config, deployed, by: `the parameters of the stack ${stack}` };
 }
 
 function merged(results: readonly Result[], seconds: number): Result {

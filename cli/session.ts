@@ -10,13 +10,9 @@ import { pascalCase } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
+import { type Options, WrongUse } from './use.ts';
 
-export type Options = Readonly<Record<string, string | boolean | undefined>>;
-
-/** Bad input: the message says what is wrong and what to do. */
-export class WrongUse extends Error {
-  override readonly name = 'WrongUse';
-}
+export { type Options, WrongUse } from './use.ts';
 
 /** The deployed guard, as this operator reaches it: the ledger to read, the operate function to write. */
 export interface Session {
@@ -91,10 +87,13 @@ export function deployedWith({ outputs, parameters, account }: StackDescription,
   };
 }
 
-/** The configuration that the guard ships with: every rule in the mode that it ships in, and no fixes. */
-export function shippedWith({ account, region }: Connection, stack: string): Config {
+/**
+ * The configuration that the guard ships with: every rule in the mode that it ships in, and no fixes.
+ * @param given parameters of the stack that are others
+ */
+export function shippedWith({ account, region }: Connection, stack: string, given: Readonly<Record<string, string>> = {}): Config {
   const modes = Object.fromEntries(rules.map(({ id, mode }) => [`${pascalCase(id)}Mode`, mode ?? 'alert']));
-  return readConfig({ ...modes, GUARD_ACCOUNT: account, AWS_REGION: region, StackName: stack }, rules);
+  return readConfig({ ...modes, ...given, GUARD_ACCOUNT: account, AWS_REGION: region, StackName: stack }, rules);
 }
 
 /** `--region a,b`, or the region of the environment. @throws WrongUse where there is none */

@@ -173,6 +173,11 @@ export interface Rule<
    */
   readonly distinguishes?: (evidence: Readonly<Record<string, unknown>>) => unknown;
   readonly evaluate: (subject: Subject, context: EvaluateContext<Check, z.output<Params>>) => Promise<Evaluation>;
+  /**
+   * What an event proves by itself, at its time. Only a replay without the account's state asks for it: everywhere else
+   * the event says where to look, and what is there decides.
+   */
+  readonly tells?: (event: ApiEvent, context: { readonly params: z.output<Params>; readonly settings: Settings }) => readonly Violation[];
   readonly plan: (finding: Finding, context: PlanContext<Check, z.output<Params>>) => Promise<Plan>;
   /**
    * What a fix touches, as it is now, as JSON without secret values and without what AWS assigns anew: a change is

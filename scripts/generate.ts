@@ -10,7 +10,7 @@ import type { AnyRule } from '../guard/rule.ts';
 import { docHead, ruleTable } from './generate/docs.ts';
 import { globalTemplate } from './generate/global.ts';
 import { checkOperations } from './generate/operations.ts';
-import { indexModule, ruleFiles } from './generate/rules-index.ts';
+import { heardModule, indexModule, ruleFiles } from './generate/rules-index.ts';
 import { templateSections } from './generate/template.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -27,6 +27,7 @@ for (const { path, id } of files) {
 await checkOperations(rules);
 
 write('rules/index.ts', indexModule(files));
+write('rules/heard.ts', heardModule(rules));
 write('schemas/alert.json', `${JSON.stringify(z.toJSONSchema(alertSchema), null, 2)}\n`);
 writeTemplate();
 write('template.global.yaml', globalTemplate(rules));

@@ -15,7 +15,7 @@ import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { ifPresent } from '../../guard/errors.ts';
 import { type Caller, isOfPublicUrl, PolicyUnreadable, type PublicGrant, publicGrants, type Trust } from '../../guard/policy-document.ts';
 import { policyFix } from '../../guard/policy-edit.ts';
-import { cloudTrail, defineRule, listing } from '../../guard/rule.ts';
+import { cloudTrail, defineRule, listing, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 
 /** The function, version or alias that an event names: each has a policy of its own. */
@@ -78,9 +78,18 @@ export const rule = defineRule({
     if (open.length === 0 && doubts.length > 0) throw new PolicyUnreadable(`not understood: ${doubts.join(', ')}`);
     if (open.length === 0) return { violations: [], compliant: [subject] };
     const { Tags = {} } = (await ifPresent(aws.listTags({ Resource: functionArn(subject.arn, subject) ?? subject.arn }))) ?? {};
-    const statements = open.map((grant) => ({ statement: grant.sid, outsiders: grant.outsiders.map(nameOf), may: rightsOf(grant) }));
-    const violation = { subject, summary: summaryOf(subject, open), evidence: { statements, unclear: doubts }, tags: Tags };
-    return { violations: [open.every(isTrigger) ? { ...violation, severity: 'high' as const } : violation], compliant: [] };
+    return { violations: [violationOf(subject, open, doubts, Tags)], compliant: [] };
+  },
+
+  // AddPermission tells of the statement that it made.
+  tells(event, { params }) {
+    const statement = text(event.response, 'statement');
+    if (event.operation !== 'AddPermission' || statement === undefined) return [];
+    return qualifiedFunction(event).flatMap((subject) => {
+      const { grants, doubts } = publicGrants(`{"Version":"2012-10-17","Statement":[${statement}]}`, trustOf(subject, params));
+      const open = grants.filter((grant) => !isOfPublicUrl(grant));
+      return open.length === 0 ? [] : [violationOf(subject, open, doubts, {})];
+    });
   },
 
   async plan({ subject }, { aws, params }) {
@@ -105,6 +114,17 @@ function trustOf({ account }: Subject, params: { readonly trustedAccounts: strin
     trustedAccounts: trustedAccounts.split(',').filter((id) => id !== ''),
     organization: organization === '' ? undefined : organization,
   };
+}
+
+function violationOf(
+  subject: Subject,
+  open: readonly PublicGrant[],
+  unclear: readonly string[],
+  tags: Readonly<Record<string, string>>,
+): Violation {
+  const statements = open.map((grant) => ({ statement: grant.sid, outsiders: grant.outsiders.map(nameOf), may: rightsOf(grant) }));
+  const violation = { subject, summary: summaryOf(subject, open), evidence: { statements, unclear }, tags };
+  return open.every(isTrigger) ? { ...violation, severity: 'high' } : violation;
 }
 
 /** A service that may invoke, on behalf of whoever tells it to. */

@@ -83,6 +83,13 @@ export const rule = defineRule({
     return { violations: [open ? violation : { ...violation, severity: 'medium' }], compliant: [] };
   },
 
+  tells(event) {
+    const authType = text(event.response, 'authType') ?? text(event.request, 'authType');
+    if (!/^(Create|Update)FunctionUrlConfig$/.test(event.operation) || authType !== 'NONE') return [];
+    const evidence = { url: text(event.response, 'functionUrl') ?? '', authType };
+    return qualifiedFunction(event).map((subject) => ({ subject, summary: summaryOf(subject, true, false), evidence, tags: {} }));
+  },
+
   async plan({ subject }, { aws }) {
     const target = qualifiedName(subject.arn);
     const { url, statements } = await look(subject, aws);

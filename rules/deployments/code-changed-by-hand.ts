@@ -11,10 +11,12 @@ import {
 } from '../../aws/lambda.ts';
 import { functionName } from '../../guard/arn.ts';
 import { codeEvents, isDifferent, setupEvents, wholeFunction } from '../../guard/baseline.ts';
+import { text } from '../../guard/cloudtrail.ts';
 import { putBack } from '../../guard/code-back.ts';
-import { differing, learn, refuseUnreadable, violating } from '../../guard/code-judgement.ts';
+import { differing, isByHand, learn, refuseUnreadable, violating } from '../../guard/code-judgement.ts';
 import { RetryLater } from '../../guard/errors.ts';
 import { sourcesByHand } from '../../guard/event-sources.ts';
+import { ownRole } from '../../guard/own-calls.ts';
 import { cloudTrail, defineRule } from '../../guard/rule.ts';
 import { latest, runningFunction } from '../../guard/running-code.ts';
 
@@ -54,6 +56,18 @@ export const rule = defineRule({
     const mayBeByHand = event !== undefined || (baseline.byHand ?? []).length > 0;
     const isUndecided = baseline.state === 'approved' && mayBeByHand && isDifferent(silent);
     return { violations: [], compliant: isUndecided ? [] : [subject] };
+  },
+
+  tells(event, { settings }) {
+    const { operation, actor, time, response, account, region } = event;
+    const isOwn = ownRole(actor.issuer, { stack: settings.stack, home: { account, region } }) !== undefined;
+    if (operation !== 'UpdateFunctionCode' || isOwn || !isByHand(event, settings)) return [];
+    const evidence = { sha256: text(response, 'codeSha256') ?? '' };
+    return wholeFunction(event).map((subject) => {
+      const why = actor.console ? 'in the console' : 'and is no deployer';
+      const summary = `${actor.arn} put code into ${functionName(subject.arn)} by hand at ${time}, ${why}.`;
+      return { subject, summary, evidence, tags: {} };
+    });
   },
 
   async plan({ subject }, { aws, estate, settings, toShow }) {

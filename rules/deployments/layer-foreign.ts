@@ -68,6 +68,17 @@ export const rule = defineRule({
     return { violations: [{ subject, summary: summaryOf(subject, found), evidence: { layers: found }, tags: Tags }], compliant: [] };
   },
 
+  // The layers that a function has from then on are in the request, unless they stay as they are.
+  tells({ operation, request, ...event }, { params }) {
+    const { layers } = request;
+    if (!/^(CreateFunction|UpdateFunctionConfiguration)$/.test(operation) || !Array.isArray(layers)) return [];
+    const Layers = layers.filter((layer) => typeof layer === 'string').map((Arn) => ({ Arn }));
+    return wholeFunction({ operation, request, ...event }).flatMap((subject) => {
+      const found = foreignIn([{ version: '$LATEST', aliases: [], configuration: { Layers } }], subject, params.accounts);
+      return found.length === 0 ? [] : [{ subject, summary: summaryOf(subject, found), evidence: { layers: found }, tags: {} }];
+    });
+  },
+
   distinguishes: ({ layers }) => layers,
 
   async plan({ subject }, { aws, estate, params, toShow }) {
