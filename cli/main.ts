@@ -53,8 +53,10 @@ program
   .option('--all', 'also the rules that ship switched off, because they are noisy')
   .option('--remediate <ids>', 'as if these rules had been in remediate: what would they have fixed?')
   .option('--mode <rule=mode>', 'as if rules had been in off, alert or remediate, separated by commas')
-  .option('--parameter <Name=value>', 'a parameter of the stack, such as Deployers; once or several times', (one: string, others?: string) =>
-    others === undefined ? one : `${others}\n${one}`,
+  .option(
+    '--parameter <Name=value>',
+    'a parameter of the stack, such as Deployers; once or several times',
+    (one: string, others?: string) => (others === undefined ? one : `${others}\n${one}`),
   )
   .option('--account <id>', 'what happened in this account alone')
   .option('--no-sweep', 'without looking at every function first, which rules need that compare functions')
@@ -70,7 +72,10 @@ program
   .option('--deployers <arns>', 'roles that deploy, whom the preventive policies spare')
   .option('--vpcs <ids>', 'the VPCs where functions belong')
   .action(run(of(() => import('./rights.ts'), 'policy')));
-program.command('rules [id]').description('all rules; or what one finds, what its fix does, and when not to use it').action(run(of(() => import('./rules.ts'), 'rules')));
+program
+  .command('rules [id]')
+  .description('all rules; or what one finds, what its fix does, and when not to use it')
+  .action(run(of(() => import('./rules.ts'), 'rules')));
 program
   .command('report')
   .description(
@@ -96,7 +101,11 @@ program
   .option('--rule <id>', 'all that are open of a rule, instead of one')
   .option('--yes', 'without asking')
   .action(run(of(() => import('./plan.ts'), 'fix')));
-program.command('changes').description('what the guard changed').option('--json', 'as the ledger keeps them').action(run(of(() => import('./lists.ts'), 'changes')));
+program
+  .command('changes')
+  .description('what the guard changed')
+  .option('--json', 'as the ledger keeps them')
+  .action(run(of(() => import('./lists.ts'), 'changes')));
 program
   .command('undo <change>')
   .description('takes a change back, with your credentials; the rule leaves the resource alone for that time')
@@ -121,14 +130,23 @@ program
   .description('what is exempt, and until when')
   .option('--json', 'as the ledger keeps them')
   .action(run(of(() => import('./lists.ts'), 'exemptions')));
-program.command('unexempt <exemption>').description('ends an exemption at once').action(run(of(() => import('./commands.ts'), 'unexempt')));
+program
+  .command('unexempt <exemption>')
+  .description('ends an exemption at once')
+  .action(run(of(() => import('./commands.ts'), 'unexempt')));
 program
   .command('pause')
   .description('stops every fix before its next write, without a deployment')
   .requiredOption('--reason <text>', 'why')
   .action(run(of(() => import('./commands.ts'), 'pause')));
-program.command('resume').description('ends the pause').action(run(of(() => import('./commands.ts'), 'resume')));
-program.command('mode <rule> <mode>').description('lowers a rule at once: off, alert; deployed takes that back').action(run(of(() => import('./commands.ts'), 'mode')));
+program
+  .command('resume')
+  .description('ends the pause')
+  .action(run(of(() => import('./commands.ts'), 'resume')));
+program
+  .command('mode <rule> <mode>')
+  .description('lowers a rule at once: off, alert; deployed takes that back')
+  .action(run(of(() => import('./commands.ts'), 'mode')));
 
 program
   .command('uninstall')

@@ -272,8 +272,9 @@ function byEventAlone(rule: AnyRule): AnyRule {
 
 /** Whatever is asked, nobody answers. */
 function nobody(why: string): Ports['connect'] {
+  const unasked = new Unasked(why);
   return <const Calls extends readonly AnyCall[]>(calls: Calls) =>
-    Object.fromEntries(calls.map(({ name }) => [name, () => Promise.reject(new Unasked(why))])) as unknown as Handle<Calls>;
+    Object.fromEntries(calls.map(({ name }) => [name, () => Promise.reject(unasked)])) as unknown as Handle<Calls>;
 }
 
 /** Asks once: an answer stays, and so does one that it cannot be read. */
@@ -307,7 +308,8 @@ function ledgerOf({ ledger, unasked, deployed }: Home): Ledger {
       exemption: (rule, arn, now, maxAge) => deployed.exemption(rule, arn, now, maxAge),
     });
   }
-  const unknown = () => Promise.reject(new Unasked(unasked));
+  const error = new Unasked(unasked);
+  const unknown = () => Promise.reject(error);
   return overlaid(ledger, {
     longestUsers: unknown,
     functionsIn: unknown,

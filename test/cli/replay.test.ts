@@ -70,12 +70,32 @@ test('what is delivered twice counts once', async () => {
 });
 
 test.each([
-  ['a packed file that is cut', 'z.json.gz', gzipSync(list(...many('z'))).subarray(0, 2_000), /z\.json\.gz ends before it is unpacked, after \d+ records/],
-  ['a packed file that is damaged in its middle', 'z.json.gz', damaged(gzipSync(list(...many('z')))), /z\.json\.gz is damaged, after \d+ records/],
-  ['a file that is cut', 'z.json', list(anonymous('z1', 'z'), anonymous('z2', 'y')).slice(0, -100), /z\.json: record 2, at byte \d+, is not ended/],
+  [
+    'a packed file that is cut',
+    'z.json.gz',
+    gzipSync(list(...many('z'))).subarray(0, 2_000),
+    /z\.json\.gz ends before it is unpacked, after \d+ records/,
+  ],
+  [
+    'a packed file that is damaged in its middle',
+    'z.json.gz',
+    damaged(gzipSync(list(...many('z')))),
+    /z\.json\.gz is damaged, after \d+ records/,
+  ],
+  [
+    'a file that is cut',
+    'z.json',
+    list(anonymous('z1', 'z'), anonymous('z2', 'y')).slice(0, -100),
+    /z\.json: record 2, at byte \d+, is not ended/,
+  ],
   ['a record that is no object', 'z.json', list(1), 'z.json: record 1, at byte 12, is no object'],
   ['a record without a time', 'z.json', list({ ...anonymous('z1', 'z'), eventTime: 'x' }), 'z.json: record 1, at byte 12, has no time'],
-  ['a record with a request that is none', 'z.json', list({ ...anonymous('z1', 'z'), requestParameters: 1 }), 'z.json: record 1, at byte 12, is not formed like a record of CloudTrail'],
+  [
+    'a record with a request that is none',
+    'z.json',
+    list({ ...anonymous('z1', 'z'), requestParameters: 1 }),
+    'z.json: record 1, at byte 12, is not formed like a record of CloudTrail',
+  ],
   ['a file of something else', 'z.json', 'hello', 'z.json: record 1, at byte 0, is no object'],
 ])('%s is counted and named, and costs nothing else', async (_, name, content, why) => {
   write('a.json', list(anonymous('e1', 'a')));
@@ -94,21 +114,22 @@ function many(name: string): readonly Detail[] {
 
 function damaged(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
-  copy.fill(0xff, copy.length / 2, copy.length / 2 + 20);
+  copy.fill(0xff, copy.length >> 1, (copy.length >> 1) + 20);
   return copy;
 }
 
 test('records before the break of a large packed file count', async () => {
   // Text that packs badly, so that the file is unpacked as a stream.
-  const records = Array.from({ length: 3_000 }, (_, index) => ({ ...anonymous(`e${index}`, `f${index % 10}`), noise: noise(index) }));
+  const record = anonymous('e', 'a');
+  const records = Array.from({ length: 2_500 }, (_, index) => ({ ...record, eventID: `e${index}`, noise: noise(index) }));
   const packed = gzipSync(list(...records));
   expect(packed.length).toBeGreaterThan(600_000);
   write('large.json.gz', packed);
-  expect((await replayed()).stats).toMatchObject({ events: 3_000, subscribed: 3_000, failed: 0 });
+  expect((await replayed()).stats).toMatchObject({ events: 2_500, subscribed: 2_500, failed: 0 });
   write('large.json.gz', packed.subarray(0, packed.length - 100_000));
   const { stats } = await replayed();
   expect(stats['failed']).toBe(1);
-  expect(stats['subscribed']).toBeGreaterThan(2_000);
+  expect(stats['subscribed']).toBeGreaterThan(1_500);
 });
 
 function noise(seed: number): string {
@@ -149,9 +170,13 @@ describe('what is asked for', () => {
 
   test('parameters of the stack', async () => {
     write('a.json', list(detailOf('UpdateFunctionCode20150331v2/code-by-hand.json', {})));
-    const deployers = { parameter: 'Deployers=arn:aws:iam::111122223333:role/pipeline,arn:aws:iam::111122223333:role/Admin\nSweepSchedule=x' };
+    const deployers = {
+      parameter: 'Deployers=arn:aws:iam::111122223333:role/pipeline,arn:aws:iam::111122223333:role/Admin\nSweepSchedule=x',
+    };
     const of = ({ findings }: Outcome) => findings.filter(({ rule }) => rule === 'code-changed-by-hand').length;
-    expect([of(await replayed({ parameter: 'Deployers=arn:aws:iam::111122223333:role/nobody' })), of(await replayed(deployers))].at(0)).toBe(1);
+    expect(
+      [of(await replayed({ parameter: 'Deployers=arn:aws:iam::111122223333:role/nobody' })), of(await replayed(deployers))].at(0),
+    ).toBe(1);
   });
 
   test.each<[Options, RegExp]>([
@@ -216,7 +241,16 @@ test('however records are split into files, in whatever shape and order, the sam
     json: (some) => list(...some),
     'json.gz': (some) => gzipSync(list(...some)),
     ndjson: (some) => some.map((one) => JSON.stringify(one)).join('\n'),
-    jsonl: (some) => some.map((one) => JSON.stringify({ ...sample('CreateFunctionUrlConfig/none.json'), source: `aws.${String(one['eventSource']).split('.')[0]}`, detail: one })).join('\n'),
+    jsonl: (some) =>
+      some
+        .map((one) =>
+          JSON.stringify({
+            ...sample('CreateFunctionUrlConfig/none.json'),
+            source: `aws.${String(one['eventSource']).split('.')[0]}`,
+            detail: one,
+          }),
+        )
+        .join('\n'),
   };
   const found = async () => {
     const { findings, unknown, stats } = await replayed();
@@ -227,16 +261,20 @@ test('however records are split into files, in whatever shape and order, the sam
   expect(whole.findings.length).toBeGreaterThan(2);
   const order = fc.shuffledSubarray([...records], { minLength: records.length });
   await fc.assert(
-    fc.asyncProperty(order, fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.constantFrom(...Object.keys(shapes))), { minLength: 7, maxLength: 7 }), async (all, cuts) => {
-      rmSync(folder, { recursive: true, force: true });
-      let rest = all;
-      for (const [index, [size, shape]] of cuts.entries()) {
-        const some = index === cuts.length - 1 ? rest : rest.slice(0, size);
-        rest = rest.slice(some.length);
-        write(`${index}.${shape}`, shapes[shape]?.(some) ?? '');
-      }
-      expect(await found()).toEqual(whole);
-    }),
+    fc.asyncProperty(
+      order,
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.constantFrom(...Object.keys(shapes))), { minLength: 7, maxLength: 7 }),
+      async (all, cuts) => {
+        rmSync(folder, { recursive: true, force: true });
+        let rest = all;
+        for (const [index, [size, shape]] of cuts.entries()) {
+          const some = index === cuts.length - 1 ? rest : rest.slice(0, size);
+          rest = rest.slice(some.length);
+          write(`${index}.${shape}`, shapes[shape]?.(some) ?? '');
+        }
+        expect(await found()).toEqual(whole);
+      },
+    ),
     { numRuns: 30 },
   );
 });

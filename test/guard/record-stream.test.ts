@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { RecordStream, type Unread } from '../../guard/record-stream.ts';
 
 /** What is found in a file that arrives in pieces of a size. */
-function found(file: string | Buffer, size = Number.POSITIVE_INFINITY): { readonly taken: unknown[]; readonly unread: Unread[]; readonly records: number } {
+function found(
+  file: string | Buffer,
+  size = Number.POSITIVE_INFINITY,
+): { readonly taken: unknown[]; readonly unread: Unread[]; readonly records: number } {
   const [taken, unread]: [unknown[], Unread[]] = [[], []];
   const take = (record: Buffer) => {
     try {
@@ -25,7 +28,11 @@ const list = (...records: readonly string[]) => `{"Records":[${records.join(',')
 
 test.each([
   ['a file of CloudTrail', list(one('a'), one('b')), ['a', 'b']],
-  ['a file that somebody formatted', JSON.stringify({ Records: [{ id: 'a' }, { id: 'b', deep: [{ Records: [1] }] }] }, null, 2), ['a', 'b']],
+  [
+    'a file that somebody formatted',
+    JSON.stringify({ Records: [{ id: 'a' }, { id: 'b', deep: [{ Records: [1] }] }] }, null, 2),
+    ['a', 'b'],
+  ],
   ['an object a line', `${one('a')}\n${one('b')}\n`, ['a', 'b']],
   ['objects without lines between them', `${one('a')}${one('b')}`, ['a', 'b']],
   ['a list', `[${one('a')}, ${one('b')}]`, ['a', 'b']],
@@ -84,7 +91,8 @@ test('however a file arrives, the same is found in it', () => {
       const whole = found(file);
       expect(found(file, size)).toEqual(whole);
       const objects = all.filter((record) => typeof record === 'object' && record !== null && !Array.isArray(record));
-      if (shape === 'Records' || shape === 'formatted') expect(whole.taken).toEqual(objects.map((record) => JSON.parse(JSON.stringify(record))));
+      if (shape === 'Records' || shape === 'formatted')
+        expect(whole.taken).toEqual(objects.map((record) => JSON.parse(JSON.stringify(record))));
     }),
   );
 });

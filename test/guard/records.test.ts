@@ -40,8 +40,16 @@ test.each([
   ['another call', { ...record, eventName: 'Invoke' }, false],
   ['another service with a call of the name', { ...record, eventSource: 'states.amazonaws.com' }, false],
   ['a name with its version', { ...record, eventName: 'UpdateFunctionCode20150331v2' }, true],
-  ['a request that speaks of such a call may be one', { ...record, eventName: 'Invoke', requestParameters: { eventName: 'AddPermission' } }, true],
-  ['a name with an escape may be one', JSON.stringify({ ...record, eventName: 'X' }).replace('"X"', '"Create\\u0046unctionUrlConfig"'), true],
+  [
+    'a request that speaks of such a call may be one',
+    { ...record, eventName: 'Invoke', requestParameters: { eventName: 'AddPermission' } },
+    true,
+  ],
+  [
+    'a name with an escape may be one',
+    JSON.stringify({ ...record, eventName: 'X' }).replace('"X"', '"Create\\u0046unctionUrlConfig"'),
+    true,
+  ],
   ['no name at all: that it is broken is seen when it is parsed', '{"a":1}', true],
   ['a name that is no text', '{"eventName":1,"eventSource":"lambda.amazonaws.com"}', true],
 ])('%s', (_, value, expected) => {

@@ -30,7 +30,11 @@ function home(on: Bench, more: Partial<Home> = {}): Home {
   return { config: on.config, ledger: new MemoryLedger(), connect: (calls) => connect(calls, place), ...more };
 }
 
-async function replayed(events: readonly RecordedEvent[], homes: readonly Home[], rules: readonly AnyRule[] = [timeoutLong]): Promise<Replayed> {
+async function replayed(
+  events: readonly RecordedEvent[],
+  homes: readonly Home[],
+  rules: readonly AnyRule[] = [timeoutLong],
+): Promise<Replayed> {
   const outcome = await replay(events, homes, rules, { concurrency: 2, since: Date.parse('2026-10-01T12:00:00Z') });
   for (const finding of outcome.findings) expectValid(finding);
   return outcome;
@@ -42,9 +46,20 @@ test('what would have been found, by the event that would have told of it; nothi
   const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });
   const before = on.world.calls.length;
   const outcome = await replayed([updated(1), ...Array.from({ length: 50 }, (_, index) => updated(index + 2))], [home(on)]);
-  expect(outcome.findings).toMatchObject([{ rule: 'timeout-long', status: 'open', resource: { arn: orders }, event: { id: 'e1', time: '2026-10-01T12:01:00Z' } }]);
+  expect(outcome.findings).toMatchObject([
+    { rule: 'timeout-long', status: 'open', resource: { arn: orders }, event: { id: 'e1', time: '2026-10-01T12:01:00Z' } },
+  ]);
   expect(outcome.tallies).toEqual([
-    { rule: 'timeout-long', mode: 'alert', findings: 1, fixes: 0, refused: 0, unknown: 0, first: '2026-10-01T12:01:00Z', last: '2026-10-01T12:01:00Z' },
+    {
+      rule: 'timeout-long',
+      mode: 'alert',
+      findings: 1,
+      fixes: 0,
+      refused: 0,
+      unknown: 0,
+      first: '2026-10-01T12:01:00Z',
+      last: '2026-10-01T12:01:00Z',
+    },
   ]);
   expect(outcome).toMatchObject({ fixes: [], unknown: [], resources: 1 });
   const calls = on.world.calls.slice(before).map(({ operation }) => operation);
@@ -62,7 +77,12 @@ describe('a rule in remediate', () => {
         resource: orders,
         findingId: expect.any(String),
         at: '2026-10-01T12:16:00.000Z',
-        plan: [expect.stringMatching(/^lambda:TagResource/), expect.stringMatching(/^lambda:AddPermission/), 'wait 60 s: somebody may object', expect.stringMatching(/^lambda:UpdateFunctionConfiguration/)],
+        plan: [
+          expect.stringMatching(/^lambda:TagResource/),
+          expect.stringMatching(/^lambda:AddPermission/),
+          'wait 60 s: somebody may object',
+          expect.stringMatching(/^lambda:UpdateFunctionConfiguration/),
+        ],
       },
     ]);
     expect(tallies).toMatchObject([{ mode: 'remediate', findings: 1, fixes: 1, refused: 0 }]);
@@ -70,7 +90,7 @@ describe('a rule in remediate', () => {
   });
 
   test.each([
-    ['NeverTouch names it', { NeverTouch: orders }, 'NeverTouch names it (' + orders + ').'],
+    ['NeverTouch names it', { NeverTouch: orders }, `NeverTouch names it (${orders}).`],
     ['it lies outside of the scope', { RemediateScope: 'tag:team=other' }, 'It lies outside the scope in which this rule may remediate.'],
   ])('would not have touched what it may not touch: %s', async (_, variables, refused) => {
     const { fixes, tallies } = await replayed([updated(1)], [home(bench(timeoutLong, variables))]);
@@ -110,7 +130,11 @@ test('what AWS does not let read is unknown, once for each rule and resource, an
 });
 
 describe('without the account', () => {
-  const config = configFor([functionUrlOpen, securityGroupOpenIngress, guardTampered], { FunctionUrlOpenMode: 'remediate', SecurityGroupOpenIngressMode: 'alert', GuardTamperedMode: 'alert' });
+  const config = configFor([functionUrlOpen, securityGroupOpenIngress, guardTampered], {
+    FunctionUrlOpenMode: 'remediate',
+    SecurityGroupOpenIngressMode: 'alert',
+    GuardTamperedMode: 'alert',
+  });
   const nobody: Home['connect'] = () => {
     throw new Error('nobody is asked');
   };
@@ -132,7 +156,11 @@ describe('without the account', () => {
   });
 
   test('what the event proves by itself is found, and its fix is not known', async () => {
-    const { findings, unknown, fixes, tallies } = await replayed([at(1, 'CreateFunctionUrlConfig/none.json')], [nowhere()], [functionUrlOpen]);
+    const { findings, unknown, fixes, tallies } = await replayed(
+      [at(1, 'CreateFunctionUrlConfig/none.json')],
+      [nowhere()],
+      [functionUrlOpen],
+    );
     expect(findings).toMatchObject([{ rule: 'function-url-open', status: 'open', evidence: { authType: 'NONE' } }]);
     expect(unknown).toEqual([]);
     expect(fixes).toMatchObject([{ plan: [], unknown: 'nobody was asked' }]);
@@ -142,7 +170,11 @@ describe('without the account', () => {
   test('whether a change explains a call of the guard itself is not known', async () => {
     const arn = `arn:aws:iam::${place.account}:role/guard-remediate-function-url-open`;
     const byGuard = { detail: { userIdentity: { sessionContext: { sessionIssuer: { arn } } } } };
-    const { findings, unknown } = await replayed([at(1, 'DeleteFunctionUrlConfig/plain.json', byGuard)], [nowhere()], [functionUrlOpen, guardTampered]);
+    const { findings, unknown } = await replayed(
+      [at(1, 'DeleteFunctionUrlConfig/plain.json', byGuard)],
+      [nowhere()],
+      [functionUrlOpen, guardTampered],
+    );
     expect(findings).toEqual([]);
     expect(unknown).toContainEqual({ rule: 'guard-tampered', resource: arn, why: 'nobody was asked' });
   });
@@ -154,7 +186,14 @@ test('what the deployed guard did is explained by what it wrote down', async () 
   const byGuard = at(1, 'UpdateFunctionConfiguration20150331v2/role-changed.json', {
     detail: { requestParameters: { functionName: 'orders' }, userIdentity: { sessionContext: { sessionIssuer: { arn } } } },
   });
-  const change = { rule: 'timeout-long', resource: orders, ...place, status: 'done', startedAt: '2026-10-01T12:00:30Z', steps: [] } as unknown as Change;
+  const change = {
+    rule: 'timeout-long',
+    resource: orders,
+    ...place,
+    status: 'done',
+    startedAt: '2026-10-01T12:00:30Z',
+    steps: [],
+  } as unknown as Change;
   const deployed = (changes: readonly Change[]) => ({
     latestChanges: async function* () {
       yield* changes;
@@ -163,7 +202,8 @@ test('what the deployed guard did is explained by what it wrote down', async () 
     exemption: async () => undefined,
   });
   const tampered = async (changes: readonly Change[]) =>
-    (await replayed([byGuard], [home(on, { deployed: deployed(changes) })])).findings.filter(({ rule }) => rule === 'guard-tampered').length;
+    (await replayed([byGuard], [home(on, { deployed: deployed(changes) })])).findings.filter(({ rule }) => rule === 'guard-tampered')
+      .length;
   expect([await tampered([change]), await tampered([])]).toEqual([0, 1]);
 });
 
@@ -200,7 +240,8 @@ test('events go to the guard of their account and region, those of IAM to every 
     unasked: `${where.account} ${where.region}`,
   });
   const events = [at(1, 'UpdateAssumeRolePolicy/everyone.json'), at(2, 'DeleteFunctionUrlConfig/plain.json')];
-  const heard = async (where: typeof place) => (await replayed(events, [homeIn(where)], [roleTrustOpen, functionUrlOpen])).unknown.map(({ rule }) => rule).sort();
+  const heard = async (where: typeof place) =>
+    (await replayed(events, [homeIn(where)], [roleTrustOpen, functionUrlOpen])).unknown.map(({ rule }) => rule).sort();
   expect(await heard(place)).toEqual(['function-url-open', 'role-trust-open']);
   expect(await heard(away)).toEqual(['role-trust-open']);
   expect(await heard(foreign)).toEqual([]);
