@@ -15,9 +15,9 @@ interface Source {
 }
 
 /** Packed files up to this size are unpacked at once, which costs less than a stream; they hold about twenty times as much. */
-const small = 512 * 1024;
-const smallUnpacked = 32 * 1024 * 1024;
-const chunkSize = 512 * 1024;
+const small = 64 * 1024;
+const smallUnpacked = 4 * 1024 * 1024;
+const chunkSize = 128 * 1024;
 
 /** What may hold records; nobody knows about names without an ending, which is how Firehose writes them. */
 const mayHold = (name: string) =>

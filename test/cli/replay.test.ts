@@ -1,7 +1,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { mockClient } from 'aws-sdk-client-mock';
 import fc from 'fast-check';
 import { formats } from '../../cli/formats.ts';
 import { formatNames, replay } from '../../cli/replay.ts';
@@ -9,6 +14,7 @@ import type { Options } from '../../cli/use.ts';
 import type { Alert } from '../../guard/alert.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import { sample } from '../support/events.ts';
+import { createWorld } from '../support/world/index.ts';
 
 let folder: string;
 let printed: string[];
@@ -195,6 +201,60 @@ describe('what is asked for', () => {
 
   test('a file that is not there', async () => {
     await expect(replayed({}, [join(folder, 'nowhere')])).rejects.toThrow(/There is no file or folder/);
+  });
+});
+
+test('objects under a prefix, page after page, the digests left out', async () => {
+  const s3 = mockClient(S3Client);
+  const keys = ['t/1.json', 't/CloudTrail-Digest/2.json.gz', 't/3.json.gz', 't/4.json'];
+  s3.on(ListObjectsV2Command, { Bucket: 'trail', Prefix: 't/' }).callsFake(({ ContinuationToken: token }) => {
+    const at = Number(token ?? 0);
+    const [Key] = keys.slice(at);
+    return { Contents: [{ Key, Size: 1 }], ...(at + 1 < keys.length ? { NextContinuationToken: String(at + 1) } : {}) };
+  });
+  const objects: Readonly<Record<string, Buffer>> = {
+    't/1.json': Buffer.from(list(anonymous('e1', 'a'))),
+    't/3.json.gz': gzipSync(list(anonymous('e3', 'c'), anonymous('e4', 'd'))),
+  };
+  s3.on(GetObjectCommand).callsFake(({ Key }) => {
+    const bytes = objects[Key];
+    if (bytes === undefined) throw Object.assign(new Error('no'), { name: 'AccessDenied' });
+    return { Body: Readable.from([bytes.subarray(0, 10), bytes.subarray(10)]) };
+  });
+  const outcome = await replayed({}, ['s3://trail/t/']);
+  expect(arns(outcome)).toEqual(['a', 'c', 'd']);
+  expect(outcome.stats['failed']).toBe(1);
+  expect(told).toContain('s3://trail/t/4.json cannot be read (AccessDenied), after 0 records');
+});
+
+describe('with the account as it is now', () => {
+  const place = { account: '111122223333', region: 'us-east-1' };
+  beforeEach(() => {
+    const world = createWorld(place);
+    for (const FunctionName of ['a', 'b']) world.lambda.createFunction({ FunctionName });
+    world.lambda.createFunctionUrlConfig({ FunctionName: 'a', AuthType: 'NONE' });
+    const invalid = Object.assign(new Error('Stack with id guard does not exist'), { name: 'ValidationError' });
+    mockClient(CloudFormationClient).on(DescribeStacksCommand).rejects(invalid);
+    mockClient(STSClient).on(GetCallerIdentityCommand).resolves({ Account: place.account });
+    write('a.json', list(anonymous('e1', 'a'), anonymous('e2', 'b')));
+  });
+  const online = { offline: undefined, remediate: 'function-url-open', rule: 'function-url-open' };
+
+  test('what is open now is found, what was closed since is not, and the fix is shown', async () => {
+    const outcome = await replayed(online);
+    expect(arns(outcome)).toEqual(['a']);
+    expect(outcome.unknown).toEqual([]);
+    expect(outcome.fixes).toMatchObject([{ rule: 'function-url-open', plan: [expect.stringMatching(/^lambda:UpdateFunctionUrlConfig/)] }]);
+    expect(outcome.stats['calls']).toBeGreaterThan(0);
+    expect(outcome.code).toBe('findings');
+  });
+
+  test('of another account nothing is known but what the events prove', async () => {
+    write('a.json', list({ ...detailOf('DeleteFunctionUrlConfig/plain.json'), recipientAccountId: '444455556666' }));
+    const outcome = await replayed(online);
+    expect(outcome.findings).toEqual([]);
+    expect(outcome.unknown).toMatchObject([{ why: 'only the account 444455556666 knows, and these credentials are of 111122223333.' }]);
+    expect(outcome.stats['calls']).toBe(0);
   });
 });
 
