@@ -59,6 +59,7 @@ program
     (one: string, others?: string) => (others === undefined ? one : `${others}\n${one}`),
   )
   .option('--account <id>', 'what happened in this account alone')
+  .option('--allow-unknown', 'exit code 3 only where a record or file is broken, not for what is unknown')
   .option('--no-sweep', 'without looking at every function first, which rules need that compare functions')
   .option('--format <format>', 'table, json, sarif, ocsf or html', 'table')
   .action(run(of(() => import('./replay.ts'), 'replay')));

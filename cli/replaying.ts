@@ -81,7 +81,7 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
   };
   const period = handled.count === 0 ? undefined : { from: handled.first, to: handled.last };
   console.log(printed(asked.format, result, outcome, { period, files: read.files, ledgerCalls: cost.ledgerCalls }));
-  if (read.failed > 0 || outcome.unknown.length > 0) return 'unreadable';
+  if (read.failed > 0 || (outcome.unknown.length > 0 && asked.options['allowUnknown'] !== true)) return 'unreadable';
   return outcome.findings.length > 0 ? 'findings' : 'fine';
 }
 

@@ -272,6 +272,11 @@ test('as a table', async () => {
   expect(table).toMatch(/2 records in 1 file, .*: 2 to judge, 0 skipped, 0 not readable; 1 finding, 1 unknown on 2 resources/);
 });
 
+test('what is unknown is no exit code of its own where that is allowed', async () => {
+  write('a.json', list(detailOf('DeleteFunctionUrlConfig/plain.json')));
+  expect([(await replayed()).code, (await replayed({ allowUnknown: true })).code]).toEqual(['unreadable', 'fine']);
+});
+
 test('nothing that concerns a rule is nothing found', async () => {
   write('a.json', list(irrelevant('i1')));
   expect(await replay({ stack: 'guard', offline: true }, [folder])).toBe('fine');
