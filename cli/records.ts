@@ -19,6 +19,9 @@ const small = 64 * 1024;
 const smallUnpacked = 4 * 1024 * 1024;
 const chunkSize = 128 * 1024;
 
+/** So many broken records of a file are kept back until it is known whether the file is damaged as a whole. */
+const toldAtOnce = 10_000;
+
 /** What may hold records; nobody knows about names without an ending, which is how Firehose writes them. */
 const mayHold = (name: string) =>
   !name.startsWith('.') && (/\.(json|jsonl|ndjson)(\.gz)?$/.test(name) || !name.includes('.') || /^[^.]+\.gz$/.test(name));
@@ -42,13 +45,20 @@ export async function readRecords(
   let [files, records] = [0, 0];
   for await (const source of sourcesOf(paths, region)) {
     files += 1;
-    const stream = new RecordStream(take, (where) => unread(source.name, where));
+    const broken: Unread[] = [];
+    const tell = () => {
+      for (const where of broken.splice(0)) unread(source.name, where);
+    };
+    const stream = new RecordStream(take, (where) => {
+      if (broken.push(where) >= toldAtOnce) tell();
+    });
     try {
       await readInto(stream, source);
       stream.end();
+      tell();
     } catch (error) {
-      // What came before the break counts.
-      unread(source.name, `${whyOf(error)}, after ${stream.records} records`);
+      // What came before the break counts; what is broken there may be broken by it, and is told with it.
+      unread(source.name, `${whyOf(error)}, after ${stream.records - broken.length} records`);
     }
     records += stream.records;
   }
