@@ -89,3 +89,18 @@ export function openings(entries: readonly AclEntry[]): readonly Opening[] {
     });
   });
 }
+
+/** Whether entries let nothing in at all, or nothing out: from or to no address, on no port of TCP or of UDP. */
+export function isShut(entries: readonly AclEntry[] = []): boolean {
+  return (['in', 'out'] as const).some((direction) => {
+    const own = entries.filter((entry) => (entry.Egress === true) === (direction === 'out'));
+    const pieces = portsCutAt(allPorts, own);
+    return !(['ipv4', 'ipv6'] as const).some((family) =>
+      cutAt(internet[family], own.map(rangeIn)).some((remote) =>
+        (['tcp', 'udp'] as const).some((protocol) =>
+          pieces.some((ports) => decidingEntry(own, { direction, remote, protocol, ports })?.RuleAction === 'allow'),
+        ),
+      ),
+    );
+  });
+}

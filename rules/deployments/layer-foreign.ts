@@ -42,7 +42,7 @@ export const rule = defineRule({
   fix: [putLayers],
   undo: [putLayers],
   delay: 15,
-  probation: false,
+  probation: true,
   params: z.object({
     accounts: z
       .string()

@@ -73,7 +73,12 @@ export const rule = defineRule({
     const document = trustOf(role);
     const { openings } = openingsOf(document, allowedBy(params, subject));
     if (openings.length === 0) return { steps: [] };
-    const left = withoutOpenings(document, openings);
+    // Nobody gets in by a service without iam:PassRole, and other workloads may run with the role: a person decides over that.
+    const ours = openings.filter(({ kind }) => kind !== 'Service');
+    const services = openings.flatMap(({ kind, principal }) => (kind === 'Service' ? [principal] : []));
+    const left = withoutOpenings(document, ours.length > 0 ? ours : openings);
+    const remains =
+      ours.length > 0 && services.length > 0 ? [`${services.join(', ')} may assume ${RoleName}: other workloads may run with it`] : [];
     const steps = [
       {
         call: 'updateAssumeRolePolicy',
@@ -87,11 +92,14 @@ export const rule = defineRule({
       (openings.some(({ kind }) => kind === 'NotPrincipal')
         ? `The trust policy of ${RoleName} says whom it does not let in (NotPrincipal): write down by hand whom it does.`
         : undefined) ??
+      (ours.length > 0
+        ? undefined
+        : `Other workloads may run with ${RoleName} by ${services.join(', ')}: take that out by hand, or list it in RoleTrustOpenServices.`) ??
       (deleted === undefined
         ? undefined
         : `The trust policy of ${RoleName} names ${deleted}, which was deleted: IAM takes no document with it, so an undo could not bring this one back.`) ??
       (left.Statement.some(({ Effect }) => Effect === 'Allow') ? undefined : `Nobody could assume ${RoleName} any more, not even Lambda.`);
-    return refused === undefined ? { steps } : { steps, refused };
+    return { steps, ...(remains.length === 0 ? {} : { remains }), ...(refused === undefined ? {} : { refused }) };
   },
 
   async state(subject, { aws }) {

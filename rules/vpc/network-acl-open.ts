@@ -4,6 +4,7 @@ import {
   createNetworkAclEntry,
   deleteNetworkAclEntry,
   describeNetworkAcls,
+  describeNetworkInterfaces,
   type NetworkAcl,
   type NetworkAclEntry,
   replaceNetworkAclEntry,
@@ -14,9 +15,10 @@ import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import type { Estate } from '../../guard/estate.ts';
 import type { Finding } from '../../guard/finding.ts';
-import { type Direction, openings } from '../../guard/network-acl.ts';
+import { type Direction, isShut, openings } from '../../guard/network-acl.ts';
 import { placementOf } from '../../guard/placement.ts';
 import { type CallStep, cloudTrail, defineRule, type Evaluation, type Plan, type Violation } from '../../guard/rule.ts';
+import { namesOf, othersAmong } from '../../guard/security-group.ts';
 import { functionSubject, networkSubject, type Subject } from '../../guard/subject.ts';
 
 const id = 'network-acl-open';
@@ -56,7 +58,7 @@ export const rule = defineRule({
     ),
     cloudTrail('ec2', ['DeleteSubnet'], deletedSubnet),
   ],
-  check: [getFunctionConfiguration, listAliases, describeNetworkAcls],
+  check: [getFunctionConfiguration, listAliases, describeNetworkAcls, describeNetworkInterfaces],
   fix: [createNetworkAclEntry, replaceNetworkAclEntry, deleteNetworkAclEntry, associateNetworkAcl],
   undo: [createNetworkAclEntry, replaceNetworkAclEntry, deleteNetworkAclEntry, associateNetworkAcl],
   delay: 15,
@@ -105,6 +107,7 @@ export const rule = defineRule({
 });
 
 type Reader = Handle<[typeof describeNetworkAcls]>;
+type PlanReader = Handle<[typeof describeNetworkAcls, typeof describeNetworkInterfaces]>;
 
 interface Look {
   readonly place: Place;
@@ -158,13 +161,15 @@ async function judgeAcl(acl: NetworkAcl, { place, estate, now, all }: Look): Pro
   const kept = (await estate.kept(id, subject.arn))?.state as TighterAcl | undefined;
   const before = kept?.entries;
   const loosened = before === undefined ? [] : open.filter((direction) => !directionsOf(before).includes(direction));
-  if (loosened.length === 0 && open.length < 2) await keep({ entries: ownEntries(acl) }, kept, subject, { estate, now });
+  // One that lets nothing in, or nothing out, is a quarantine or half made: how it was then is no measure of how it should be.
+  const measure = open.length < 2 && !isShut(acl.Entries);
+  if (loosened.length === 0 && measure) await keep({ entries: ownEntries(acl) }, kept, subject, { estate, now });
   const reported = loosened.length > 0 ? loosened : all ? open : [];
   if (reported.length === 0) return { violations: [], compliant: [subject] };
   const functions = await functionsBehind(subnetsOf(acl), estate);
   if (functions.length === 0) {
     // An ACL is made entry by entry: how it was while it was nothing to functions tells nothing.
-    if (loosened.length > 0) await keep({ entries: ownEntries(acl) }, kept, subject, { estate, now });
+    if (loosened.length > 0 && !isShut(acl.Entries)) await keep({ entries: ownEntries(acl) }, kept, subject, { estate, now });
     return { violations: [], compliant: [subject] };
   }
   const since = loosened.length > 0 ? ', and did not before' : '';
@@ -192,7 +197,7 @@ async function judgeSubnet(subnet: string, acl: NetworkAcl, { place, estate, now
   const moved = before !== undefined && before.acl !== NetworkAclId;
   const loosened = moved ? open.filter((direction) => !before.open.includes(direction)) : [];
   if (before === undefined || loosened.length === 0) {
-    if (open.length < 2) await keep({ acl: NetworkAclId, open }, before, subject, { estate, now });
+    if (open.length < 2 && !isShut(acl.Entries)) await keep({ acl: NetworkAclId, open }, before, subject, { estate, now });
     return { violations: [], compliant: [subject] };
   }
   const functions = await functionsBehind([subnet], estate);
@@ -219,7 +224,7 @@ async function keep(
   if (JSON.stringify(present) !== JSON.stringify(recorded)) await estate.recordKept(id, arn, { state: present, asOf: now });
 }
 
-async function planOfAcl({ subject }: Finding, aws: Reader, estate: Estate): Promise<Plan> {
+async function planOfAcl({ subject }: Finding, aws: PlanReader, estate: Estate): Promise<Plan> {
   const NetworkAclId = idOf(subject);
   const [acl] = await aws.describeNetworkAcls({ by: 'network-acl-id', ids: [NetworkAclId] });
   const before = ((await estate.kept(id, subject.arn))?.state as TighterAcl | undefined)?.entries;
@@ -246,10 +251,10 @@ async function planOfAcl({ subject }: Finding, aws: Reader, estate: Estate): Pro
     return [{ call: 'deleteNetworkAclEntry', input: { NetworkAclId, RuleNumber, Egress }, undo: [undo] }];
   });
   // What denies comes back before what allowed in its place is taken out: no traffic is let through in between that was not before.
-  return { steps: [...back, ...out] };
+  return await unlessOthers([...back, ...out], NetworkAclId, subnetsOf(acl), aws);
 }
 
-async function planOfSubnet({ subject }: Finding, aws: Reader, estate: Estate): Promise<Plan> {
+async function planOfSubnet({ subject }: Finding, aws: PlanReader, estate: Estate): Promise<Plan> {
   const subnet = idOf(subject);
   const [present] = await behind([subnet], aws);
   const before = (await estate.kept(id, subject.arn))?.state as TighterSubnet | undefined;
@@ -259,7 +264,16 @@ async function planOfSubnet({ subject }: Finding, aws: Reader, estate: Estate): 
   if (directionsOf(former.Entries).some((direction) => !before.open.includes(direction)))
     return { steps: [], refused: `The network ACL that ${subnet} was behind, ${before.acl}, has become more open as well.` };
   const undo = { call: 'associateNetworkAcl', input: { subnet, acl: present.NetworkAclId } };
-  return { steps: [{ call: 'associateNetworkAcl', input: { subnet, acl: before.acl }, undo: [undo] }] };
+  const step = { call: 'associateNetworkAcl', input: { subnet, acl: before.acl }, undo: [undo] };
+  return await unlessOthers([step], before.acl, [subnet], aws);
+}
+
+/** An ACL is in the way of everything in its subnets: where more than functions live there, nobody knows what that needs. */
+async function unlessOthers(steps: readonly CallStep[], acl: string, subnets: readonly string[], aws: PlanReader): Promise<Plan> {
+  const others =
+    steps.length === 0 || subnets.length === 0 ? [] : othersAmong(await aws.describeNetworkInterfaces({ subnets: [...subnets] }));
+  if (others.length === 0) return { steps };
+  return { steps, refused: `Behind ${acl} live more than functions: ${namesOf(others)} may need what it lets through now.` };
 }
 
 /** Whether entries let the whole internet in, and out: of IPv4 or of IPv6. */

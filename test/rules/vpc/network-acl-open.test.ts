@@ -157,10 +157,71 @@ ruleTest(rule, {
       arrange: async (world, ledger) => {
         await moved(world, ledger);
         world.ec2.deleteNetworkAclEntry({ NetworkAclId: other, RuleNumber: 100, Egress: false });
+        write([ownIn], world, other);
       },
       event: association,
       expect: { compliant: [otherArn, subnetArn] },
       calls: { aws: 1, ledger: 4 },
+    },
+    {
+      name: 'a quarantine is no measure: a subnet behind an ACL that lets nothing in',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await moved(world, ledger);
+        write([{ ...denyIn, RuleNumber: 1 }], world, other);
+      },
+      event: association,
+      expect: { compliant: [otherArn, subnetArn] },
+      // Nothing is recorded.
+      calls: { aws: 1, ledger: 2 },
+    },
+    {
+      name: 'a quarantine is no measure: an ACL that lets nothing out',
+      kind: 'compliant',
+      arrange: async (world, ledger) => await behind([ownIn, answersIn, { ...denyIn, Egress: true }, allowOut], world, ledger),
+      event: sample('CreateNetworkAclEntry/allow-everyone.json'),
+      expect: { compliant: [aclArn] },
+      calls: { aws: 1, ledger: 1 },
+    },
+    {
+      name: 'something else lives behind the ACL',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await behind([{ ...allowIn, RuleNumber: 90 }, ownIn, answersIn, allowOut], world, ledger);
+        await seen([ownIn, answersIn, allowOut], world, ledger);
+        world.ec2.createNetworkInterface({ Groups: [], SubnetId: subnet, NetworkInterfaceId: 'eni-0b1c2d3e4f5061728' });
+      },
+      event: sample('CreateNetworkAclEntry/allow-everyone.json'),
+      expect: {
+        violations: [
+          {
+            subject: aclArn,
+            severity: 'medium',
+            summary: `The network ACL ${acl} lets the whole internet in on all ports, and did not before: orders behind it has only security groups left.`,
+            evidence: {
+              acl,
+              vpc,
+              open: ['in ipv4', 'out ipv4'],
+              entries: [{ ...allowIn, RuleNumber: 90 }, ownIn, answersIn, allowOut],
+              before: [ownIn, answersIn, allowOut],
+              functions: [orders],
+            },
+            tags: { team: 'shop' },
+            plan: {
+              steps: [
+                {
+                  call: 'deleteNetworkAclEntry',
+                  input: { NetworkAclId: acl, RuleNumber: 90, Egress: false },
+                  undo: [{ call: 'createNetworkAclEntry', input: { NetworkAclId: acl, ...allowIn, RuleNumber: 90 } }],
+                },
+              ],
+              refused: `Behind ${acl} live more than functions: eni-0b1c2d3e4f5061728 (interface) may need what it lets through now.`,
+            },
+          },
+        ],
+        compliant: [],
+      },
+      calls: { aws: 1, ledger: 2 },
     },
     {
       name: 'a function leaves the subnet that was moved',
