@@ -3,6 +3,7 @@ import { rules } from '../../rules/index.ts';
 import { Inbox, samBuild, samDeploy } from '../support/stack.ts';
 import { alertMode, openedInAlert, seedEstate } from './parts/alert-mode.ts';
 import { alertsAreValid } from './parts/alerts-are-valid.ts';
+import { allAtOnce } from './parts/all-at-once.ts';
 import { badInput } from './parts/bad-input.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
@@ -119,6 +120,7 @@ describe('with every rule in remediate', () => {
   layerForeign();
   codeSigningOff();
   directDeployPermission();
+  allAtOnce();
   tags();
   guardTampered();
   ownRoles();
