@@ -22,7 +22,7 @@ export function scanCalls(of: readonly (typeof rules)[number][] = rules): readon
 
 /** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */
 export async function policy(options: Options): Promise<'fine'> {
-  const { account = '*', region = 'us-east-1', preventive } = options;
+  const { account = '*', region = 'us-east-1', stack = 'lambda-compliance-guard', preventive } = options;
   const listed = (option: string) =>
     String(options[option] ?? '')
       .split(',')
@@ -35,11 +35,16 @@ export async function policy(options: Options): Promise<'fine'> {
     );
     return 'fine';
   }
+  const partition = partitionOf(String(region).split(',')[0] ?? '');
   const names = {
-    'AWS::Partition': partitionOf(String(region).split(',')[0] ?? ''),
+    'AWS::Partition': partition,
     'AWS::AccountId': String(account),
     'AWS::Region': '*',
-    'AWS::StackName': '*',
+    'AWS::StackName': String(stack),
+    // What the stack's own things are called begins with its name; a key has none.
+    AlertTopic: `arn:${partition}:sns:*:${account}:${stack}-*`,
+    'Archive.Arn': `arn:${partition}:s3:::${stack}-*`,
+    'Key.Arn': `arn:${partition}:kms:*:${account}:key/*`,
   };
   const { Version, Statement } = JSON.parse(policyOf(scanCalls(chosenRules(options)), names)) as {
     Version: string;

@@ -4,7 +4,7 @@ import type { Change } from './change.ts';
 import { type ApiEvent, text } from './cloudtrail.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ports } from './ports.ts';
-import { type Subject, withoutSuffix } from './subject.ts';
+import { functionSubject, type Subject, withoutSuffix } from './subject.ts';
 import { recordTampering, tamperedRule } from './tampering.ts';
 
 const minute = 60_000;
@@ -41,7 +41,7 @@ export async function unexplainedCall(
   ports: Pick<Ports, 'ledger' | 'config' | 'now'>,
 ): Promise<readonly Alert[]> {
   const part = ownRole(event.actor.issuer, ports.config);
-  if (part === undefined || (await isExplained(part, event, subjects, ports))) return [];
+  if (part === undefined || (await isExplained(part, event, subjects.length > 0 ? subjects : functionIn(event), ports))) return [];
   const finding = findingOf(event, subjects, ports.now());
   // What guard-tampered knows of the role from now on, so that it holds on to the finding until somebody has seen to it.
   await recordTampering(ports.ledger, finding.subject.arn, event, ports.now());
@@ -71,6 +71,12 @@ async function isExplained(
     if (present !== undefined && explains(present)) return true;
   }
   return false;
+}
+
+/** The function that an event is about, where a practice listens to it and none of its rules judges what it names. */
+function functionIn({ request, ...place }: ApiEvent): readonly Subject[] {
+  const subject = functionSubject(text(request, 'functionName') ?? text(request, 'resourceArn') ?? '', place);
+  return subject === undefined ? [] : [subject];
 }
 
 function isInTime({ status, startedAt, fixedAt = 0, resumeAt = 0, watchUntil = 0 }: Change, at: number): boolean {

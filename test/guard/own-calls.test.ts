@@ -115,6 +115,17 @@ describe('a call that a change explains', () => {
     expect(await told(on, call(on), [securityGroupSubject('sg-3', place)])).toHaveLength(1);
   });
 
+  test.each([
+    ['by its name', { functionName: 'orders', qualifier: 'live' }],
+    ['by its ARN', { resourceArn: `${orders}:live` }],
+  ])('on a function %s, of which the practice judges nothing', async (_, request) => {
+    const on = bench();
+    await on.ledger.begin(change(on, { resource: `${orders}:live` }));
+    expect(await told(on, call(on, { request }), [])).toEqual([]);
+    expect(await told(on, call(on, { request: { functionName: 'others' } }), [])).toHaveLength(1);
+    expect(await told(on, call(on, { request: {}, id: 'own-2' }), [])).toHaveLength(1);
+  });
+
   test('that makes a secret by its name, to which AWS adds six characters', async () => {
     const step = { call: 'createSecret', input: { Name: 'compliance-guard/orders/DB_PASSWORD-c0ffee123456' }, undo: [] };
     const on = bench();

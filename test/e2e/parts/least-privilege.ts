@@ -51,6 +51,7 @@ const neverSeen: Readonly<Record<string, readonly string[]>> = {
     'iam:ListRolePolicies in remediate-secret-not-rotated',
     'iam:ListAttachedRolePolicies in remediate-secret-not-rotated',
     'lambda:ListAliases in remediate-secret-not-rotated',
+    'iam:GetRolePolicy in remediate-direct-deploy-permission',
     'iam:ListEntitiesForPolicy in remediate-direct-deploy-permission',
     'lambda:GetPolicy in remediate-direct-deploy-permission',
     'lambda:ListTags in remediate-direct-deploy-permission',
