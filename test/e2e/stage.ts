@@ -97,8 +97,8 @@ export async function closeStage(): Promise<void> {
   await stage.emulator?.stop();
 }
 
-/** The latest events of every log group of the guard, by the function's name. */
-export async function guardLogs(): Promise<Readonly<Record<string, readonly string[]>>> {
+/** The events of every log group of the guard, by the function's name. @param startTime since when, in milliseconds */
+export async function guardLogs(startTime = 0): Promise<Readonly<Record<string, readonly string[]>>> {
   const { logGroups } = await stage.botoRoot.call('logs', 'describe_log_groups', { logGroupNamePrefix: `/aws/lambda/${stack}` });
   const logs: Record<string, string[]> = {};
   for (const { logGroupName } of logGroups) {
@@ -107,6 +107,7 @@ export async function guardLogs(): Promise<Readonly<Record<string, readonly stri
     do {
       const page = await stage.botoRoot.call('logs', 'filter_log_events', {
         logGroupName,
+        startTime,
         ...(nextToken === undefined ? {} : { nextToken }),
       });
       messages.push(...page.events.map(({ message }: { message: string }) => message));
