@@ -18,6 +18,8 @@ const shared = {
 };
 
 export default {
+  // A busy machine takes its time; what hangs is still told.
+  testTimeout: 60_000,
   projects: [
     {
       ...shared,

@@ -1,24 +1,60 @@
 import {
+  AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
+  CreateNetworkAclEntryCommand,
+  CreateRouteCommand,
+  DeleteNetworkAclEntryCommand,
+  DeleteRouteCommand,
+  DescribeInternetGatewaysCommand,
+  DescribeManagedPrefixListsCommand,
+  DescribeNatGatewaysCommand,
+  DescribeNetworkAclsCommand,
   DescribeNetworkInterfacesCommand,
+  DescribeRouteTablesCommand,
   DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
+  DescribeSubnetsCommand,
+  DescribeTransitGatewayAttachmentsCommand,
+  DescribeTransitGatewayVpcAttachmentsCommand,
+  DescribeVpcAttributeCommand,
+  DescribeVpcEndpointsCommand,
+  DescribeVpcPeeringConnectionsCommand,
   EC2Client,
   GetManagedPrefixListEntriesCommand,
+  type NetworkAcl,
   type NetworkInterface,
+  ReplaceNetworkAclAssociationCommand,
+  ReplaceNetworkAclEntryCommand,
+  ReplaceRouteCommand,
+  RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
+  SearchTransitGatewayRoutesCommand,
   type SecurityGroupRule,
+  type Subnet,
 } from '@aws-sdk/client-ec2';
-import type { Call } from '../guard/call.ts';
+import type { Call, Connection } from '../guard/call.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 import { allPages } from './pages.ts';
 
-export type { IpPermission, NetworkInterface, SecurityGroup, SecurityGroupRule } from '@aws-sdk/client-ec2';
+export type {
+  IpPermission,
+  NetworkAcl,
+  NetworkAclEntry,
+  NetworkInterface,
+  RouteTable,
+  SecurityGroup,
+  SecurityGroupRule,
+  Subnet,
+  VpcEndpoint,
+} from '@aws-sdk/client-ec2';
 
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 const groups = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group/*';
 const groupRules = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group-rule/*';
+
+const networkAcls = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:network-acl/*';
+const subnets = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:subnet/*';
 
 const client = clientPerRegion((settings) => new EC2Client(settings));
 const call = callsOf('ec2', (connection, command) => client(connection).send(command));
@@ -56,21 +92,39 @@ export const describeSecurityGroupRules: Call<
     }),
 };
 
-/** The network interfaces in any of these security groups, all pages. */
+/** The network interfaces in any of these security groups, or subnets, all pages. */
 export const describeNetworkInterfaces: Call<
   'describeNetworkInterfaces',
-  { readonly groups: readonly string[] },
+  { readonly groups: readonly string[] } | { readonly subnets: readonly string[] },
   readonly NetworkInterface[]
 > = {
   name: 'describeNetworkInterfaces',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeNetworkInterfaces', resource: '*' }],
   alreadyDone: [],
-  run: (connection, { groups: Values }) =>
+  run: (connection, input) =>
     allPages(async (NextToken) => {
-      const Filters = [{ Name: 'group-id', Values: [...Values] }];
-      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters, NextToken, MaxResults: 1000 }));
+      const by = 'groups' in input ? { Name: 'group-id', Values: [...input.groups] } : { Name: 'subnet-id', Values: [...input.subnets] };
+      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters: [by], NextToken, MaxResults: 1000 }));
       return { items: page.NetworkInterfaces, next: page.NextToken };
+    }),
+};
+
+/** Subnets, all pages; one that is gone is not among them. */
+export const describeSubnets: Call<
+  'describeSubnets',
+  { readonly subnets: readonly string[] } | { readonly vpc: string },
+  readonly Subnet[]
+> = {
+  name: 'describeSubnets',
+  service: 'ec2',
+  permissions: [{ action: 'ec2:DescribeSubnets', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, wanted) =>
+    allPages(async (NextToken) => {
+      const Filters = ['vpc' in wanted ? { Name: 'vpc-id', Values: [wanted.vpc] } : { Name: 'subnet-id', Values: [...wanted.subnets] }];
+      const page = await client(connection).send(new DescribeSubnetsCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.Subnets, next: page.NextToken };
     }),
 };
 
@@ -89,4 +143,178 @@ export const authorizeSecurityGroupIngress = call('AuthorizeSecurityGroupIngress
   ],
   // What a group that is gone let in needs nobody to let in.
   alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
+});
+export const revokeSecurityGroupEgress = call('RevokeSecurityGroupEgress', RevokeSecurityGroupEgressCommand, {
+  resource: groups,
+  alreadyDone: ['InvalidSecurityGroupRuleId.NotFound', 'InvalidPermission.NotFound', 'InvalidGroup.NotFound'],
+});
+export const authorizeSecurityGroupEgress = call('AuthorizeSecurityGroupEgress', AuthorizeSecurityGroupEgressCommand, {
+  resource: [groups, groupRules],
+  also: [
+    {
+      action: 'ec2:CreateTags',
+      resource: groupRules,
+      condition: { StringEquals: { 'ec2:CreateAction': 'AuthorizeSecurityGroupEgress' } },
+    },
+  ],
+  alreadyDone: ['InvalidPermission.Duplicate', 'InvalidGroup.NotFound'],
+});
+
+/** Network ACLs by their own ids, by the subnets that they are associated with, or by their VPCs, all pages. */
+export const describeNetworkAcls: Call<
+  'describeNetworkAcls',
+  { readonly by: 'network-acl-id' | 'association.subnet-id' | 'vpc-id'; readonly ids: readonly string[] },
+  readonly NetworkAcl[]
+> = {
+  name: 'describeNetworkAcls',
+  service: 'ec2',
+  permissions: [{ action: 'ec2:DescribeNetworkAcls', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, { by: Name, ids: Values }) =>
+    allPages(async (NextToken) => {
+      const Filters = [{ Name, Values: [...Values] }];
+      const page = await client(connection).send(new DescribeNetworkAclsCommand({ Filters, NextToken, MaxResults: 1000 }));
+      return { items: page.NetworkAcls, next: page.NextToken };
+    }),
+};
+
+export const createNetworkAclEntry = call('CreateNetworkAclEntry', CreateNetworkAclEntryCommand, {
+  resource: networkAcls,
+  // Whoever needs it looks whether what is there is what was wanted.
+  alreadyDone: ['NetworkAclEntryAlreadyExists', 'InvalidNetworkAclID.NotFound'],
+});
+export const replaceNetworkAclEntry = call('ReplaceNetworkAclEntry', ReplaceNetworkAclEntryCommand, {
+  resource: networkAcls,
+  alreadyDone: ['InvalidNetworkAclID.NotFound'],
+});
+export const deleteNetworkAclEntry = call('DeleteNetworkAclEntry', DeleteNetworkAclEntryCommand, {
+  resource: networkAcls,
+  alreadyDone: ['InvalidNetworkAclEntry.NotFound', 'InvalidNetworkAclID.NotFound'],
+});
+
+/**
+ * Puts a subnet behind a network ACL. The association's id, which AWS assigns anew each time, is looked up; a subnet that
+ * is gone needs no ACL.
+ */
+export const associateNetworkAcl: Call<'associateNetworkAcl', { readonly subnet: string; readonly acl: string }, void> = {
+  name: 'associateNetworkAcl',
+  service: 'ec2',
+  operation: 'ReplaceNetworkAclAssociation',
+  permissions: [
+    { action: 'ec2:DescribeNetworkAcls', resource: '*' },
+    { action: 'ec2:ReplaceNetworkAclAssociation', resource: [networkAcls, subnets] },
+  ],
+  alreadyDone: [],
+  run: async (connection, { subnet, acl: NetworkAclId }) => {
+    const [present] = await describeNetworkAcls.run(connection, { by: 'association.subnet-id', ids: [subnet] });
+    const association = present?.Associations?.find(({ SubnetId }) => SubnetId === subnet);
+    if (association === undefined || association.NetworkAclId === NetworkAclId) return;
+    const AssociationId = association.NetworkAclAssociationId;
+    await client(connection).send(new ReplaceNetworkAclAssociationCommand({ AssociationId, NetworkAclId }));
+  },
+};
+
+/** A read of all pages that EC2 allows for everything or nothing. */
+function reads<Name extends string, Input, Item>(
+  name: Name,
+  page: (connection: Connection, input: Input, NextToken: string | undefined) => ReturnType<Parameters<typeof allPages<Item>>[0]>,
+): Call<Name, Input, readonly Item[]> {
+  const operation = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  return {
+    name,
+    service: 'ec2',
+    permissions: [{ action: `ec2:${operation}`, resource: '*' }],
+    alreadyDone: [],
+    run: (connection, input) => allPages((NextToken) => page(connection, input, NextToken)),
+  };
+}
+
+interface InVpc {
+  readonly vpc: string;
+}
+
+const ofVpc = ({ vpc }: InVpc, Name = 'vpc-id') => [{ Name, Values: [vpc] }];
+
+/** The route tables of a VPC. */
+/** Route tables by their ids, or all of a VPC. */
+export const describeRouteTables = reads(
+  'describeRouteTables',
+  async (connection, wanted: InVpc | { readonly tables: readonly string[] }, NextToken) => {
+    const Filters = 'tables' in wanted ? [{ Name: 'route-table-id', Values: [...wanted.tables] }] : ofVpc(wanted);
+    const page = await client(connection).send(new DescribeRouteTablesCommand({ Filters, NextToken, MaxResults: 100 }));
+    return { items: page.RouteTables, next: page.NextToken };
+  },
+);
+export const describeVpcEndpoints = reads('describeVpcEndpoints', async (connection, wanted: InVpc, NextToken) => {
+  const page = await client(connection).send(new DescribeVpcEndpointsCommand({ Filters: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+  return { items: page.VpcEndpoints, next: page.NextToken };
+});
+export const describeNatGateways = reads('describeNatGateways', async (connection, wanted: InVpc, NextToken) => {
+  const page = await client(connection).send(new DescribeNatGatewaysCommand({ Filter: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+  return { items: page.NatGateways, next: page.NextToken };
+});
+/** Internet gateways that are attached to a VPC. */
+export const describeInternetGateways = reads('describeInternetGateways', async (connection, wanted: InVpc, NextToken) => {
+  const Filters = ofVpc(wanted, 'attachment.vpc-id');
+  const page = await client(connection).send(new DescribeInternetGatewaysCommand({ Filters, NextToken, MaxResults: 1000 }));
+  return { items: page.InternetGateways, next: page.NextToken };
+});
+export const describeVpcPeeringConnections = reads(
+  'describeVpcPeeringConnections',
+  async (connection, { peerings: Values }: { readonly peerings: readonly string[] }, NextToken) => {
+    const Filters = [{ Name: 'vpc-peering-connection-id', Values: [...Values] }];
+    const page = await client(connection).send(new DescribeVpcPeeringConnectionsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.VpcPeeringConnections, next: page.NextToken };
+  },
+);
+/** A VPC's attachments to transit gateways: whose those are, and which route table each is associated with. */
+export const describeTransitGatewayAttachments = reads(
+  'describeTransitGatewayAttachments',
+  async (connection, wanted: InVpc, NextToken) => {
+    const Filters = ofVpc(wanted, 'resource-id');
+    const page = await client(connection).send(new DescribeTransitGatewayAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.TransitGatewayAttachments, next: page.NextToken };
+  },
+);
+/** The same attachments, with their subnets. */
+export const describeTransitGatewayVpcAttachments = reads(
+  'describeTransitGatewayVpcAttachments',
+  async (connection, wanted: InVpc, NextToken) => {
+    const Filters = ofVpc(wanted);
+    const page = await client(connection).send(new DescribeTransitGatewayVpcAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
+    return { items: page.TransitGatewayVpcAttachments, next: page.NextToken };
+  },
+);
+/** Prefix lists by their names; those of AWS are named after their services. */
+export const describeManagedPrefixLists = reads(
+  'describeManagedPrefixLists',
+  async (connection, { names: Values }: { readonly names: readonly string[] }, NextToken) => {
+    const Filters = [{ Name: 'prefix-list-name', Values: [...Values] }];
+    const page = await client(connection).send(new DescribeManagedPrefixListsCommand({ Filters, NextToken, MaxResults: 100 }));
+    return { items: page.PrefixLists, next: page.NextToken };
+  },
+);
+
+/** The first thousand routes of a transit gateway's route table; `AdditionalRoutesAvailable` where there are more. */
+export const searchTransitGatewayRoutes = call('SearchTransitGatewayRoutes', SearchTransitGatewayRoutesCommand, {
+  resource: 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:transit-gateway-route-table/*',
+});
+export const describeVpcAttribute = call('DescribeVpcAttribute', DescribeVpcAttributeCommand, {
+  resource: 'arn:${AWS::Partition}:ec2:*:*:vpc/*',
+});
+
+const routeTables = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:route-table/*';
+
+export const createRoute = call('CreateRoute', CreateRouteCommand, {
+  resource: routeTables,
+  // Whoever needs it looks whether what is there leads to where it should.
+  alreadyDone: ['RouteAlreadyExists', 'InvalidRouteTableID.NotFound'],
+});
+export const replaceRoute = call('ReplaceRoute', ReplaceRouteCommand, {
+  resource: routeTables,
+  alreadyDone: ['InvalidRouteTableID.NotFound'],
+});
+export const deleteRoute = call('DeleteRoute', DeleteRouteCommand, {
+  resource: routeTables,
+  alreadyDone: ['InvalidRoute.NotFound', 'InvalidRouteTableID.NotFound'],
 });

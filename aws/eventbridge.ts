@@ -1,9 +1,31 @@
-import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import {
+  DescribeRuleCommand,
+  DisableRuleCommand,
+  EnableRuleCommand,
+  EventBridgeClient,
+  PutEventsCommand,
+} from '@aws-sdk/client-eventbridge';
 import type { Connection } from '../guard/call.ts';
 import { RetryLater } from '../guard/errors.ts';
+import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 
 const client = clientPerRegion((settings) => new EventBridgeClient(settings));
+const call = callsOf('events', (connection, command) => client(connection).send(command));
+
+// The guard's own rules, on the account's bus and on its own one; no other.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+const own = {
+  resource: [
+    'arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*',
+    'arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}/${AWS::StackName}-*',
+  ],
+  alreadyDone: ['ResourceNotFoundException'],
+};
+
+export const describeRule = call('DescribeRule', DescribeRuleCommand, own);
+export const enableRule = call('EnableRule', EnableRuleCommand, own);
+export const disableRule = call('DisableRule', DisableRuleCommand, own);
 
 export interface BusEvent {
   readonly source: string;

@@ -1,28 +1,47 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   AddPermissionCommand,
   type AddPermissionCommandInput,
   type AliasConfiguration,
+  DeleteFunctionCodeSigningConfigCommand,
+  DeleteFunctionConcurrencyCommand,
+  DeleteResourcePolicyCommand,
+  type EventSourceMappingConfiguration,
   type FunctionConfiguration,
+  GetCodeSigningConfigCommand,
+  GetEventSourceMappingCommand,
+  GetFunctionCodeSigningConfigCommand,
   GetFunctionCommand,
+  GetFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
   GetFunctionUrlConfigCommand,
+  GetLayerVersionByArnCommand,
   GetPolicyCommand,
+  GetResourcePolicyCommand,
   LambdaClient,
   ListAliasesCommand,
+  ListEventSourceMappingsCommand,
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
+  PutFunctionCodeSigningConfigCommand,
+  PutFunctionConcurrencyCommand,
+  PutResourcePolicyCommand,
   RemovePermissionCommand,
   UpdateAliasCommand,
   type UpdateAliasCommandInput,
+  UpdateCodeSigningConfigCommand,
+  UpdateEventSourceMappingCommand,
   UpdateFunctionCodeCommand,
   type UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommand,
+  type UpdateFunctionConfigurationCommandInput,
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
 import type { Call, Connection, Permission } from '../guard/call.ts';
 import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
+import { setupOf } from '../guard/run-setup.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion, patience } from './clients.ts';
 import { allPages } from './pages.ts';
@@ -65,8 +84,19 @@ export const getDecryptedConfiguration = {
   name: 'getDecryptedConfiguration' as const,
   permissions: [...getFunctionConfiguration.permissions, ...keysThroughLambda('kms:Decrypt')],
 };
+/** The same of GetFunction, for the rules that have to know what a function runs with. */
+export const getDecryptedFunction = {
+  ...getFunction,
+  name: 'getDecryptedFunction' as const,
+  permissions: [...getFunction.permissions, ...keysThroughLambda('kms:Decrypt')],
+};
 export const getFunctionUrlConfig = call('GetFunctionUrlConfig', GetFunctionUrlConfigCommand, { resource: functions });
 export const getPolicy = call('GetPolicy', GetPolicyCommand, { resource: functions });
+/** The same document, with the revision that the calls below are bound to. https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html */
+export const getResourcePolicy = call('GetResourcePolicy', GetResourcePolicyCommand, {
+  resource: functions,
+  also: [{ action: 'lambda:GetPolicy', resource: functions }],
+});
 export const listTags = call('ListTags', ListTagsCommand, { resource: functions });
 
 /** Every alias of a function, all pages. */
@@ -109,6 +139,26 @@ export async function* functionPages(connection: Connection): AsyncGenerator<rea
   } while (Marker !== undefined && Marker !== '');
 }
 
+/** The published versions of all functions of a region, 50 a page: by their ARNs. */
+export const versionsPage: Call<
+  'versionsPage',
+  { readonly Marker?: string | undefined },
+  { readonly arns: readonly string[]; readonly next: string | undefined }
+> = {
+  name: 'versionsPage',
+  service: 'lambda',
+  operation: 'ListFunctions',
+  permissions: [{ action: 'lambda:ListFunctions', resource: '*' }],
+  alreadyDone: [],
+  run: async (connection, { Marker }) => {
+    const page = await client(connection).send(new ListFunctionsCommand({ FunctionVersion: 'ALL', Marker, MaxItems: 50 }));
+    const arns = (page.Functions ?? []).flatMap(({ FunctionArn, Version }) =>
+      FunctionArn === undefined || Version === '$LATEST' ? [] : [FunctionArn],
+    );
+    return { arns, next: page.NextMarker };
+  },
+};
+
 /** For the sweep's own role: what functionPages() needs. */
 export const listFunctions: Call<'listFunctions', object, readonly FunctionConfiguration[]> = {
   name: 'listFunctions',
@@ -145,6 +195,36 @@ export const removePermission = call('RemovePermission', RemovePermissionCommand
   resource: functions,
   alreadyDone: ['ResourceNotFoundException'],
 });
+// Each needs the older actions as well: https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html
+const putsPolicy = ['lambda:AddPermission', 'lambda:RemovePermission'].map((action) => ({ action, resource: functions }));
+export const putResourcePolicy = call('PutResourcePolicy', PutResourcePolicyCommand, {
+  resource: functions,
+  also: putsPolicy,
+  alreadyDone: gone,
+});
+export const deleteResourcePolicy = call('DeleteResourcePolicy', DeleteResourcePolicyCommand, {
+  resource: functions,
+  also: [{ action: 'lambda:RemovePermission', resource: functions }],
+  alreadyDone: gone,
+});
+
+/**
+ * Puts a policy back as it was, over the one that is there at the time and no other. Where it is back already, or the
+ * function, version or alias is gone, nothing is written.
+ */
+export const restoreResourcePolicy: Call<'restoreResourcePolicy', { readonly ResourceArn: string; readonly Policy: string }, void> = {
+  name: 'restoreResourcePolicy',
+  service: 'lambda',
+  operation: 'PutResourcePolicy',
+  permissions: [...putResourcePolicy.permissions, ...getResourcePolicy.permissions],
+  alreadyDone: gone,
+  run: async (connection, { ResourceArn, Policy }) => {
+    const now = await ifPresent(getResourcePolicy.run(connection, { ResourceArn }));
+    if (now?.Policy !== undefined && isDeepStrictEqual(JSON.parse(now.Policy), JSON.parse(Policy))) return;
+    await putResourcePolicy.run(connection, { ResourceArn, Policy, RevisionId: now?.RevisionId });
+  },
+};
+
 /**
  * A write of a function's configuration that brings no code into it: the key is there where a request names layers, and a
  * layer is code. A call that is to put layers back declares a permission of its own.
@@ -224,6 +304,175 @@ export const switchRoleBack = {
   },
 };
 
+/**
+ * Encrypts a function's variables with another key; an empty KMSKeyArn stands for the one that Lambda itself has. Lambda reads
+ * and writes them, and makes a grant for the execution role, with the caller's rights on the customer's key.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+ */
+export const encryptVariables = {
+  ...updateConfiguration,
+  name: 'encryptVariables' as const,
+  permissions: [
+    ...updateConfiguration.permissions,
+    ...getFunctionConfiguration.permissions,
+    ...['kms:CreateGrant', 'kms:Decrypt', 'kms:Encrypt'].map((action) => ({
+      action,
+      resource: '${EnvironmentWithoutCmkArn}',
+      condition: { StringLike: { 'kms:ViaService': 'lambda.*.amazonaws.com*' } },
+    })),
+  ],
+  run: async (
+    connection: Connection,
+    input: { readonly FunctionName: string; readonly KMSKeyArn: string; readonly RevisionId?: string },
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      if (errorName(error) === 'ResourceNotFoundException') return;
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const { KMSKeyArn = '' } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+      if (KMSKeyArn !== input.KMSKeyArn) throw error;
+    }
+  },
+};
+
+/** Layers belong to their publishers, in any account; whoever gives a function one must be allowed to read it. */
+const layers = 'arn:${AWS::Partition}:lambda:*:*:layer:*';
+export const getLayerVersionByArn = call('GetLayerVersionByArn', GetLayerVersionByArnCommand, {
+  action: 'lambda:GetLayerVersion',
+  resource: layers,
+});
+
+/** Gives a function these layers, in this order, and no others. */
+export const putLayers = {
+  ...updateConfiguration,
+  name: 'putLayers' as const,
+  permissions: [
+    { action: 'lambda:UpdateFunctionConfiguration', resource: functions },
+    ...getFunctionConfiguration.permissions,
+    ...getLayerVersionByArn.permissions,
+  ],
+  run: async (
+    connection: Connection,
+    input: { readonly FunctionName: string; readonly Layers: string[]; readonly RevisionId?: string },
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      // A layer that is gone is an error: nothing can give the function that one again.
+      const missing = errorName(error) === 'ResourceNotFoundException';
+      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
+      if (missing && now === undefined) return;
+      if (JSON.stringify((now?.Layers ?? []).map(({ Arn }) => Arn)) !== JSON.stringify(input.Layers)) throw error;
+    }
+  },
+};
+
+/**
+ * Puts parts of what a function runs back, and no others. When the step is repeated after a kill its RevisionId is used up,
+ * and the parts themselves tell that it was done. A layer that is gone is an error: nothing can give the function that one again.
+ */
+export const putSetup = {
+  ...updateConfiguration,
+  name: 'putSetup' as const,
+  permissions: putLayers.permissions,
+  run: async (
+    connection: Connection,
+    input: Pick<UpdateFunctionConfigurationCommandInput, 'FunctionName' | 'Handler' | 'Runtime' | 'Layers' | 'ImageConfig' | 'RevisionId'>,
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      const missing = errorName(error) === 'ResourceNotFoundException';
+      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
+      if (missing && now === undefined) return;
+      if (now === undefined || !isSetUp(now, input)) throw error;
+    }
+  },
+};
+
+function isSetUp(
+  now: FunctionConfiguration,
+  { FunctionName = '', Handler, Runtime, Layers, ImageConfig }: UpdateFunctionConfigurationCommandInput,
+) {
+  const wanted = setupOf({ Handler, Runtime, Layers: Layers?.map((Arn) => ({ Arn })), ImageConfigResponse: { ImageConfig } }, FunctionName);
+  const is = setupOf(now, FunctionName);
+  return (
+    (Handler === undefined || is.handler === wanted.handler) &&
+    (Runtime === undefined || is.runtime === wanted.runtime) &&
+    (Layers === undefined || is.layers === wanted.layers) &&
+    (ImageConfig === undefined || is.command === wanted.command)
+  );
+}
+
+const codeSigningConfigs = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:code-signing-config:*';
+export const getCodeSigningConfig = call('GetCodeSigningConfig', GetCodeSigningConfigCommand, { resource: codeSigningConfigs });
+export const listCodeSigningTags = {
+  ...call('ListTags', ListTagsCommand, { resource: codeSigningConfigs }),
+  name: 'listCodeSigningTags' as const,
+};
+export const getFunctionCodeSigningConfig = call('GetFunctionCodeSigningConfig', GetFunctionCodeSigningConfigCommand, {
+  resource: functions,
+});
+const putCodeSigning = (condition?: Permission['condition']) =>
+  call('PutFunctionCodeSigningConfig', PutFunctionCodeSigningConfigCommand, {
+    resource: [functions, codeSigningConfigs],
+    ...(condition === undefined ? {} : { condition }),
+    alreadyDone: gone,
+  });
+/** Only the configuration that functions must have. */
+export const putFunctionCodeSigningConfig = putCodeSigning({
+  StringEquals: { 'lambda:CodeSigningConfigArn': '${CodeSigningOffConfigArn}' },
+});
+/** The undo of that, where the function had another configuration. */
+export const putCodeSigningBack = { ...putCodeSigning(), name: 'putCodeSigningBack' as const };
+export const deleteFunctionCodeSigningConfig = call('DeleteFunctionCodeSigningConfig', DeleteFunctionCodeSigningConfigCommand, {
+  resource: functions,
+  alreadyDone: gone,
+});
+/** What becomes of code that nobody signed, in every function that has the configuration. */
+export const enforceCodeSigning = {
+  ...call('UpdateCodeSigningConfig', UpdateCodeSigningConfigCommand, { resource: codeSigningConfigs, alreadyDone: gone }),
+  name: 'enforceCodeSigning' as const,
+};
+
+/** What Lambda reads with the caller's rights. https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions */
+const networkReads: readonly Permission[] = [
+  { action: 'ec2:DescribeSecurityGroups', resource: '*' },
+  { action: 'ec2:DescribeSubnets', resource: '*' },
+  { action: 'ec2:DescribeVpcs', resource: '*' },
+  { action: 'ec2:GetSecurityGroupsForVpc', resource: 'arn:${AWS::Partition}:ec2:*:*:vpc/*' },
+];
+
+/**
+ * Puts a function into a VPC, or with no subnets and groups, out of it. When the step is repeated after a kill its RevisionId is
+ * used up, and the network itself tells that it was done. What is gone is left so.
+ */
+export const moveNetwork = {
+  ...updateConfiguration,
+  name: 'moveNetwork' as const,
+  permissions: [...updateConfiguration.permissions, ...getFunctionConfiguration.permissions, ...networkReads],
+  alreadyDone: gone,
+  run: async (
+    connection: Connection,
+    input: Pick<UpdateFunctionConfigurationCommandInput, 'FunctionName' | 'VpcConfig' | 'RevisionId'>,
+  ): Promise<void> => {
+    try {
+      await updateConfiguration.run(connection, input);
+    } catch (error) {
+      if (errorName(error) !== 'PreconditionFailedException') throw error;
+      const { VpcConfig } = await getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName });
+      if (networkText(VpcConfig) !== networkText(input.VpcConfig)) throw error;
+    }
+  },
+};
+
+function networkText(network: UpdateFunctionConfigurationCommandInput['VpcConfig']): string {
+  return JSON.stringify([network?.SubnetIds ?? [], network?.SecurityGroupIds ?? []].map((ids) => ids.toSorted()));
+}
+
 class RoleInUse extends Error {
   override readonly name = 'RoleInUse';
 }
@@ -298,6 +547,47 @@ export const updateAlias = {
 function weightsOf({ RoutingConfig }: Pick<UpdateAliasCommandInput, 'RoutingConfig'>): string {
   return JSON.stringify(Object.entries(RoutingConfig?.AdditionalVersionWeights ?? {}).sort());
 }
+
+// The guard's own functions, and no others: what keeps them running, for the rule that looks after the guard itself.
+const ownFunctions = 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-*';
+
+export const getFunctionConcurrency = call('GetFunctionConcurrency', GetFunctionConcurrencyCommand, { resource: ownFunctions });
+export const deleteFunctionConcurrency = call('DeleteFunctionConcurrency', DeleteFunctionConcurrencyCommand, {
+  resource: ownFunctions,
+  alreadyDone: gone,
+});
+export const putFunctionConcurrency = call('PutFunctionConcurrency', PutFunctionConcurrencyCommand, {
+  resource: ownFunctions,
+  alreadyDone: gone,
+});
+/** The condition key names the function of the mapping, and a new one that a request names. */
+export const updateEventSourceMapping = call('UpdateEventSourceMapping', UpdateEventSourceMappingCommand, {
+  resource: 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:*',
+  condition: { ArnLike: { 'lambda:FunctionArn': ownFunctions } },
+  alreadyDone: gone,
+});
+
+/** One mapping, of whatever function. */
+export const getEventSourceMapping = call('GetEventSourceMapping', GetEventSourceMappingCommand, {
+  resource: 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:event-source-mapping:*',
+});
+
+/** The event source mappings of a function, all pages: Lambda takes no narrower resource for it. */
+export const listEventSourceMappings: Call<
+  'listEventSourceMappings',
+  { readonly FunctionName: string },
+  readonly EventSourceMappingConfiguration[]
+> = {
+  name: 'listEventSourceMappings',
+  service: 'lambda',
+  permissions: [{ action: 'lambda:ListEventSourceMappings', resource: '*' }],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (Marker) => {
+      const page = await client(connection).send(new ListEventSourceMappingsCommand({ ...input, Marker }));
+      return { items: page.EventSourceMappings, next: page.NextMarker };
+    }),
+};
 
 /** For the calls of this folder that carry something from one service to another. */
 export { client as lambdaClient };

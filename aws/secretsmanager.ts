@@ -1,10 +1,13 @@
 import { GetFunctionConfigurationCommand, ListVersionsByFunctionCommand, UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
 import {
+  CancelRotateSecretCommand,
   CreateSecretCommand,
   DeleteSecretCommand,
   type DeleteSecretCommandInput,
   DescribeSecretCommand,
   GetSecretValueCommand,
+  ListSecretsCommand,
+  RotateSecretCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import type { Call, Connection, Permission } from '../guard/call.ts';
@@ -20,6 +23,8 @@ import {
 } from './lambda.ts';
 import { allPages } from './pages.ts';
 
+export type { DescribeSecretCommandOutput as DescribeSecretOutput } from '@aws-sdk/client-secrets-manager';
+
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
 /** Secrets that the guard makes are named `compliance-guard/…`, and no other may it touch. */
 const secrets = 'arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:compliance-guard/*';
@@ -27,6 +32,34 @@ const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
 
 const client = clientPerRegion((settings) => new SecretsManagerClient(settings));
 const call = callsOf('secretsmanager', (connection, command) => client(connection).send(command));
+
+/** Any secret of the account: of these only what is said about them is read, never a value. */
+const anySecret = 'arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:*';
+
+/** Functions that may be put back as the ones that rotate, as the stack's parameter says. */
+const rotators = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:${SecretNotRotatedFunctions}';
+
+/** What is known of a secret besides its value. */
+export const describeSecret = call('DescribeSecret', DescribeSecretCommand, { resource: anySecret });
+
+/** One page of the secrets of a region: what a sweep walks through. */
+export const listSecrets = call('ListSecrets', ListSecretsCommand, { resource: '*' });
+
+/**
+ * Turns rotation on with a function that rotates the secret. Secrets Manager invokes that function with the caller's rights to see
+ * whether it may. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+ */
+export const rotateSecret = call('RotateSecret', RotateSecretCommand, {
+  resource: anySecret,
+  condition: { ArnLike: { 'secretsmanager:RotationLambdaARN': rotators } },
+  also: [{ action: 'lambda:InvokeFunction', resource: rotators }],
+});
+
+export const cancelRotateSecret = call('CancelRotateSecret', CancelRotateSecretCommand, {
+  resource: anySecret,
+  // Of a secret that is scheduled for deletion nothing is rotated any more.
+  alreadyDone: ['ResourceNotFoundException', 'InvalidRequestException'],
+});
 
 const deletion = call('DeleteSecret', DeleteSecretCommand, {
   resource: secrets,

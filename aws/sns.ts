@@ -1,6 +1,7 @@
-import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
-import type { Connection } from '../guard/call.ts';
+import { ListSubscriptionsByTopicCommand, PublishCommand, SNSClient, type Subscription } from '@aws-sdk/client-sns';
+import type { Call, Connection } from '../guard/call.ts';
 import { clientPerRegion } from './clients.ts';
+import { allPages } from './pages.ts';
 
 const client = clientPerRegion((settings) => new SNSClient(settings));
 
@@ -27,3 +28,16 @@ export async function publish(connection: Connection, { topicArn, subject, email
     }),
   );
 }
+
+/** Who hears of the alerts, all pages; who has not confirmed is called PendingConfirmation. */
+export const listSubscriptionsByTopic: Call<'listSubscriptionsByTopic', { readonly TopicArn: string }, readonly Subscription[]> = {
+  name: 'listSubscriptionsByTopic',
+  service: 'sns',
+  permissions: [{ action: 'sns:ListSubscriptionsByTopic', resource: '${AlertTopic}' }],
+  alreadyDone: [],
+  run: (connection, input) =>
+    allPages(async (NextToken) => {
+      const page = await client(connection).send(new ListSubscriptionsByTopicCommand({ ...input, NextToken }));
+      return { items: page.Subscriptions, next: page.NextToken };
+    }),
+};

@@ -1,5 +1,5 @@
 import type { Watch } from '../aws/handle.ts';
-import { type AnyCall, iamName, type Permission } from '../guard/call.ts';
+import { type AnyCall, iamName, isReading, type Permission } from '../guard/call.ts';
 import { errorName } from '../guard/errors.ts';
 import type { Session } from './session.ts';
 
@@ -64,9 +64,7 @@ function filled(text: string, names: Session['names']): string {
   return text.replace(/\$\{([\w:.]+)\}/g, (whole, name: string) => names[name] || whole);
 }
 
-const isRead = ({ action }: Permission) => /^[a-z0-9-]+:(Get|List|Describe|Simulate)|^kms:Decrypt$/.test(action);
-
 /** The calls among these that change nothing. */
 export function readsAmong<Calls extends readonly AnyCall[]>(calls: Calls): Calls {
-  return calls.filter(({ permissions }) => permissions.every(isRead)) as readonly AnyCall[] as Calls;
+  return calls.filter(isReading) as readonly AnyCall[] as Calls;
 }

@@ -1,20 +1,18 @@
-import { describeStack } from '../aws/cloudformation.ts';
+import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { callOperate } from '../aws/operate.ts';
 import { partitionOf } from '../guard/arn.ts';
 import type { Connection } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
+import { errorName } from '../guard/errors.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { OperateRequest } from '../guard/operate.ts';
+import { pascalCase } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
+import { type Options, WrongUse } from './use.ts';
 
-export type Options = Readonly<Record<string, string | boolean | undefined>>;
-
-/** Bad input: the message says what is wrong and what to do. */
-export class WrongUse extends Error {
-  override readonly name = 'WrongUse';
-}
+export { type Options, WrongUse } from './use.ts';
 
 /** The deployed guard, as this operator reaches it: the ledger to read, the operate function to write. */
 export interface Session {
@@ -27,38 +25,88 @@ export interface Session {
   readonly operate: (request: OperateRequest) => Promise<Readonly<Record<string, unknown>>>;
 }
 
-export async function openSession({
-  stack,
-  region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
-}: Options): Promise<Session> {
-  if (typeof region !== 'string' || region === '') throw new WrongUse('Which region is the stack in? Give --region, or set AWS_REGION.');
-  const { outputs, parameters, account } = await describeStack(region, String(stack)).catch((error: Error) => {
-    throw new WrongUse(
-      `The stack ${stack} cannot be read in ${region} (${error.name}): give --stack and --region of the deployed guard, and credentials that may describe it.`,
-    );
+export async function openSession(options: Options): Promise<Session> {
+  const { stack } = options;
+  const region = regionsOf(options)[0] ?? '';
+  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
+    if (errorName(error) !== 'ValidationError') throw error;
+    throw new WrongUse(`There is no stack ${stack} in ${region}: give --stack and --region of the deployed guard.`);
   });
-  const { LedgerTableName, OperateUrl, GuardBusName, ArchiveBucketName = '', RoleBoundaryArn = '', KeyArn = '' } = outputs;
+  const { LedgerTableName, OperateUrl, GuardBusName } = described.outputs;
   if (LedgerTableName === undefined || OperateUrl === undefined || GuardBusName === undefined)
     throw new WrongUse(`The stack ${stack} is not a compliance guard: it has no LedgerTableName.`);
-  const connection = { account, region };
+  const connection = { account: described.account, region };
+  return {
+    connection,
+    ...deployedWith(described, region),
+    ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
+    // The bus has the stack's name, also where --stack is its ARN.
+    operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),
+  };
+}
+
+/** The configuration of a deployed stack, and what the variables in permissions stand for there. */
+export function deployedWith({ outputs, parameters, account }: StackDescription, region: string): Pick<Session, 'config' | 'names'> {
+  const {
+    GuardBusName = '',
+    LedgerTableName = '',
+    ArchiveBucketName = '',
+    RoleBoundaryArn = '',
+    DirectDeployDenialArn = '',
+    KeyArn = '',
+    AlertTopicArn = '',
+  } = outputs;
   const partition = partitionOf(region);
   const own = { GUARD_ACCOUNT: account, AWS_REGION: region, StackName: GuardBusName };
   return {
-    connection,
-    config: readConfig({ ...parameters, ...own, ArchiveBucket: ArchiveBucketName, BoundaryArn: RoleBoundaryArn }, rules),
+    config: readConfig(
+      {
+        ...parameters,
+        ...own,
+        ArchiveBucket: ArchiveBucketName,
+        BoundaryArn: RoleBoundaryArn,
+        DenialArn: DirectDeployDenialArn,
+        KeyArn,
+        AlertTopic: AlertTopicArn,
+      },
+      rules,
+    ),
     names: {
       ...parameters,
       'AWS::Partition': partition,
       'AWS::AccountId': account,
       'AWS::Region': region,
+      'AWS::StackName': GuardBusName,
+      Ledger: LedgerTableName,
       'Archive.Arn': `arn:${partition}:s3:::${ArchiveBucketName}`,
       'Key.Arn': KeyArn,
       RoleBoundary: RoleBoundaryArn,
+      AlertTopic: AlertTopicArn,
+      DirectDeployDenial: DirectDeployDenialArn,
     },
-    ledger: new DynamoLedger(new Table(LedgerTableName, connection)),
-    // The bus has the stack's name, also where --stack is its ARN.
-    operate: (request) => callOperate(connection, { url: OperateUrl, stack: GuardBusName }, request, process.env['AWS_ENDPOINT_URL']),
   };
+}
+
+/**
+ * The configuration that the guard ships with: every rule in the mode that it ships in, and no fixes.
+ * @param given parameters of the stack that are others
+ */
+export function shippedWith({ account, region }: Connection, stack: string, given: Readonly<Record<string, string>> = {}): Config {
+  const modes = Object.fromEntries(rules.map(({ id, mode }) => [`${pascalCase(id)}Mode`, mode ?? 'alert']));
+  return readConfig({ ...modes, ...given, GUARD_ACCOUNT: account, AWS_REGION: region, StackName: stack }, rules);
+}
+
+/** `--region a,b`, or the region of the environment. @throws WrongUse where there is none */
+export function regionsOf({ region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] }: Options): readonly string[] {
+  const named =
+    typeof region === 'string'
+      ? region
+          .split(',')
+          .map((one) => one.trim())
+          .filter((one) => one !== '')
+      : [];
+  if (named.length === 0) throw new WrongUse('Which region? Give --region, or set AWS_REGION.');
+  return named;
 }
 
 /** `7d`, `12h`, `30m` → the moment that lies so far ahead, in milliseconds. */

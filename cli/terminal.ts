@@ -30,3 +30,16 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 export function minuteOf(time: string | number): string {
   return new Date(time).toISOString().slice(0, 16).replace('T', ' ');
 }
+
+/** How far something is, on a terminal: one line of standard error that is written over. Undefined where nobody looks. */
+export function progressBar(what: string): { readonly show: (done: number, known: number) => void; readonly end: () => void } | undefined {
+  if (process.stderr.isTTY !== true) return undefined;
+  const width = 30;
+  return {
+    show: (done, known) => {
+      const full = known === 0 ? 0 : Math.round((width * done) / known);
+      process.stderr.write(`\r${what} [${'#'.repeat(full)}${'.'.repeat(width - full)}] ${done} of ${known}`);
+    },
+    end: () => void process.stderr.write('\r\u001B[2K'),
+  };
+}

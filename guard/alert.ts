@@ -135,7 +135,7 @@ export function alertOfGuard(
 }
 
 /** Who manages a resource, by the tags that CloudFormation, the CDK and common Terraform set-ups leave. */
-function managerOf(tags: Readonly<Record<string, string>>): { stack: string; logicalId: string } | undefined {
+export function managerOf(tags: Readonly<Record<string, string>>): { stack: string; logicalId: string } | undefined {
   const stack = tags['aws:cloudformation:stack-name'];
   if (stack !== undefined) return { stack, logicalId: tags['aws:cloudformation:logical-id'] ?? '' };
   const terraform = Object.entries(tags).find(

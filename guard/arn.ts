@@ -81,3 +81,9 @@ export function matchesGlob(text: string, glob: string): boolean {
   while (glob[at] === '*') at += 1;
   return at === glob.length;
 }
+
+/** A function, version or alias as Lambda's calls name it. */
+export function qualifiedName(arn: string): { readonly FunctionName: string; readonly Qualifier?: string } {
+  const Qualifier = qualifierOf(arn);
+  return Qualifier === undefined ? { FunctionName: arn } : { FunctionName: arn.slice(0, -Qualifier.length - 1), Qualifier };
+}

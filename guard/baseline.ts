@@ -1,12 +1,28 @@
 import type { ApiEvent } from './cloudtrail.ts';
 import { text } from './cloudtrail.ts';
 import type { AliasRouting, Approval, Baseline, CodePackage } from './estate.ts';
+import { approvedSources, type SourceEvent, sourceEvent, sourceEvents, touched } from './event-sources.ts';
+import {
+  differingParts,
+  type KnownSetup,
+  modifiedBy,
+  observedSetup,
+  type SetupEvent,
+  type SetupPart,
+  setupEvent,
+  setupMark,
+  setupMarks,
+  setupParts,
+} from './run-setup.ts';
 import { latest, type RunningCode } from './running-code.ts';
+import { functionSubject, type Subject } from './subject.ts';
 
 /** How a function's code differs from its baseline. */
 export interface Differences {
   readonly latest: boolean;
   readonly aliases: readonly AliasDifference[];
+  /** What else decides which code of $LATEST runs. */
+  readonly setup: readonly SetupPart[];
 }
 
 export interface AliasDifference {
@@ -35,7 +51,8 @@ export function differencesFrom(baseline: Baseline, running: RunningCode): Diffe
     return foreign.length > 0 || rerouted || marked ? [{ alias, routesTo, foreign, approved }] : [];
   });
   const hash = hashes[latest] ?? '';
-  return { latest: hash !== baseline.package.sha256 || byHand.includes(hash), aliases: differing };
+  const setup = baseline.setup === undefined && byHand.length === 0 ? [] : differingParts(baseline.setup, running.setup);
+  return { latest: hash !== baseline.package.sha256 || byHand.includes(hash), aliases: differing, setup };
 }
 
 /** What runs of that which somebody put there by hand. */
@@ -43,8 +60,34 @@ export function byHandIn({ byHand = [] }: Baseline, running: RunningCode): reado
   return byHand.length === 0 ? [] : marksOfRunning(running).filter((marked) => byHand.includes(marked));
 }
 
+/** Differences by who is known for them: `byHand`, an event told that no deployer did it; `silent`, no event told of them yet, or ever. */
+export function apart(differences: Differences, baseline: Baseline, running: RunningCode): { byHand: Differences; silent: Differences } {
+  const { byHand = [] } = baseline;
+  const isMarked = (version: string) => byHand.includes(running.hashes[version] ?? '');
+  const isOfLatest = isMarked(latest) || byHand.includes(latestMark(running.hashes[latest] ?? ''));
+  const isRouted = ({ alias, foreign }: AliasDifference) => {
+    const routing = running.aliases[alias];
+    return foreign.some(isMarked) || (routing !== undefined && byHand.includes(mark(alias, routing)));
+  };
+  const isPut = (part: SetupPart) => byHand.includes(setupMark(part, running.setup[part] ?? ''));
+  return {
+    byHand: {
+      latest: differences.latest && isOfLatest,
+      aliases: differences.aliases.filter(isRouted),
+      setup: differences.setup.filter(isPut),
+    },
+    // What nobody told of the set-up is no drift: of a deployment in parts, another event may still be on its way.
+    silent: { latest: differences.latest && !isOfLatest, aliases: differences.aliases.filter((alias) => !isRouted(alias)), setup: [] },
+  };
+}
+
+/** $LATEST by hand with code that was approved at another time: such code may go on serving aliases. */
+function latestMark(hash: string): string {
+  return `${latest}→${hash}`;
+}
+
 export function isDifferent(differences: Differences): boolean {
-  return differences.latest || differences.aliases.length > 0;
+  return differences.latest || differences.aliases.length > 0 || differences.setup.length > 0;
 }
 
 export function versionsOf({ version, weights }: AliasRouting): readonly string[] {
@@ -56,20 +99,46 @@ export function sameRouting(a: AliasRouting, b: AliasRouting): boolean {
   return a.version === b.version && weights.length === others.length && weights.every(([version, weight]) => b.weights[version] === weight);
 }
 
+/** What may put other code where it runs, or end that it does. */
+export const codeEvents = [
+  'CreateFunction',
+  'UpdateFunctionCode',
+  'PublishVersion',
+  'CreateAlias',
+  'UpdateAlias',
+  'DeleteAlias',
+  'DeleteFunction',
+] as const;
+
+/** What may change with which of its code a function runs, and what it is run by. */
+export const setupEvents = ['UpdateFunctionConfiguration', ...sourceEvents] as const;
+
+/** The function itself, whatever version or alias an event is about: what runs of it has one baseline. */
+export function wholeFunction({ operation, request, response, ...place }: ApiEvent): readonly Subject[] {
+  // A mapping is updated by its own name, and may be given to another function.
+  const mapped = operation.endsWith('EventSourceMapping') ? text(response, 'functionArn') : undefined;
+  const subject = functionSubject(mapped ?? text(request, 'functionName') ?? '', place, '$LATEST');
+  return subject === undefined ? [] : [subject];
+}
+
 /** Events that put other code where it runs. Publishing changes nothing that runs. */
 export type CodeEvent =
   | { readonly kind: 'code'; readonly sha256: string; readonly creates: boolean }
-  | { readonly kind: 'alias'; readonly alias: string; readonly routing: AliasRouting };
+  | { readonly kind: 'alias'; readonly alias: string; readonly routing: AliasRouting }
+  | SetupEvent
+  | SourceEvent;
 
 /** What an event did to the code that runs, by its own word; undefined where it did nothing to it, or does not say what. */
-export function codeEvent({ operation, request, response, time }: ApiEvent): CodeEvent | undefined {
+export function codeEvent(event: ApiEvent): CodeEvent | undefined {
+  const { operation, request, response, time } = event;
   // Without a time nothing is known of the order.
   if (Number.isNaN(Date.parse(time))) return undefined;
   if (operation === 'CreateFunction' || operation === 'UpdateFunctionCode') {
     const sha256 = text(response, 'codeSha256');
     return sha256 === undefined ? undefined : { kind: 'code', sha256, creates: operation === 'CreateFunction' };
   }
-  if (operation !== 'CreateAlias' && operation !== 'UpdateAlias') return undefined;
+  if (operation === 'UpdateFunctionConfiguration') return setupEvent(event);
+  if (operation !== 'CreateAlias' && operation !== 'UpdateAlias') return sourceEvent(event);
   const alias = text(response, 'name') ?? text(request, 'name');
   const version = text(response, 'functionVersion') ?? text(request, 'functionVersion');
   if (alias === undefined || version === undefined) return undefined;
@@ -82,20 +151,29 @@ function weightsIn(routingConfig: unknown): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(weights).filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
 }
 
-/** What an event put there, in the words of `byHand`. */
-export function marksOf(event: CodeEvent): readonly string[] {
-  return [event.kind === 'code' ? event.sha256 : mark(event.alias, event.routing)];
+/** What an event put there, in the words of `byHand`; what variables it wrote only the function tells. */
+export function marksOf(event: CodeEvent, { setup }: RunningCode): readonly string[] {
+  switch (event.kind) {
+    case 'code':
+      return [event.sha256];
+    case 'alias':
+      return [mark(event.alias, event.routing)];
+    case 'setup':
+      return setupMarks(event.variables && setup.switches !== undefined ? { ...event.parts, switches: setup.switches } : event.parts);
+    case 'source':
+      return [];
+  }
 }
 
 /** What runs, in the words of `byHand`. */
-export function marksOfRunning({ hashes, aliases }: RunningCode): readonly string[] {
+export function marksOfRunning({ hashes, aliases, setup }: RunningCode): readonly string[] {
   const routes = Object.entries(aliases).map(([alias, routing]) => mark(alias, routing));
-  return [...new Set([...Object.values(hashes), ...routes])];
+  return [...new Set([...Object.values(hashes), ...routes, ...setupMarks(setup)])];
 }
 
-/** A routing, in the words of `byHand`. */
-export function mark(alias: string, routing: AliasRouting): string {
-  return `${alias}→${versionsOf(routing).join('+')}`;
+/** A routing, in the words of `byHand`: another weight is another routing. */
+export function mark(alias: string, { version, weights }: AliasRouting): string {
+  return `${alias}→${[version, ...Object.entries(weights).map(([other, weight]) => `${other}@${weight}`)].join('+')}`;
 }
 
 /** How many hashes, and marks of what was done by hand, a baseline keeps besides those that still run. */
@@ -110,6 +188,8 @@ export function observed(running: RunningCode, before: Baseline | undefined, at:
     approvedHashes: hashesKept([...Object.values(running.hashes), ...(before?.approvedHashes ?? [])], running),
     aliases: running.aliases,
     byHand: before?.byHand ?? [],
+    setup: observedSetup(running.setup),
+    ...(before?.sources === undefined ? {} : { sources: before.sources }),
     by: '',
     at,
     asOf: before?.asOf ?? 0,
@@ -129,7 +209,7 @@ export function deployed(
 ): Baseline {
   // A function that was made anew begins its versions at 1 again: what was known of them is of another function.
   const known = code.creates && before !== undefined && Date.parse(before.at) < Date.parse(event.time) ? undefined : before;
-  const byHand = (known?.byHand ?? []).filter((marked) => marked !== code.sha256);
+  const byHand = (known?.byHand ?? []).filter((marked) => marked !== code.sha256 && marked !== latestMark(code.sha256));
   const found = Object.values(running.hashes).filter((hash) => !byHand.includes(hash));
   return {
     function: running.function,
@@ -137,11 +217,58 @@ export function deployed(
     approvedHashes: hashesKept([code.sha256, ...(known?.approvedHashes ?? found)], running),
     aliases: known?.aliases ?? running.aliases,
     byHand,
+    ...setupAfter(running, event, code, known),
+    ...(before?.sources === undefined ? {} : { sources: before.sources }),
     by: event.actor.issuer,
     at: event.time,
     asOf: Date.parse(event.time),
     revision: revisionAfter(before),
   };
+}
+
+/** What is known of the set-up after an event of a deployer: the parts that it told, and variables if nobody wrote after it. */
+function setupAfter(
+  { setup, modified }: RunningCode,
+  event: ApiEvent,
+  code: CodeEvent & { kind: 'code' | 'setup' },
+  before: Baseline | undefined,
+): Pick<Baseline, 'setup' | 'variablesDue'> {
+  const asOf = Date.parse(event.time);
+  const creates = code.kind === 'code' && code.creates;
+  const told = code.kind === 'setup' ? code.parts : creates ? (setupEvent(event)?.parts ?? {}) : {};
+  // What was made anew has what its event told; of another function nothing is known but what runs.
+  const known: Partial<Record<SetupPart, KnownSetup[SetupPart]>> = {
+    ...(before?.setup ?? observedSetup(setup, { but: before?.byHand ?? [] })),
+  };
+  for (const part of setupParts) {
+    const is = told[part];
+    if (is !== undefined && (creates || asOf >= (known[part]?.asOf ?? 0))) known[part] = { is, asOf };
+  }
+  const due = creates || (code.kind === 'setup' && code.variables) ? asOf : before?.variablesDue;
+  if (due === undefined || due < (known.switches?.asOf ?? 0)) return { setup: known };
+  if (setup.switches === undefined || modified === 0 || modified !== modifiedBy(event)) return { setup: known, variablesDue: due };
+  return { setup: { ...known, switches: { is: setup.switches, asOf } } };
+}
+
+/** The baseline after a deployer changed the set-up; undefined where it says so already. */
+export function setUp(running: RunningCode, event: ApiEvent, code: SetupEvent, before: Baseline): Baseline | undefined {
+  const after = setupAfter(running, event, code, before);
+  const same = (part: SetupPart) =>
+    after.setup?.[part]?.is === before.setup?.[part]?.is && after.setup?.[part]?.asOf === before.setup?.[part]?.asOf;
+  if (setupParts.every(same) && after.variablesDue === before.variablesDue) return undefined;
+  const { variablesDue: _done, ...rest } = before;
+  const approved = setupParts.flatMap((part) => {
+    const is = after.setup?.[part]?.is;
+    return is === undefined ? [] : [setupMark(part, is)];
+  });
+  const byHand = (before.byHand ?? []).filter((marked) => !approved.includes(marked));
+  return { ...rest, ...after, byHand, revision: revisionAfter(before) };
+}
+
+/** The baseline after somebody made or changed an event source mapping; undefined where something newer is known of it. */
+export function sourced(event: ApiEvent, { uuid }: SourceEvent, byHand: boolean, before: Baseline): Baseline | undefined {
+  const sources = touched(before.sources, uuid, { byHand, asOf: Date.parse(event.time) });
+  return sources === undefined ? undefined : { ...before, sources, revision: revisionAfter(before) };
 }
 
 /** The baseline after a deployment that routed an alias. */
@@ -170,7 +297,9 @@ export function approvedBy({ by, at }: Approval, running: RunningCode, code: Cod
     package: code,
     approvedHashes: hashesKept([...Object.values(running.hashes), ...before.approvedHashes], running),
     aliases: running.aliases,
-    byHand: (before.byHand ?? []).filter((marked) => !runs.includes(marked)),
+    byHand: (before.byHand ?? []).filter((marked) => !runs.includes(marked) && !runs.map(latestMark).includes(marked)),
+    setup: observedSetup(running.setup, { asOf: Date.parse(at) }),
+    sources: approvedSources(before.sources, Date.parse(at)),
     by,
     at,
     asOf: Math.max(before.asOf, Date.parse(at)),
@@ -184,18 +313,24 @@ export function approvedBy({ by, at }: Approval, running: RunningCode, code: Cod
  */
 export function markedByHand(running: RunningCode, event: ApiEvent, code: CodeEvent, before: Baseline | undefined): Baseline | undefined {
   const base = before ?? observed(without(running, code), undefined, event.time);
-  const known = [...(base.byHand ?? []), ...(base.state === 'approved' ? base.approvedHashes : [])];
-  const fresh = marksOf(code).filter((marked) => !known.includes(marked));
+  const wasApproved = (marked: string) => base.state === 'approved' && base.approvedHashes.includes(marked);
+  const isKnown = setupParts.map((part) => setupMark(part, base.setup?.[part]?.is ?? ''));
+  const marks = marksOf(code, running)
+    .filter((marked) => !isKnown.includes(marked))
+    .map((marked) => (wasApproved(marked) ? latestMark(marked) : marked));
+  const fresh = marks.filter((marked) => !base.byHand?.includes(marked));
   if (fresh.length === 0) return undefined;
   return { ...base, byHand: [...(base.byHand ?? []), ...fresh].slice(-2 * kept), revision: revisionAfter(before) };
 }
 
 /** What runs but for that which the event put there. */
-function without({ hashes, aliases, ...running }: RunningCode, code: CodeEvent): RunningCode {
+function without({ hashes, aliases, setup, ...running }: RunningCode, code: CodeEvent): RunningCode {
+  const isTold = (part: SetupPart) => code.kind === 'setup' && code.parts[part] !== undefined;
   return {
     ...running,
-    hashes: Object.fromEntries(Object.entries(hashes).filter(([, hash]) => code.kind === 'alias' || hash !== code.sha256)),
-    aliases: Object.fromEntries(Object.entries(aliases).filter(([alias]) => code.kind === 'code' || alias !== code.alias)),
+    setup: Object.fromEntries(setupParts.flatMap((part) => (isTold(part) || setup[part] === undefined ? [] : [[part, setup[part]]]))),
+    hashes: Object.fromEntries(Object.entries(hashes).filter(([, hash]) => code.kind !== 'code' || hash !== code.sha256)),
+    aliases: Object.fromEntries(Object.entries(aliases).filter(([alias]) => code.kind !== 'alias' || alias !== code.alias)),
   };
 }
 

@@ -19,6 +19,13 @@ export interface Permission {
   readonly condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
+const reading = /:(GET$|Get|List|Describe|Search|Simulate|Head|Decrypt)/;
+
+/** Whether a call changes nothing: all that it needs is permission to read. Decrypt stands beside the reading of what a key encrypts. */
+export function isReading({ permissions }: AnyCall): boolean {
+  return permissions.every(({ action }) => reading.test(action));
+}
+
 /** The account and region that a handle is bound to. */
 export interface Connection {
   readonly account: string;

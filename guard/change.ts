@@ -11,6 +11,8 @@ export interface Change {
   readonly finding: string;
   readonly rule: string;
   readonly resource: string;
+  /** What it keeps other changes from, where that is more than its resource (see Rule.holds). */
+  readonly holds?: string;
   readonly account: string;
   readonly region: string;
   readonly steps: readonly Step[];
@@ -36,6 +38,11 @@ export interface Change {
   readonly extended?: number;
   /** The operator who takes it back, or did. */
   readonly undoneBy?: string;
+}
+
+/** What is locked while a change runs. */
+export function heldBy({ holds, resource }: Pick<Change, 'holds' | 'resource'>): string {
+  return holds ?? resource;
 }
 
 /** What of a change may be written down after it was journaled. */

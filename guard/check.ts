@@ -6,6 +6,7 @@ import type { Written } from './ledger.ts';
 import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
+import { readOnce, recordOnce } from './reads.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
@@ -17,40 +18,64 @@ export type Occasion = { readonly event: ApiEvent } | SweepMessage;
 /** A checker may know the exemptions as they were so many milliseconds ago: what is exempted meanwhile is marked in its finding. */
 const exemptionsAge = 30_000;
 
+/** What whoever looks needs: everything but a way to tell. */
+type Eyes = Omit<Ports, 'publish'>;
+
+/** What could not be judged, and by which rule. */
+export interface Failure {
+  readonly rule: string;
+  readonly subject: Subject | undefined;
+  readonly error: unknown;
+}
+
 /**
- * event → subjects → findings: judges everything that one message names by the rules of a practice. What fails for one rule
- * or subject keeps no other from being judged and told.
+ * event → subjects → findings: judges everything that one message names by the rules of a practice, and publishes what is
+ * to be told. What fails for one rule or subject keeps no other from being judged and told.
  * @throws what failed, then, so that the message is delivered again
  */
 export async function check(occasion: Occasion, rules: readonly AnyRule[], ports: Ports): Promise<readonly Alert[]> {
+  const { alerts, failures } = await look(occasion, rules, ports);
+  if (alerts.length > 0) await ports.publish(alerts);
+  if (failures.length > 0) throw (failures.find(({ error }) => errorKind(error) === 'passing') ?? failures[0])?.error;
+  return alerts;
+}
+
+/** The same without telling anybody: what there is to tell, and what failed. */
+export async function look(
+  occasion: Occasion,
+  rules: readonly AnyRule[],
+  ports: Eyes,
+): Promise<{ readonly alerts: readonly Alert[]; readonly failures: readonly Failure[] }> {
   const alerts: Alert[] = [];
-  const failures: unknown[] = [];
-  const attempt = async (look: () => Promise<void>) => {
+  const failures: Failure[] = [];
+  const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect), ledger: recordOnce(ports.ledger) } };
+  const attempt = async (rule: string, subject: Subject | undefined, judged: () => Promise<void>) => {
     // Whoever waited for the quota in vain has no time to wait for it again.
-    if (failures.some((error) => error instanceof QuotaUsedUp)) return;
+    if (failures.some(({ error }) => error instanceof QuotaUsedUp)) return;
     try {
-      await look();
+      await judged();
     } catch (error) {
-      failures.push(error);
+      failures.push({ rule, subject, error });
     }
   };
   if ('event' in occasion)
-    await attempt(async () => void alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports))));
+    await attempt('*', undefined, async () => {
+      alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports)));
+    });
   for (const rule of rules) {
     if (ports.config.rule(rule.id).mode === 'off') continue;
-    await attempt(async () => {
-      for (const [by, subject] of await subjectsOf(rule, occasion, ports)) await attempt(() => judge(by, subject, occasion, ports, alerts));
+    await attempt(rule.id, 'event' in occasion ? undefined : occasion.subject, async () => {
+      for (const [by, subject] of await subjectsOf(rule, occasion, first.ports))
+        await attempt(rule.id, subject, () => judge(by, subject, occasion, ports, alerts, first));
     });
   }
-  if (alerts.length > 0) await ports.publish(alerts);
-  if (failures.length > 0) throw failures.find((error) => errorKind(error) === 'passing') ?? failures[0];
-  return alerts;
+  return { alerts, failures };
 }
 
 /** Who is judged, and by what: the rule, or an answer of AWS that stands for its verdict. */
 type Judged = readonly (readonly [by: AnyRule, subject: Subject])[];
 
-async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Promise<Judged> {
+async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Eyes): Promise<Judged> {
   if ('event' in occasion) {
     const named = triggered(rule, occasion.event).map((subject) => [rule, subject] as const);
     const found = await foundOnRetagged(rule, occasion.event, ports);
@@ -62,7 +87,7 @@ async function subjectsOf(rule: AnyRule, occasion: Occasion, ports: Ports): Prom
 }
 
 /** What a rule looks at in a sweep of one subject. Where AWS will not list it, the subject itself is unknown. */
-async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Promise<Judged> {
+async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Eyes): Promise<Judged> {
   if (rule.sweep === undefined) return [[rule, subject]];
   try {
     return (await rule.sweep(subject, { aws: connect(rule.check) })).map((each) => [rule, each] as const);
@@ -76,7 +101,7 @@ async function sweptBy(rule: AnyRule, subject: Subject, { connect }: Ports): Pro
  * What a rule has found on a resource whose tags were changed: they may exempt it now, or no longer. A function's tags are
  * its aliases' as well. Where nothing was found, tags exempt from nothing: only the ledger is asked.
  */
-async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Ports): Promise<Judged> {
+async function foundOnRetagged(rule: AnyRule, event: ApiEvent, ports: Eyes): Promise<Judged> {
   const found: (readonly [AnyRule, Subject])[] = [];
   for (const subject of retagged(event)) {
     const all: Judged = subject.type === 'AWS::Lambda::Function' ? await sweptBy(rule, subject, ports) : [[rule, subject]];
@@ -99,8 +124,8 @@ function unique(subjects: readonly Subject[]): readonly Subject[] {
 
 /** The subjects that an event names to a rule, each once; an ARN in a request may name one that lies elsewhere. */
 export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
-  const named = rule.on.flatMap(({ service, operations, subjects }) =>
-    service === event.service && operations.includes(event.operation) ? subjects(event) : [],
+  const named = rule.on.flatMap(({ service, operations, ofService, subjects }) =>
+    service === event.service && ofService === event.ofService && operations.includes(event.operation) ? subjects(event) : [],
   );
   const here = named.filter(({ account, region }) => account === event.account && region === event.region);
   return unique(here);
@@ -118,14 +143,28 @@ const longestLook = 2 * 60_000;
  * reading and its write, and another worker saw before there was a finding, stays open until the next event or sweep: to
  * look a second time at every finding would cost as much again, for all of them.
  */
-async function judge(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, alerts: Alert[], looks = 1): Promise<void> {
+async function judge(
+  rule: AnyRule,
+  subject: Subject,
+  occasion: Occasion,
+  ports: Eyes,
+  alerts: Alert[],
+  reads: Reads,
+  looks = 1,
+): Promise<void> {
   if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
   const unsettled: Subject[] = [];
-  for (const { of, written, told, doubtful = false } of await judgeOnce(rule, subject, occasion, ports, looks)) {
+  for (const { of, written, told, doubtful = false } of await judgeOnce(rule, subject, occasion, ports, reads, looks)) {
     if (written === 'stale' || doubtful) unsettled.push(of);
     if (written === 'changed' || looks === 1) alerts.push(...told);
   }
-  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, looks + 1);
+  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, { asOf: ports.now(), ports }, looks + 1);
+}
+
+/** Where a look reads, and when the first of its readings may have been made. */
+interface Reads {
+  readonly asOf: number;
+  readonly ports: Eyes;
 }
 
 interface Verdict {
@@ -141,15 +180,21 @@ function isNews(written: Written): boolean {
   return written === 'changed' || written === 'again';
 }
 
-async function judgeOnce(rule: AnyRule, subject: Subject, occasion: Occasion, ports: Ports, looks: number): Promise<readonly Verdict[]> {
-  const asOf = ports.now();
+async function judgeOnce(
+  rule: AnyRule,
+  subject: Subject,
+  occasion: Occasion,
+  ports: Eyes,
+  { asOf, ports: reading }: Reads,
+  looks: number,
+): Promise<readonly Verdict[]> {
   // What an event says of the change itself was taken in at the first look.
   const event = 'event' in occasion && looks === 1 ? occasion.event : undefined;
   // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
   const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
   let evaluation: Evaluation;
   try {
-    evaluation = await patiently(() => evaluate(rule, subject, event, ports));
+    evaluation = await patiently((again) => evaluate(rule, subject, event, again ? { ...reading, connect: ports.connect } : reading));
   } catch (error) {
     if (!isAnswer(error) || errorKind(error) === 'passing') throw error;
     // It will not get better by trying again: the verdict is that nothing is known, which is never compliant.
@@ -162,24 +207,26 @@ async function judgeOnce(rule: AnyRule, subject: Subject, occasion: Occasion, po
     return [await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports)];
   }
   const verdicts: Verdict[] = [];
+  // The plans that alerts show of one subject's violations read much the same, such as the API of them all.
+  const showing = { ...ports, connect: readOnce(ports.connect) };
   for (const violation of evaluation.violations) {
     const { mode, delay } = ports.config.rule(rule.id);
     const fixable = mode === 'remediate' && rule.fix.length > 0;
     const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
     const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
-    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, ports));
+    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, showing));
   }
   for (const compliant of evaluation.compliant) verdicts.push(await resolve(rule, compliant, { asOf, cause }, ports));
   return verdicts;
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */
-async function patiently<T>(look: () => Promise<T>, tries = 3): Promise<T> {
+async function patiently<T>(look: (again: boolean) => Promise<T>, tries = 3, again = false): Promise<T> {
   try {
-    return await look();
+    return await look(again);
   } catch (error) {
     if (!(error instanceof RetryLater) || error instanceof QuotaUsedUp || tries <= 1) throw error;
-    return await patiently(look, tries - 1);
+    return await patiently(look, tries - 1, true);
   }
 }
 
@@ -188,13 +235,13 @@ export async function evaluate(
   rule: AnyRule,
   subject: Subject,
   event: ApiEvent | undefined,
-  { connect, ledger, config, now }: Omit<Ports, 'publish'>,
+  { connect, ledger, config, now }: Eyes,
 ): Promise<Evaluation> {
   const { params } = config.rule(rule.id);
   return await rule.evaluate(subject, { aws: connect(rule.check), estate: ledger, params, settings: config.settings, event, now: now() });
 }
 
-async function open(candidate: Finding, rule: AnyRule, ports: Ports): Promise<Verdict> {
+async function open(candidate: Finding, rule: AnyRule, ports: Eyes): Promise<Verdict> {
   const { ledger, config, now } = ports;
   const known = await ledger.exemption(candidate.rule, candidate.subject.arn, now(), exemptionsAge);
   // One that has ended meanwhile would leave a finding exempt that nothing opens again.
@@ -224,7 +271,7 @@ function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Fin
   return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }
 
-async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Ports): Promise<Verdict> {
+async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Eyes): Promise<Verdict> {
   const { written, finding: ended } = await ledger.resolve(findingId(rule.id, of.arn), reading);
   if (!isNews(written) || ended === undefined) return { of, written, told: [] };
   return {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Place } from './arn.ts';
+import { type Place, partitionOf } from './arn.ts';
 
 /**
  * CloudTrail's record of an API call, as EventBridge delivers it.
@@ -15,6 +15,13 @@ const identity = z.looseObject({
     .looseObject({ sessionIssuer: z.looseObject({ arn: z.string().optional(), principalId: z.string().optional() }).optional() })
     .optional(),
 });
+
+/** The kinds of events that CloudTrail sends to EventBridge and that change something. */
+export const detailTypes = { call: 'AWS API Call via CloudTrail', service: 'AWS Service Event via CloudTrail' } as const;
+const kinds: ReadonlyMap<string, keyof typeof detailTypes> = new Map([
+  [detailTypes.call, 'call'],
+  [detailTypes.service, 'service'],
+]);
 
 const envelope = z.looseObject({
   id: z.string().min(1),
@@ -34,8 +41,21 @@ const envelope = z.looseObject({
     readOnly: z.boolean().optional(),
     requestParameters: z.record(z.string(), z.unknown()).nullish(),
     responseElements: z.record(z.string(), z.unknown()).nullish(),
+    additionalEventData: z.record(z.string(), z.unknown()).nullish(),
+    serviceEventDetails: z.record(z.string(), z.unknown()).nullish(),
   }),
 });
+
+/**
+ * Services whose calls have no region of their own, and where their events are: a stack elsewhere gets them forwarded
+ * (template.global.yaml). https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+ */
+export const globalServices: readonly string[] = ['iam'];
+export const globalRegions: Readonly<Record<string, string>> = {
+  aws: 'us-east-1',
+  'aws-cn': 'cn-north-1',
+  'aws-us-gov': 'us-gov-west-1',
+};
 
 /** Who made a change. `issuer` is the role behind a session; `console` is a session of the AWS console. */
 export interface Actor {
@@ -48,7 +68,7 @@ export interface Actor {
   readonly invokedBy: string;
 }
 
-/** A call that changed something, read from an event. */
+/** A call that changed something, or what a service did by itself, read from an event. */
 export interface ApiEvent extends Place {
   /** CloudTrail's eventID: the same in every delivery of this event. */
   readonly id: string;
@@ -56,8 +76,11 @@ export interface ApiEvent extends Place {
   readonly service: string;
   /** The operation without the version that CloudTrail adds (`UpdateFunctionCode20150331v2` → `UpdateFunctionCode`). */
   readonly operation: string;
+  /** Nobody called: the service tells what it did, and `request` holds what it says of that. */
+  readonly ofService?: true;
   readonly time: string;
   readonly actor: Actor;
+  /** What was asked for. Of a service's own event: its further data (`additionalEventData`), where a call would have a request. */
   readonly request: Readonly<Record<string, unknown>>;
   readonly response: Readonly<Record<string, unknown>>;
 }
@@ -71,7 +94,7 @@ export type ReadEvent =
  * Reads an EventBridge event. Never throws: what cannot be read is `ignored` with the reason, for
  * - a call that failed (`errorCode`): nothing changed
  * - a dry run: `requestParameters.dryRun` of UpdateFunctionCode
- * - another account or region than the guard's own
+ * - another account or region than the guard's own; what a global service tells is told in one region, and of every region
  */
 export function readEvent(body: unknown, home: Place): ReadEvent {
   const parsed = envelope.safeParse(body);
@@ -80,13 +103,18 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
   // aws.* sources are reserved: with eventSource alone anybody with events:PutEvents could forge a record.
   // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
   const service = detail.eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
-  if (outer['detail-type'] !== 'AWS API Call via CloudTrail' || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
-  if (outer.account !== home.account || outer.region !== home.region) return { ignored: 'elsewhere' };
+  const kind = kinds.get(outer['detail-type']);
+  if (kind === undefined || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
+  const isGlobal = globalServices.includes(service) && outer.region === globalRegions[partitionOf(home.region)];
+  if (outer.account !== home.account || (outer.region !== home.region && !isGlobal)) return { ignored: 'elsewhere' };
   if (detail.errorCode !== undefined) return { ignored: 'failed-call' };
-  const request = detail.requestParameters ?? {};
+  const ofService = kind === 'service';
+  const request = detail.requestParameters ?? (ofService ? { ...detail.serviceEventDetails, ...detail.additionalEventData } : {});
   if (request['dryRun'] === true) return { ignored: 'dry-run' };
   const user = detail.userIdentity;
   const issuer = user?.sessionContext?.sessionIssuer;
+  // The identity of a service's own event is an account, and the service that acted.
+  const itself = ofService ? detail.eventSource : undefined;
   return {
     event: {
       id: detail.eventID ?? outer.id,
@@ -94,15 +122,16 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
       operation: operationOf(detail.eventName),
       time: detail.eventTime,
       account: outer.account,
-      region: outer.region,
+      region: home.region,
       actor: {
-        arn: user?.arn ?? user?.invokedBy ?? '',
-        issuer: issuer?.arn ?? user?.arn ?? '',
+        arn: itself ?? user?.arn ?? user?.invokedBy ?? '',
+        issuer: itself ?? issuer?.arn ?? user?.arn ?? '',
         issuerId: issuer?.principalId ?? user?.principalId ?? '',
         console: detail.sessionCredentialFromConsole === 'true',
         sourceIp: detail.sourceIPAddress ?? '',
         invokedBy: user?.invokedBy ?? '',
       },
+      ...(ofService ? { ofService } : {}),
       request,
       response: detail.responseElements ?? {},
     },
@@ -122,4 +151,13 @@ export function text(record: Readonly<Record<string, unknown>>, ...path: string[
     value = (value as Record<string, unknown>)[key];
   }
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Every text that stands under a key, however deep: EC2 nests ids in lists that differ from call to call. */
+export function textsUnder(value: unknown, key: string): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const found = Object.entries(value).flatMap(([name, inner]) =>
+    name === key && typeof inner === 'string' ? [inner] : textsUnder(inner, key),
+  );
+  return [...new Set(found)];
 }

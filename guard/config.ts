@@ -28,6 +28,7 @@ export interface Config {
   /** How long a function is watched after a change (milliseconds), and how many invocations tell anything. */
   readonly probation: { readonly length: number; readonly invocations: number };
   readonly lambdaCallsPerSecond: number;
+  readonly apiGatewayCallsPerSecond: number;
   readonly rule: (id: string) => RuleConfig;
 }
 
@@ -44,6 +45,19 @@ const list = z
 // No whole numbers asked: CloudFormation takes 1.5 for a Number, and a stack that is deployed has to run.
 const between = (low: number, high: number, fallback: number) => z.coerce.number().min(low).max(high).default(fallback);
 
+/** `role-shared=remediate:15,layer-foreign=off:15`: what Tick, Sweep and Operate know of all rules in one variable. */
+const modes = list.pipe(
+  z.array(
+    z
+      .string()
+      .regex(/^[a-z-]+=(off|alert|remediate):\d+(\.\d+)?$/, 'it takes <rule>=<mode>:<minutes>')
+      .transform((text) => {
+        const [id = '', deployed = '', delay = ''] = text.split(/[=:]/);
+        return [id, { mode: mode.parse(deployed), delay: Number(delay) * 60_000 }] as const;
+      }),
+  ),
+);
+
 const environment = z.object({
   GUARD_ACCOUNT: z.string().regex(/^\d{12}$/),
   AWS_REGION: z.string().min(1),
@@ -52,11 +66,16 @@ const environment = z.object({
   Operators: list,
   NeverTouch: list,
   RemediateScope: list,
+  Modes: modes,
   ArchiveBucket: z.string().default(''),
   BoundaryArn: z.string().default(''),
+  DenialArn: z.string().default(''),
+  KeyArn: z.string().default(''),
+  AlertTopic: z.string().default(''),
   AllowTagExemptions: z.enum(['true', 'false']).default('false'),
   DigestOver: between(1, 1000, 20),
-  LambdaCallsPerSecond: between(1, 15, 5),
+  LambdaCallsPerSecond: between(1, 1_000, 5),
+  ApiGatewayCallsPerSecond: between(1, 10, 3),
   FixesPerFinding: between(1, 100, 3),
   ChangesPerTenMinutes: between(1, 10_000, 20),
   ProbationMinutes: between(0, 1_440, 60),
@@ -70,6 +89,7 @@ const environment = z.object({
 export function readConfig(variables: Readonly<Record<string, string | undefined>>, rules: readonly AnyRule[]): Config {
   const read = parse(environment, variables, '');
   const configured = new Map<string, RuleConfig>();
+  const everywhere = read.RemediateScope.length > 0 ? read.RemediateScope : ['*'];
   const switches = (id: string, shippedDelay: number) => {
     const name = pascalCase(id);
     const own = parse(
@@ -77,8 +97,7 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
       { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
       name,
     );
-    const scope = own.Scope.length > 0 ? own.Scope : read.RemediateScope.length > 0 ? read.RemediateScope : ['*'];
-    return { mode: own.Mode, delay: own.Delay * 60_000, scope };
+    return { mode: own.Mode, delay: own.Delay * 60_000, scope: own.Scope.length > 0 ? own.Scope : everywhere };
   };
   for (const rule of rules) {
     const name = pascalCase(rule.id);
@@ -87,10 +106,20 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     );
     configured.set(rule.id, { ...switches(rule.id, rule.delay), params: parse(rule.params, prefixed, name) });
   }
+  const deployed = new Map(read.Modes);
   return {
     home: { account: read.GUARD_ACCOUNT, region: read.AWS_REGION },
     stack: read.StackName,
-    settings: { deployers: read.Deployers, archiveBucket: read.ArchiveBucket, boundaryArn: read.BoundaryArn },
+    settings: {
+      stack: read.StackName,
+      deployers: read.Deployers,
+      operators: read.Operators,
+      archiveBucket: read.ArchiveBucket,
+      boundaryArn: read.BoundaryArn,
+      denialArn: read.DenialArn,
+      keyArn: read.KeyArn,
+      alertTopicArn: read.AlertTopic,
+    },
     operators: read.Operators,
     neverTouch: read.NeverTouch,
     allowTagExemptions: read.AllowTagExemptions === 'true',
@@ -98,8 +127,9 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
     budget: { perFinding: read.FixesPerFinding, perAccount: read.ChangesPerTenMinutes },
     probation: { length: read.ProbationMinutes * 60_000, invocations: read.ProbationInvocations },
     lambdaCallsPerSecond: read.LambdaCallsPerSecond,
-    // Tick and operate have no rules at hand, and ask for their modes alone.
-    rule: (id) => configured.get(id) ?? { ...switches(id, 0), params: {} },
+    apiGatewayCallsPerSecond: read.ApiGatewayCallsPerSecond,
+    // Tick, sweep and operate have no rules at hand, and ask for mode and delay alone.
+    rule: (id) => configured.get(id) ?? { ...(deployed.get(id) ?? { mode: 'off', delay: 0 }), scope: everywhere, params: {} },
   };
 }
 

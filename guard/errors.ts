@@ -7,7 +7,7 @@
 export type ErrorKind = 'absent' | 'passing' | 'lasting';
 
 const absent =
-  /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
+  /^(ResourceNotFoundException|NoSuchEntity(Exception)?|NoSuchKey|NoSuchBucket|NoSuchBucketPolicy|PolicyNotFoundException|TrailNotFoundException|QueueDoesNotExist|AWS\.SimpleQueueService\.NonExistentQueue|NotFoundException|NotFound|Invalid\w+\.NotFound)$/;
 
 // ResourceConflictException: Lambda refuses a change while State is Pending or LastUpdateStatus is InProgress.
 // https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
@@ -63,6 +63,26 @@ export class PackageUnreadable extends Error {
   override readonly name = 'PackageUnreadable';
 }
 
+/** Thrown where a function's variables cannot be decrypted: what they make run is then unknown. */
+export class VariablesUnreadable extends Error {
+  override readonly name = 'VariablesUnreadable';
+}
+
+/** Thrown where an answer about a network cannot be understood, or tells too little: what it lets through is then unknown. */
+export class NetworkUnreadable extends Error {
+  override readonly name = 'NetworkUnreadable';
+}
+
+/** Thrown where a trail belongs to another account, which alone may read whether it logs, and what. */
+export class TrailUnreadable extends Error {
+  override readonly name = 'TrailUnreadable';
+}
+
+/** Thrown where a template that is not deployed yet does not say: only the account does, or whoever deploys it. */
+export class OnlyTheAccountKnows extends Error {
+  override readonly name = 'OnlyTheAccountKnows';
+}
+
 /** The same, after a wait that was long already: whoever catches it gives the message back at once. */
 export class QuotaUsedUp extends RetryLater {}
 
@@ -72,11 +92,22 @@ export function isAnswer(error: unknown): boolean {
   return (
     typeof error === 'object' &&
     error !== null &&
-    ('$metadata' in error || ['PolicyUnreadable', 'EnvironmentUnreadable', 'PackageUnreadable'].includes((error as Error).name))
+    ('$metadata' in error ||
+      [
+        'PolicyUnreadable',
+        'EnvironmentUnreadable',
+        'PackageUnreadable',
+        'NetworkUnreadable',
+        'TrailUnreadable',
+        'DefinitionUnreadable',
+        'OnlyTheAccountKnows',
+      ].includes((error as Error).name))
   );
 }
 
-/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs. */
+/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network or trail what is not understood. */
 export function errorSummary(error: unknown): string {
-  return errorName(error);
+  return error instanceof NetworkUnreadable || error instanceof TrailUnreadable || error instanceof OnlyTheAccountKnows
+    ? `${errorName(error)}: ${error.message}`
+    : errorName(error);
 }

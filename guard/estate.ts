@@ -1,3 +1,6 @@
+import type { SourceTouches } from './event-sources.ts';
+import type { KnownSetup } from './run-setup.ts';
+
 /** What a function, version or alias runs with, as far as the indexes keep it. */
 export interface FunctionRecord {
   /** The function's ARN, no qualifier. */
@@ -16,6 +19,21 @@ export interface RoleUse {
   readonly only: boolean;
 }
 
+/** How a subject was while it kept a rule. */
+export interface Kept {
+  readonly state: unknown;
+  /** Milliseconds: when it was read. */
+  readonly asOf: number;
+}
+
+/** What a function needs to reach the destinations that it declares. */
+export interface Needs {
+  /** The parts of the network, by their ids, that it depends on; none where it declares nothing. */
+  readonly places: readonly string[];
+  /** What the rule has to know to look again, as JSON. */
+  readonly needs: unknown;
+}
+
 /** Which package of a function is approved, and where it is archived. */
 export interface Baseline {
   readonly function: string;
@@ -27,10 +45,16 @@ export interface Baseline {
   /** Alias name → what it routes to, as last approved (or observed). */
   readonly aliases: Readonly<Record<string, AliasRouting>>;
   /**
-   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, and `live→3` or
-   * `live→3+4` for an alias and the versions that it was routed to.
+   * What somebody put there by hand, so that no sweep takes it for what was always there: hashes, `live→3` or `live→3+4`
+   * for an alias and the versions that it was routed to, and `setup:handler→index.handler` for a part of the set-up.
    */
   readonly byHand?: readonly string[];
+  /** Handler, runtime, layers and what else decides which code of $LATEST runs, as last approved (or observed). */
+  readonly setup?: KnownSetup;
+  /** Milliseconds: a deployer wrote variables then, and what they are was not seen before somebody changed the function again. */
+  readonly variablesDue?: number;
+  /** The event source mappings that events told of. */
+  readonly sources?: SourceTouches;
   readonly by: string;
   readonly at: string;
   /** Milliseconds of the event that made it so, 0 where only a sweep saw it: an older one never overwrites a newer. */
@@ -105,6 +129,24 @@ export interface Estate {
   forgetNetwork(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
   /** Functions with an interface in this security group or subnet (by its id), at most ten. */
   functionsIn(groupOrSubnet: string): Promise<readonly string[]>;
+
+  /** Records the secrets that a function reads, by their ARNs with or without the six characters at the end. One call, two where they changed. */
+  recordSecrets(record: FunctionRecord & { readonly secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }>;
+  forgetSecrets(functionArn: string, asOf: number): Promise<{ left: readonly string[] }>;
+  /** Functions that read a secret (by its whole ARN), at most ten. Two calls. */
+  functionsReading(secretArn: string): Promise<readonly string[]>;
+  /** Records what a function needs of the network. One call, two where that changed. */
+  recordNeeds(record: FunctionRecord & Needs): Promise<void>;
+  /** The functions that need this part of the network (by its id), at most a hundred. */
+  needing(place: string): Promise<readonly { readonly function: string; readonly needs: unknown }[]>;
+
+  /**
+   * Records what a rule saw of a subject while the rule was kept, as JSON without secret values, so that its fix can bring
+   * that back. Not over a newer one; nothing is written where the same is there already. One call.
+   */
+  recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void>;
+  /** What was recorded last; undefined where the guard never saw the rule kept. */
+  kept(rule: string, subjectArn: string): Promise<Kept | undefined>;
 
   baseline(functionArn: string): Promise<Baseline | undefined>;
   /**

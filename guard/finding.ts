@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import type { Actor } from './cloudtrail.ts';
 import type { Subject } from './subject.ts';
 
-export type Practice = 'roles' | 'secrets' | 'apis' | 'vpc' | 'deployments' | 'guard';
-export type Severity = 'critical' | 'high' | 'medium' | 'low';
+export const practices = ['roles', 'secrets', 'apis', 'vpc', 'deployments', 'guard'] as const;
+export type Practice = (typeof practices)[number];
+/** The mildest first. */
+export const severities = ['low', 'medium', 'high', 'critical'] as const;
+export type Severity = (typeof severities)[number];
 
 /** How grave: 0 is the mildest. */
 export function rankOf(severity: Severity): number {
-  return ['low', 'medium', 'high', 'critical'].indexOf(severity);
+  return severities.indexOf(severity);
 }
 
 /**

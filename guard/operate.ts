@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { type Alert, alertAbout, alertOfGuard } from './alert.ts';
 import { functionArn, matchesGlob } from './arn.ts';
-import { callsMade } from './change.ts';
+import { callsMade, heldBy } from './change.ts';
 import { type Finding, findingId, isWrong } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import { lower } from './mode.ts';
@@ -205,6 +205,9 @@ const undoMilliseconds = 15 * 60_000;
  * Before anything is taken back: what an operator undoes must not be put right again under their hands. It may be asked
  * for again where an undo was interrupted.
  */
+/** Rules that take the undo of another rule's fix, of which an event tells, for a wrong of their own: they leave it alone as well. */
+const seenBy: Readonly<Record<string, readonly string[]>> = { 'code-drifted': ['code-changed-by-hand'] };
+
 async function undo({ change: id, reason, expires }: Request<'undo'>, by: string, ports: OperatePorts): Promise<Answer> {
   const { ledger, now } = ports;
   limited(expires, now());
@@ -215,11 +218,13 @@ async function undo({ change: id, reason, expires }: Request<'undo'>, by: string
   const finding = await ledger.finding(change.finding);
   if (finding !== undefined) refuseOwn([finding], by, 'take that back', () => true);
   // A change that waits keeps its resource; nobody is at work on it until it goes on, or while everything is paused.
-  if (status === 'waiting' && (resumeAt > now() || (await ledger.switches()).paused)) await ledger.unlock(resource, id);
-  if (!(await ledger.lock(resource, `undo-${id}`, now(), lockMilliseconds)))
+  if (status === 'waiting' && (resumeAt > now() || (await ledger.switches()).paused)) await ledger.unlock(heldBy(change), id);
+  if (!(await ledger.lock(heldBy(change), `undo-${id}`, now(), lockMilliseconds)))
     throw new Refused(`${resource} is being changed at this moment: ask again in a few minutes.`);
   const exemption = `undo-${id}`;
-  await ledger.addExemption({ id: exemption, rule, resource, reason, owner: by, expires, by, since: now() });
+  const granted = { resource, reason, owner: by, expires, by, since: now() };
+  await ledger.addExemption({ id: exemption, rule, ...granted });
+  for (const other of seenBy[rule] ?? []) await ledger.addExemption({ id: `${exemption}-${other}`, rule: other, ...granted });
   // A killed remediator may have made one step more than it wrote down; to take back what was not made does nothing.
   const made = status === 'running' ? Math.min(done + 1, steps.length) : done;
   await ledger.progress(id, { status: 'undoing', undoneBy: by, done: made, dueAt: now() + undoMilliseconds });
@@ -239,7 +244,7 @@ async function undone({ change: id }: Request<'undone'>, by: string, ports: Oper
     await publish([alertAbout(finding, { status: 'exempt', summary, change: callsMade(change) })]);
   }
   await ledger.progress(id, { status: 'undone', undoneBy: by });
-  await ledger.unlock(change.resource, `undo-${id}`);
+  await ledger.unlock(heldBy(change), `undo-${id}`);
   return { change: id, undoneBy: by };
 }
 
@@ -288,7 +293,7 @@ async function stop(id: string | undefined, by: string, ledger: Ports['ledger'])
   const change = id === undefined ? undefined : await ledger.change(id);
   if (change?.status !== 'waiting') return;
   await ledger.progress(change.id, { status: 'failed', error: `stopped by ${by}` });
-  await ledger.unlock(change.resource, change.id);
+  await ledger.unlock(heldBy(change), change.id);
 }
 
 function limited(expires: number, now: number): void {

@@ -4,7 +4,8 @@ import type { Change } from './change.ts';
 import { type ApiEvent, text } from './cloudtrail.ts';
 import { type Finding, findingId, fingerprintOf } from './finding.ts';
 import type { Ports } from './ports.ts';
-import type { Subject } from './subject.ts';
+import { functionSubject, type Subject, withoutSuffix } from './subject.ts';
+import { recordTampering, tamperedRule } from './tampering.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -21,7 +22,7 @@ const lookedThrough = 7 * day;
 const parts = /^((check|remediate)-[a-z0-9-]+|notify|operate|sweep|tick)$/;
 
 /** Which function of the guard a role belongs to (`remediate-role-shared`), if it is one of the stack's own. */
-export function ownRole(issuer: string, { stack, home }: Ports['config']): string | undefined {
+export function ownRole(issuer: string, { stack, home }: Pick<Ports['config'], 'stack' | 'home'>): string | undefined {
   const arn = parseArn(issuer);
   const prefix = `role/${stack}-`;
   if (arn?.service !== 'iam' || arn.account !== home.account || !arn.resource.startsWith(prefix)) return undefined;
@@ -40,13 +41,15 @@ export async function unexplainedCall(
   ports: Pick<Ports, 'ledger' | 'config' | 'now'>,
 ): Promise<readonly Alert[]> {
   const part = ownRole(event.actor.issuer, ports.config);
-  if (part === undefined || (await isExplained(part, event, subjects, ports))) return [];
+  if (part === undefined || (await isExplained(part, event, subjects.length > 0 ? subjects : functionIn(event), ports))) return [];
   const finding = findingOf(event, subjects, ports.now());
+  // What guard-tampered knows of the role from now on, so that it holds on to the finding until somebody has seen to it.
+  await recordTampering(ports.ledger, finding.subject.arn, event, ports.now());
   const exempt = await ports.ledger.exemption(finding.rule, finding.subject.arn, ports.now());
   const { finding: kept } = await ports.ledger.open(exempt === undefined ? finding : { ...finding, status: 'exempt' });
   if (kept.status === 'exempt') return [];
   // Not as the ledger holds it, which counts its openings: several checkers hear of one event, and it is told once.
-  return [{ ...alertAbout(finding, { status: 'open' }), kind: 'failure', docs: 'docs/operations.md' }];
+  return [{ ...alertAbout(finding, { status: 'open' }), kind: 'failure' }];
 }
 
 async function isExplained(
@@ -70,6 +73,12 @@ async function isExplained(
   return false;
 }
 
+/** The function that an event is about, where a practice listens to it and none of its rules judges what it names. */
+function functionIn({ request, ...place }: ApiEvent): readonly Subject[] {
+  const subject = functionSubject(text(request, 'functionName') ?? text(request, 'resourceArn') ?? '', place);
+  return subject === undefined ? [] : [subject];
+}
+
 function isInTime({ status, startedAt, fixedAt = 0, resumeAt = 0, watchUntil = 0 }: Change, at: number): boolean {
   const begun = Date.parse(startedAt);
   if (at < begun - tolerance) return false;
@@ -84,8 +93,10 @@ function isAbout({ resource, steps, account, region }: Change, arn: string): boo
   const whole = functionArn(arn, place);
   if (resource === arn || (whole !== undefined && functionArn(resource, place) === whole)) return true;
   const id = whole ?? arn;
+  // A secret is made by its name, and AWS adds six characters to its ARN.
+  const secrets = [arn, withoutSuffix(arn)].flatMap((one) => /:secret:(.+)$/.exec(one)?.[1] ?? []);
   const named = textsIn(steps);
-  return [arn, id, id.slice(Math.max(id.lastIndexOf('/'), id.lastIndexOf(':')) + 1)].some((name) => named.has(name));
+  return [arn, id, id.slice(Math.max(id.lastIndexOf('/'), id.lastIndexOf(':')) + 1), ...secrets].some((name) => named.has(name));
 }
 
 function textsIn(value: unknown, found = new Set<string>()): ReadonlySet<string> {
@@ -103,7 +114,7 @@ function findingOf(event: ApiEvent, subjects: readonly Subject[], now: number): 
   const seen = new Date(now).toISOString();
   const [name] = names.flatMap((key) => text(request, key) ?? []);
   const on = name === undefined ? '' : ` on ${name}`;
-  const rule = 'guard-tampered';
+  const rule = tamperedRule;
   return {
     id: findingId(rule, role),
     rule,

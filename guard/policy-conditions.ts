@@ -132,6 +132,34 @@ export function judgeConditions(block: Statement['Condition'], trust: Trust): Ju
   );
 }
 
+/** Whether the conditions of a statement can be met by nobody but who comes through a function URL, and are for auth type NONE. */
+export function asksForPublicUrl(block: Statement['Condition']): boolean {
+  return conditionsOf(block).some(({ key, comparison, negated, set, ifExists, values }) => {
+    if (negated || ifExists || set === 'forallvalues') return false;
+    if (key === 'lambda:invokedviafunctionurl') return comparison === 'boolean' && values.includes('true');
+    return key === 'lambda:functionurlauthtype' && (comparison === 'exact' || comparison === 'like') && values.includes('NONE');
+  });
+}
+
+/**
+ * Whether conditions name somebody: an account, an organization or a resource of either. A wildcard names nobody, nor does an
+ * ARN without an account.
+ */
+export function namedIn(block: Statement['Condition'], trust: Trust): { readonly inside: boolean; readonly outside: boolean } {
+  const judgements = conditionsOf(block).flatMap(({ key, comparison, negated, values }) => {
+    const kind = kindOf(key);
+    if (negated || comparison === undefined || kind === undefined || kind === 'nothing' || kind === 'range') return [];
+    return values.flatMap((value) => (/[*?]|^$/.test(whose(kind, value)) ? [] : [judgeValue[kind](value, comparison, trust)]));
+  });
+  return { inside: judgements.includes('closed'), outside: judgements.includes('open') };
+}
+
+/** The part of a value that tells whose something is. */
+function whose(kind: Kind, value: string): string {
+  if (kind === 'arn') return value.split(':')[4] ?? '';
+  return kind === 'path' ? value.split('/', 1).join() : value;
+}
+
 /** The principal that a statement lets in: a `kind` as in the policy grammar, and one of its values. */
 export interface Caller {
   readonly kind: string;

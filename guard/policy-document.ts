@@ -1,8 +1,18 @@
 import { matchesGlob, parseArn } from './arn.ts';
-import { allOf, alwaysMet, anyOf, type Caller, isInside, type Judgement, judgeConditions, type Trust } from './policy-conditions.ts';
+import {
+  allOf,
+  alwaysMet,
+  anyOf,
+  asksForPublicUrl,
+  type Caller,
+  isInside,
+  type Judgement,
+  judgeConditions,
+  type Trust,
+} from './policy-conditions.ts';
 import { type NamedStatement, PolicyUnreadable, type Principals, readPolicy, readStatements, type Statement } from './policy-grammar.ts';
 
-export type { Trust } from './policy-conditions.ts';
+export type { Caller, Trust } from './policy-conditions.ts';
 export { PolicyUnreadable, readPolicy, type Statement } from './policy-grammar.ts';
 
 export interface PublicAccess {
@@ -28,26 +38,61 @@ export interface PublicAccess {
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
  */
 export function publicAccess(document: unknown, trust: Trust): PublicAccess {
-  let statements: readonly NamedStatement[];
   try {
-    statements = readStatements(document);
+    const { grants, doubts } = publicGrants(document, trust);
+    if (grants.length > 0) return { verdict: 'public', statements: grants.map(({ sid }) => sid) };
+    return { verdict: doubts.length > 0 ? 'unknown' : 'restricted', statements: doubts };
   } catch (error) {
     if (error instanceof PolicyUnreadable) return { verdict: 'unknown', statements: [] };
     throw error;
   }
+}
+
+/** A statement that lets somebody outside in. */
+export interface PublicGrant {
+  /** Its Sid, or `#` and its index where it has none. */
+  readonly sid: string;
+  /** Where it stands in the policy. */
+  readonly index: number;
+  readonly statement: Statement;
+  /** Whom it lets in from outside, as far as no denial keeps them out. */
+  readonly outsiders: readonly Caller[];
+}
+
+/**
+ * The same, statement by statement.
+ * @returns `doubts`: the statements that are not understood, named as in PublicAccess
+ * @throws PolicyUnreadable where there are no statements to be told apart
+ */
+export function publicGrants(
+  document: unknown,
+  trust: Trust,
+): { readonly grants: readonly PublicGrant[]; readonly doubts: readonly string[] } {
+  const statements = readStatements(document);
   const denials = statements.flatMap(({ statement }) => (statement?.Effect === 'Deny' ? [statement] : []));
-  const judged = statements.map(({ sid, statement }) => ({ sid, judgement: statement ? judge(statement, denials, trust) : 'unknown' }));
-  const sids = (wanted: Judgement) => judged.flatMap(({ sid, judgement }) => (judgement === wanted ? [sid] : []));
-  if (sids('open').length > 0) return { verdict: 'public', statements: sids('open') };
-  return { verdict: sids('unknown').length > 0 ? 'unknown' : 'restricted', statements: sids('unknown') };
+  const judged = statements.map((named) => ({ ...named, ...judge(named, denials, trust) }));
+  return {
+    grants: judged.flatMap(({ sid, statement, judgement, outsiders }, index) =>
+      statement !== undefined && judgement === 'open' ? [{ sid, index, statement, outsiders }] : [],
+    ),
+    doubts: judged.flatMap(({ sid, judgement }) => (judgement === 'unknown' ? [sid] : [])),
+  };
 }
 
 /** Whether a statement lets anybody outside in, and no denial keeps them out. */
-function judge(statement: Statement, denials: readonly Statement[], trust: Trust): Judgement {
-  if (statement.Effect === 'Deny') return 'closed';
+function judge(
+  { statement }: NamedStatement,
+  denials: readonly Statement[],
+  trust: Trust,
+): { readonly judgement: Judgement; readonly outsiders: readonly Caller[] } {
+  if (statement === undefined) return { judgement: 'unknown', outsiders: [] };
+  if (statement.Effect === 'Deny') return { judgement: 'closed', outsiders: [] };
   const callers = statement.Principal === undefined ? [everyone] : callersOf(statement.Principal);
   const left = callers.filter((caller) => !denials.some((denial) => denies(denial, statement, caller, trust)));
-  return allOf([anyOf(left.map((caller) => judgeCaller(caller, trust))), judgeConditions(statement.Condition, trust)]);
+  return {
+    judgement: allOf([anyOf(left.map((caller) => judgeCaller(caller, trust))), judgeConditions(statement.Condition, trust)]),
+    outsiders: left.filter((caller) => judgeCaller(caller, trust) === 'open'),
+  };
 }
 
 /** What NotPrincipal grants to, whomever it leaves out. */
@@ -75,8 +120,7 @@ function judgeCaller({ kind, value }: Caller, trust: Trust): Judgement {
       return value === '*' ? 'open' : 'unknown';
     case 'AWS':
       if (value === '*') return 'open';
-      // A principal that is deleted: only its unique id is left, which is nobody's again.
-      if (/^A(IDA|ROA)[A-Z0-9]{12,}$/.test(value)) return 'closed';
+      // Of a principal that is deleted only the unique id is left, which does not tell whose it was.
       if (account === undefined) return 'unknown';
       if (isInside(account, trust)) return 'closed';
       return /[*?]/.test(value) ? 'unknown' : 'open';
@@ -143,45 +187,54 @@ export function isForEveryone({ Principal }: Statement): boolean {
 }
 
 /**
- * A statement that grants a function's URL to everyone, and the parameters of AddPermission that make the same one
- * again; without them where AddPermission could not (no Sid, several actions, other principals beside everyone).
+ * With the parameters of AddPermission that make a statement again; without them where AddPermission could not (no Sid,
+ * several actions, other principals beside everyone).
  */
 export interface PublicUrlStatement {
-  /** Empty where it has none. */
-  readonly sid: string;
   readonly addPermission: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * The statements that let everyone invoke through a function URL: lambda:InvokeFunctionUrl for auth type NONE, and
- * lambda:InvokeFunction for calls that come through the URL.
+ * Whether a grant lets everyone in through a function URL of auth type NONE, and no other way: lambda:InvokeFunctionUrl for
+ * that auth type, and lambda:InvokeFunction for calls that come through a URL. It opens nothing where there is no such URL.
  * https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
  */
-export function publicUrlStatements(document: string | undefined): readonly PublicUrlStatement[] {
-  return readPolicy(document).flatMap((statement) => {
-    if (statement.Effect !== 'Allow' || !isForEveryone(statement)) return [];
-    const conditions = Object.entries(statement.Condition ?? {}).flatMap(([operator, keys]) =>
-      Object.entries(keys).map(([key, values]) => ({ operator, key: key.toLowerCase(), values })),
-    );
-    const action = statement.Action?.length === 1 ? statement.Action[0] : undefined;
-    const only = conditions.length === 1 ? conditions[0] : undefined;
-    const throughUrl = only?.key === 'lambda:invokedviafunctionurl' && only.values.includes('true');
-    const withoutAuth = only?.key === 'lambda:functionurlauthtype' && only.values.includes('NONE');
-    if (only === undefined || (!throughUrl && !withoutAuth)) return [];
-    const principals = Object.values(statement.Principal ?? {});
-    const exact =
-      only.values.length === 1 &&
-      principals.length === 1 &&
-      principals[0]?.length === 1 &&
-      statement.Resource?.length === 1 &&
-      ((throughUrl && only.operator === 'Bool' && action === 'lambda:InvokeFunction') ||
-        (withoutAuth && only.operator === 'StringEquals' && action === 'lambda:InvokeFunctionUrl'));
-    const sid = statement.Sid ?? '';
-    const parameters = {
-      Action: action,
-      Principal: '*',
-      ...(throughUrl ? { InvokedViaFunctionUrl: true } : { FunctionUrlAuthType: 'NONE' }),
-    };
-    return [{ sid, addPermission: exact && sid !== '' ? parameters : undefined }];
-  });
+export function isOfPublicUrl({ statement }: Pick<PublicGrant, 'statement'>): boolean {
+  return isForEveryone(statement) && asksForPublicUrl(statement.Condition);
+}
+
+/**
+ * The statements of a function's policy that let everyone in through its URL (see isOfPublicUrl); whoever else stands in them
+ * is not among their outsiders.
+ * @throws PolicyUnreadable where there are none, but statements that are not understood
+ */
+export function publicUrlStatements(document: string | undefined, trust: Trust): readonly (PublicGrant & PublicUrlStatement)[] {
+  const open = publicGrants(document, trust).grants.filter(isOfPublicUrl);
+  if (open.length === 0) readPolicy(document);
+  return open.map((grant) => ({
+    ...grant,
+    outsiders: grant.outsiders.filter(({ value }) => value === '*'),
+    addPermission: addPermissionOf(grant.statement),
+  }));
+}
+
+function addPermissionOf({
+  Sid = '',
+  Principal = {},
+  Action = [],
+  Resource = [],
+  Condition = {},
+}: Statement): PublicUrlStatement['addPermission'] {
+  const conditions = Object.entries(Condition).flatMap(([operator, keys]) =>
+    Object.entries(keys).map(([key, values]) => `${operator} ${key.toLowerCase()} ${values.join()}`),
+  );
+  const single = Sid !== '' && Object.values(Principal).flat().length === 1 && Action.length === 1 && Resource.length === 1;
+  if (!single || conditions.length !== 1) return undefined;
+  const [[action], [condition]] = [Action, conditions];
+  const made = { Action: action, Principal: '*' };
+  if (action === 'lambda:InvokeFunctionUrl' && condition === 'StringEquals lambda:functionurlauthtype NONE')
+    return { ...made, FunctionUrlAuthType: 'NONE' };
+  if (action === 'lambda:InvokeFunction' && condition === 'Bool lambda:invokedviafunctionurl true')
+    return { ...made, InvokedViaFunctionUrl: true };
+  return undefined;
 }

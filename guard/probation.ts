@@ -1,5 +1,5 @@
 import { type Alert, alertAbout } from './alert.ts';
-import { type Change, callsMade, type Progress } from './change.ts';
+import { type Change, callsMade, heldBy, type Progress } from './change.ts';
 import { RetryLater } from './errors.ts';
 import type { Finding } from './finding.ts';
 import type { FixPorts, Metrics } from './ports.ts';
@@ -132,13 +132,13 @@ async function takeBack(change: Change, finding: Finding, rule: AnyRule, ports: 
   const { ledger, now } = ports;
   const { subject, id } = finding;
   const { error: reason = 'it fared worse' } = change;
-  if (!(await ledger.lock(subject.arn, change.id, now(), lockMilliseconds))) throw new RetryLater('another change of it is under way');
+  if (!(await ledger.lock(heldBy(change), change.id, now(), lockMilliseconds))) throw new RetryLater('another change of it is under way');
   if (change.status !== 'reverting') {
     const why = await whyNot(change, finding, rule, ports);
     if (why !== undefined) {
       const summary = `${subject.arn} fares worse since the change: ${reason}. ${why}, so nothing was taken back: somebody has to look.`;
       const alerts = await tell(change, finding, 'failed', summary, { status: 'done', error: reason }, ports);
-      await ledger.unlock(subject.arn, change.id);
+      await ledger.unlock(heldBy(change), change.id);
       return alerts;
     }
     const begun = { status: 'reverting' as const, error: reason, dueAt: now() + abandonedMilliseconds };
@@ -180,6 +180,6 @@ async function end(
   const was = { status: 'reverted' as const, opened: finding.opened };
   await ledger.setStatus(finding.id, { status, was, cause: `change ${change.id}`, change: change.id, asOf: now() });
   await ledger.progress(change.id, progress, ['reverting']);
-  await ledger.unlock(change.resource, change.id);
+  await ledger.unlock(heldBy(change), change.id);
   return [alert];
 }

@@ -45,8 +45,19 @@ export function quotaOf(ledger: Pick<Ledger, 'lease'>, { perSecond, burst, now, 
   };
 }
 
-/** Which of Lambda's control-plane quotas a call counts against; undefined for one that is not scarce (GetFunction: 100 per second). */
-export function lambdaQuota({ service, name }: { readonly service: string; readonly name: string }): string | undefined {
-  if (service !== 'lambda' || name === 'getFunction') return undefined;
-  return name === 'getPolicy' ? 'lambda-policy' : 'lambda';
+/** A control-plane quota that is scarce, and the service whose share of it the guard keeps to. */
+export interface Quota {
+  readonly name: string;
+  readonly service: 'lambda' | 'apigateway';
+}
+
+/**
+ * Which quota a call counts against; undefined for one that is not scarce (GetFunction: 100 per second). All calls of API
+ * Gateway, REST and HTTP APIs alike, share one of ten a second.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html#api-gateway-control-service-limits-table
+ */
+export function scarce({ service, name }: { readonly service: string; readonly name: string }): Quota | undefined {
+  if (service === 'apigateway') return { name: 'apigateway', service };
+  if (service !== 'lambda' || name === 'getFunction' || name === 'getDecryptedFunction') return undefined;
+  return { name: name === 'getPolicy' ? 'lambda-policy' : 'lambda', service };
 }

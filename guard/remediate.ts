@@ -42,22 +42,27 @@ export async function remediate(id: string, rule: AnyRule, ports: FixPorts): Pro
   if (untouchable(finding, config) !== undefined) return await rest(finding, ports);
   if (await exempt(finding, ports)) return [];
   const changeId = finding.fixing ?? nextChangeId(finding);
+  const held = heldFor(finding, rule);
   try {
-    if (!(await ledger.lock(finding.subject.arn, changeId, now(), lockMilliseconds)))
-      throw new RetryLater('another change of it is under way');
+    if (!(await ledger.lock(held, changeId, now(), lockMilliseconds))) throw new RetryLater('another change of it is under way');
     const change = (await ledger.change(changeId)) ?? (await begin(finding, changeId, rule, ports));
     const alerts = 'alerts' in change ? change.alerts : await run(change, finding, rule, ports);
     // A waiting change keeps its resource until it goes on; everything else is over.
-    if ((await ledger.change(changeId))?.status !== 'waiting') await ledger.unlock(finding.subject.arn, changeId);
+    if ((await ledger.change(changeId))?.status !== 'waiting') await ledger.unlock(held, changeId);
     return alerts;
   } catch (error) {
     if (isAnswer(error) && errorKind(error) !== 'passing' && (await ledger.change(changeId)) === undefined) {
-      return await cannotBegin(finding, changeId, error, ports);
+      return await cannotBegin(finding, changeId, held, error, ports);
     }
     if (!isBusy(error)) throw error;
     // Lambda is still at work on the function, or another fix is: tick sends the finding again, sooner than the queue would.
     return await later(finding, now() + busyMilliseconds, ports);
   }
+}
+
+/** What a fix of this finding keeps others from. */
+function heldFor({ subject }: Finding, rule: AnyRule): string {
+  return rule.holds?.(subject) ?? subject.arn;
 }
 
 /** What was found before the rule was set to remediate has no time, and waits for an operator's word. */
@@ -88,6 +93,7 @@ async function tellResolved(finding: Finding, { publish }: FixPorts): Promise<re
 async function cannotBegin(
   finding: Finding,
   changeId: string,
+  held: string,
   error: unknown,
   { ledger, publish, now }: FixPorts,
 ): Promise<readonly Alert[]> {
@@ -95,7 +101,7 @@ async function cannotBegin(
   const alert = alertAbout(finding, { status: 'failed', summary });
   await publish([alert]);
   await ledger.setStatus(finding.id, { status: 'failed', was: finding, cause: `change ${changeId}`, asOf: now() });
-  await ledger.unlock(finding.subject.arn, changeId);
+  await ledger.unlock(held, changeId);
   return [alert];
 }
 
@@ -165,6 +171,7 @@ async function begin(
     finding: finding.id,
     rule: rule.id,
     resource: subject.arn,
+    ...(rule.holds === undefined ? {} : { holds: rule.holds(subject) }),
     account: subject.account,
     region: subject.region,
     steps: plan.steps,

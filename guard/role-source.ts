@@ -77,6 +77,6 @@ export async function readRole(aws: Reader, arn: string): Promise<SourceRole | u
 }
 
 /** IAM's documents come URL-encoded. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html */
-function plainDocument(document: string): string {
+export function plainDocument(document: string): string {
   return document.trimStart().startsWith('{') ? document : decodeURIComponent(document);
 }

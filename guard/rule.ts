@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { Place } from './arn.ts';
 import type { AnyCall, Handle, RecordedCall } from './call.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import type { Estate } from './estate.ts';
@@ -9,14 +10,24 @@ import type { Subject } from './subject.ts';
 export interface Trigger {
   /** The eventSource without its domain: `lambda`. */
   readonly service: string;
-  /** Operations by the SDK's own names, without CloudTrail's version suffixes. */
+  /** Operations by the SDK's own names, without CloudTrail's version suffixes; or the names of events of the service itself. */
   readonly operations: readonly string[];
+  /** The events are no calls: the service tells of its own doing (`AWS Service Event via CloudTrail`). */
+  readonly ofService?: true;
   /** The subjects that an event names; empty where it names none that this rule could judge. */
   readonly subjects: (event: ApiEvent) => readonly Subject[];
 }
 
 export function cloudTrail(service: string, operations: readonly string[], subjects: Trigger['subjects']): Trigger {
   return { service, operations, subjects };
+}
+
+/**
+ * Events that a service writes of what it did itself: nobody called, so they name no caller and have no request.
+ * https://docs.aws.amazon.com/awscloudtrail/latest/userguide/non-api-aws-service-events.html
+ */
+export function serviceEvents(service: string, names: readonly string[], subjects: Trigger['subjects']): Trigger {
+  return { service, operations: names, ofService: true, subjects };
 }
 
 /** One subject that breaks a rule. */
@@ -59,14 +70,39 @@ export interface Plan {
   readonly remains?: readonly string[];
 }
 
+/** How a sweep comes to subjects that are no functions. */
+export interface Listing {
+  /** The only calls that it can make: the sweep has them, and no other of the rule's. */
+  readonly calls: readonly AnyCall[];
+  /** Page by page; each subject gets a message of its own. */
+  readonly subjects: (place: Place, aws: Handle<readonly AnyCall[]>, settings?: Settings) => AsyncIterable<readonly Subject[]>;
+}
+
+/** Declares a listing, with the compiler holding it to the calls it declares. */
+export function listing<const Calls extends readonly AnyCall[]>(
+  calls: Calls,
+  subjects: (place: Place, aws: Handle<Calls>, settings: Settings) => AsyncIterable<readonly Subject[]>,
+): Listing {
+  return { calls, subjects: subjects as Listing['subjects'] };
+}
+
 /** What a rule may know of the deployment besides its own parameters. */
 export interface Settings {
+  /** What the guard's own things are called after. */
+  readonly stack: string;
   /** Role ARNs of the pipelines that deploy code. */
   readonly deployers: readonly string[];
+  /** ARNs of roles or users who may operate the guard. */
+  readonly operators: readonly string[];
   /** The bucket of approved packages. */
   readonly archiveBucket: string;
   /** The boundary that every role made by the guard carries. */
   readonly boundaryArn: string;
+  /** The managed policy that denies to deploy code. */
+  readonly denialArn: string;
+  /** The stack's own key, and the topic of its alerts: the only things of the stack that no name tells. */
+  readonly keyArn: string;
+  readonly alertTopicArn: string;
 }
 
 export interface EvaluateContext<Check extends readonly AnyCall[], Params> {
@@ -105,6 +141,8 @@ export interface Rule<
   readonly fix: Fix;
   /** The only calls that a step's undo can make. */
   readonly undo: Undo;
+  /** `off`: ships switched off, because it is noisy in an ordinary account. Every other rule ships in `alert`. */
+  readonly mode?: 'off';
   /** Minutes between finding and fix, as shipped. */
   readonly delay: number;
   /** After the change the function is watched (see probation.ts); only then do undo's calls enter the remediator's role. */
@@ -116,16 +154,30 @@ export interface Rule<
   readonly relative?: true;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
+  /** Seconds that its checker may run; 60 where it says nothing. */
+  readonly timeout?: number;
   /** Further stack parameters, `<RuleIdInPascalCase><Param>`: every one a text with a default. */
   readonly params: Params;
+  /**
+   * What a fix of a subject keeps others from while it runs, as an ARN, where that is more than the subject: the API, of
+   * which whole deployments are made.
+   */
+  readonly holds?: (subject: Subject) => string;
   /** In a sweep: the subjects of one function. By default the function itself. */
   readonly sweep?: (subject: Subject, context: { readonly aws: Handle<Check> }) => Promise<readonly Subject[]>;
+  /** What a sweep lists for this rule besides functions: subjects that no function would lead to. */
+  readonly list?: Listing;
   /**
    * What of the evidence tells one violation of a subject from another: where it changes while the finding is open,
    * the finding opens once more and is told. Without it a finding is the same until it ends.
    */
   readonly distinguishes?: (evidence: Readonly<Record<string, unknown>>) => unknown;
   readonly evaluate: (subject: Subject, context: EvaluateContext<Check, z.output<Params>>) => Promise<Evaluation>;
+  /**
+   * What an event proves by itself, at its time. Only a replay without the account's state asks for it: everywhere else
+   * the event says where to look, and what is there decides.
+   */
+  readonly tells?: (event: ApiEvent, context: { readonly params: z.output<Params>; readonly settings: Settings }) => readonly Violation[];
   readonly plan: (finding: Finding, context: PlanContext<Check, z.output<Params>>) => Promise<Plan>;
   /**
    * What a fix touches, as it is now, as JSON without secret values and without what AWS assigns anew: a change is

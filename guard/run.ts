@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Alert, alertAbout } from './alert.ts';
 import type { AnyCall, RecordedCall } from './call.ts';
-import { type Change, callsMade, type Progress } from './change.ts';
+import { type Change, callsMade, heldBy, type Progress } from './change.ts';
 import { evaluate } from './check.ts';
 import { errorKind, errorName, errorSummary, isAnswer, RetryLater } from './errors.ts';
 import type { Finding, Status } from './finding.ts';
@@ -117,7 +117,7 @@ async function goOn({ id }: Change, to: Progress, { ledger }: Ports): Promise<vo
 async function wait(change: Change, done: number, dueAt: number, ports: Ports): Promise<void> {
   const { ledger, now } = ports;
   await goOn(change, { done, status: 'waiting', dueAt, resumeAt: dueAt }, ports);
-  await ledger.lock(change.resource, change.id, now(), dueAt - now() + lockMilliseconds);
+  await ledger.lock(heldBy(change), change.id, now(), dueAt - now() + lockMilliseconds);
 }
 
 /** Makes one call of a journaled step; what was made already counts as made. */

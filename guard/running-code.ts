@@ -1,6 +1,7 @@
 import { ifPresent, PackageUnreadable } from './errors.ts';
 import type { AliasRouting, CodePackage, CodeSettings } from './estate.ts';
-import { routedVersions } from './live.ts';
+import { lastModified, routedVersions } from './live.ts';
+import { type Configured, type Setup, setupOf } from './run-setup.ts';
 
 /** The code of a function that runs: $LATEST, and what its aliases route to. */
 export interface RunningCode {
@@ -10,6 +11,10 @@ export interface RunningCode {
   readonly aliases: Readonly<Record<string, AliasRouting>>;
   /** Version → CodeSha256 of $LATEST and of every version that an alias routes to. */
   readonly hashes: Readonly<Record<string, string>>;
+  /** Of $LATEST: that of a version is frozen with its code. */
+  readonly setup: Setup;
+  /** When $LATEST was changed last, in milliseconds. */
+  readonly modified: number;
 }
 
 /** With what a plan needs besides: RevisionIds, tags, and whether an update is under way. */
@@ -24,13 +29,14 @@ export interface RunningFunction extends RunningCode {
 export const latest = '$LATEST';
 
 /** A configuration, as Lambda answers. */
-interface Configuration {
+interface Configuration extends Configured {
   readonly CodeSha256?: string | undefined;
   readonly PackageType?: string | undefined;
   readonly Architectures?: readonly string[] | undefined;
   readonly RevisionId?: string | undefined;
   readonly State?: string | undefined;
   readonly LastUpdateStatus?: string | undefined;
+  readonly LastModified?: string | undefined;
 }
 
 /** GetFunction's answer. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
@@ -56,7 +62,7 @@ interface Alias {
 }
 
 interface Reader {
-  getFunction(input: { FunctionName: string }): Promise<FunctionAnswer>;
+  getDecryptedFunction(input: { FunctionName: string }): Promise<FunctionAnswer>;
   getFunctionConfiguration(input: { FunctionName: string; Qualifier: string }): Promise<Configuration>;
   listAliases(input: { FunctionName: string }): Promise<readonly Alias[]>;
 }
@@ -67,7 +73,7 @@ interface Reader {
  * @throws PackageUnreadable where Lambda tells no hash: then nothing is known of the code
  */
 export async function runningFunction(aws: Reader, arn: string): Promise<RunningFunction | undefined> {
-  const answer = await ifPresent(aws.getFunction({ FunctionName: arn }));
+  const answer = await ifPresent(aws.getDecryptedFunction({ FunctionName: arn }));
   if (answer?.Configuration === undefined) return undefined;
   const { Configuration, Tags = {} } = answer;
   const aliases = (await ifPresent(aws.listAliases({ FunctionName: arn }))) ?? [];
@@ -82,8 +88,10 @@ export async function runningFunction(aws: Reader, arn: string): Promise<Running
     package: current,
     aliases: Object.fromEntries(aliases.map((alias) => [alias.Name, routingOf(alias)])),
     hashes,
+    setup: setupOf(Configuration, arn),
     tags: Tags,
     updating: Configuration.State === 'Pending' || Configuration.LastUpdateStatus === 'InProgress',
+    modified: lastModified(Configuration),
     revision: Configuration.RevisionId,
     revisions: Object.fromEntries(aliases.map(({ Name, RevisionId }) => [Name, RevisionId])),
   };

@@ -1,13 +1,15 @@
 import { functionName, matchesGlob, parseArn, qualifierOf } from './arn.ts';
 import type { Config } from './config.ts';
 import type { Finding } from './finding.ts';
+import { tamperedRule } from './tampering.ts';
 
 /**
  * Why no fix may touch a finding's subject, as a sentence, or undefined where one may.
  * Asked before the plan is made; the IAM policy of each remediator says the same where IAM can express it.
  */
 export function untouchable({ subject, tags, rule }: Pick<Finding, 'subject' | 'tags' | 'rule'>, config: Config): string | undefined {
-  if (tags['aws:cloudformation:stack-name'] === config.stack || isNamedAfter(config.stack, subject.arn)) {
+  // One rule alone looks after the guard itself, and may only switch on again.
+  if (rule !== tamperedRule && (tags['aws:cloudformation:stack-name'] === config.stack || isNamedAfter(config.stack, subject.arn))) {
     return 'It belongs to the guard itself, which never changes itself.';
   }
   const never = config.neverTouch.find((glob) => names(glob, subject.arn));

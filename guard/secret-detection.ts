@@ -25,6 +25,57 @@ export function findSecrets(variables: Readonly<Record<string, string>>): FoundS
   });
 }
 
+/** Where a text holds a credential, and what kind of one. Never its value. */
+export interface FoundInText {
+  /** The place in the text where it begins, or the name that it is given. */
+  readonly at: number;
+  readonly kind: string;
+}
+
+/**
+ * A function that finds credentials in source code and settings: known formats anywhere, and texts in quotes that are given a name such
+ * as `password`. In code, where such names stand for labels and messages, too, the text has to look like nothing that a person would say.
+ */
+export function textScanner(): (content: string, extension: string) => readonly FoundInText[] {
+  const found: FoundInText[] = [];
+  const scanners = makeScanners((kind, at) => found.push({ at, kind }));
+  return (content, extension) => {
+    found.length = 0;
+    try {
+      runScanners(scanners, content, extension);
+      for (const { name, value, at } of assignmentsIn(content, extension)) {
+        const kind = isSaying(value, extension) ? undefined : byName(name, value);
+        if (kind !== undefined) found.push({ at, kind });
+      }
+    } catch {
+      throw new SecretDetectionFailed('a text could not be examined');
+    }
+    return [...found];
+  };
+}
+
+function* assignmentsIn(content: string, extension: string): Generator<{ name: string; value: string; at: number }> {
+  // From the text back to the name: a pattern that begins with the name would be tried at every word of the code.
+  for (const { 2: value = '', index } of content.matchAll(/[=:]>?\s{0,4}(["'`])([^"'`\\\n]{8,200})\1/g)) {
+    const name = /([A-Za-z_][\w.-]{2,60})["'`]?\s{0,4}:?$/.exec(content.slice(Math.max(0, index - 70), index))?.[1];
+    if (name !== undefined) yield { name, value, at: index };
+  }
+  if (!isVariables(extension)) return;
+  for (const { 1: name = '', 2: value = '', index: at } of content.matchAll(
+    /^[ \t]{0,8}(?:export )?([A-Za-z_]\w{2,60})=([^\s"'#][^\n\r]{3,200})$/gm,
+  ))
+    yield { name, value, at };
+}
+
+function isVariables(extension: string): boolean {
+  return extension === '.env' || extension === '.properties' || extension === '.ini';
+}
+
+/** Words and sentences rather than a credential: no digit among letters. Files of variables hold no sentences. */
+function isSaying(value: string, extension: string): boolean {
+  return !isVariables(extension) && (/\s/.test(value) || !/\d/.test(value) || !/[A-Za-z]/.test(value));
+}
+
 class SecretDetectionFailed extends Error {
   override readonly name = 'SecretDetectionFailed';
 }
@@ -55,6 +106,20 @@ const commentFilter = '@secretlint/secretlint-rule-filter-comments';
  */
 function formatScanner(): (variable: string, value: string) => string | undefined {
   let found: string | undefined;
+  const scanners = makeScanners((kind) => {
+    found ??= kind;
+  });
+  return (variable, value) => {
+    found = undefined;
+    runScanners(scanners, `${variable}=${value}`, '');
+    if (value.trimStart().startsWith('{')) runScanners(scanners, value, '.json');
+    return found;
+  };
+}
+
+type Scanners = readonly ReturnType<Scanner['create']>[];
+
+function makeScanners(report: (kind: string, at: number) => void): Scanners {
   const context = {
     sharedOptions: {},
     createTranslator: (messages: Scanner['messages']) => (messageId: string) => ({
@@ -62,24 +127,18 @@ function formatScanner(): (variable: string, value: string) => string | undefine
       messageId,
       data: undefined,
     }),
-    report: ({ message }: { readonly message: { readonly message: string } }) => {
-      found ??= message.message;
-    },
+    report: ({ message, range }: { readonly message: { readonly message: string }; readonly range: readonly number[] }) =>
+      report(message.message, range[0] ?? 0),
     ignore: () => undefined,
   } as unknown as SecretLintRuleContext;
-  const scanners = rules.filter(({ meta }) => meta.id !== commentFilter).map((rule) => rule.create(context, {}));
-  const scan = (content: string, ext: string) => {
-    const source = { content, ext, filePath: undefined, contentType: 'text', hasBOM: false } as unknown as SecretLintSourceCode;
-    for (const { file } of scanners) {
-      if (file?.(source) !== undefined) throw new SecretDetectionFailed('a rule of secretlint is no longer synchronous');
-    }
-  };
-  return (variable, value) => {
-    found = undefined;
-    scan(`${variable}=${value}`, '');
-    if (value.trimStart().startsWith('{')) scan(value, '.json');
-    return found;
-  };
+  return rules.filter(({ meta }) => meta.id !== commentFilter).map((rule) => rule.create(context, {}));
+}
+
+function runScanners(scanners: Scanners, content: string, ext: string): void {
+  const source = { content, ext, filePath: undefined, contentType: 'text', hasBOM: false } as unknown as SecretLintSourceCode;
+  for (const { file } of scanners) {
+    if (file?.(source) !== undefined) throw new SecretDetectionFailed('a rule of secretlint is no longer synchronous');
+  }
 }
 
 /** `found npm access token: …` → `npm access token`, with nothing in place of what was matched. */

@@ -3,6 +3,7 @@ import { matchesGlob } from './arn.ts';
 import { type Finding, isUnended, type Practice } from './finding.ts';
 import type { Exemption } from './ledger.ts';
 import type { Ports } from './ports.ts';
+import type { AnyRule } from './rule.ts';
 import { functionSubject, type Subject } from './subject.ts';
 
 /** A message on a checker's sweep queue: one function to look at, or with a rule, the subject of one of its findings. */
@@ -21,21 +22,23 @@ const batch = 50;
 /**
  * Lists the estate and sends one message a function to every checker; functions that the ledger still knows and the account
  * no longer has are sent too, so that their indexes and findings end. So is the subject of every finding that has not ended,
- * to its own practice: an alias or group that is gone has no function that would lead to it. What cannot be sent to one queue
+ * to its own practice: an alias or group that is gone has no function that would lead to it. Rules list what else they look at
+ * (see Listing). What cannot be sent to one queue
  * is sent to the others all the same. Tells which exemptions cover nothing.
  *
  * With 10,000 functions it takes about two minutes: 200 pages of at most half a second, the queues side by side.
- * @returns how many functions and findings were sent
+ * @returns how many functions, listed subjects and findings were sent
  * @throws what failed, in the end
  */
 export async function sweep(
   id: string,
   pages: AsyncIterable<readonly { readonly FunctionArn?: string | undefined }[]>,
   practices: readonly Practice[],
+  rules: readonly AnyRule[],
   send: SendSwept,
-  ports: Pick<Ports, 'ledger' | 'config' | 'now' | 'publish'>,
-): Promise<{ readonly functions: number; readonly findings: number }> {
-  const { ledger, config, now } = ports;
+  ports: Ports,
+): Promise<{ readonly functions: number; readonly listed: number; readonly findings: number }> {
+  const { ledger, config, now, connect } = ports;
   const before = await ledger.lastSweep();
   await ledger.recordSweep(id, now());
   const failures: unknown[] = [];
@@ -55,6 +58,22 @@ export async function sweep(
   for await (const page of pages) await sendFunctions(page.flatMap(({ FunctionArn }) => (FunctionArn === undefined ? [] : [FunctionArn])));
   for await (const arns of inBatches(ledger.functionsRecorded())) await sendFunctions(arns);
 
+  let listed = 0;
+  for (const { id: rule, practice, list } of rules) {
+    if (list === undefined || config.rule(rule).mode === 'off') continue;
+    try {
+      for await (const subjects of list.subjects(config.home, connect(list.calls), config.settings)) {
+        listed += subjects.length;
+        for (let first = 0; first < subjects.length; first += batch) {
+          const messages = subjects.slice(first, first + batch).map((subject) => ({ sweep: id, rule, subject }));
+          await sendTo(practice, messages);
+        }
+      }
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+
   const idle = new Map<string, Exemption>();
   // What was granted since the last sweep may cover what this one finds.
   for await (const exemption of ledger.exemptions())
@@ -70,7 +89,7 @@ export async function sweep(
   }
   if (idle.size > 0) await tellIdle(id, [...idle.values()], ports);
   if (failures.length > 0) throw failures[0];
-  return { functions: seen.size, findings };
+  return { functions: seen.size, listed, findings };
 }
 
 async function* inBatches<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]> {

@@ -15,7 +15,9 @@ const againAfter = 5 * 60_000;
 export type Task =
   | { readonly task: 'fix'; readonly rule: string; readonly findingId: string }
   | { readonly task: 'digest'; readonly bucket: string }
-  | { readonly task: 'sweep' };
+  | { readonly task: 'sweep' }
+  /** Not tick's: the checker of the guard itself sends it on. */
+  | { readonly task: 'heartbeat' };
 
 /** The one clock of the guard: sends on whatever the ledger says is due. Two ticks at once send nothing twice. */
 export async function tick(ports: TickPorts): Promise<{ readonly tasks: readonly Task[]; readonly alerts: readonly Alert[] }> {

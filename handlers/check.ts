@@ -1,10 +1,14 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as z from 'zod';
+import { putEvents } from '../aws/eventbridge.ts';
+import { type Alert, busSource, dueDetailType } from '../guard/alert.ts';
 import { check } from '../guard/check.ts';
 import { readEvent } from '../guard/cloudtrail.ts';
+import { errorSummary } from '../guard/errors.ts';
+import type { Ports } from '../guard/ports.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { subjectTypes } from '../guard/subject.ts';
-import { logger, metrics, queueHandler, wire } from './wire.ts';
+import { logger, metrics, queueHandler, variable, wire } from './wire.ts';
 
 const sweepMessage = z.object({
   sweep: z.string(),
@@ -12,12 +16,22 @@ const sweepMessage = z.object({
   subject: z.object({ arn: z.string(), type: z.enum(subjectTypes), account: z.string(), region: z.string() }),
 });
 
-/** The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus. */
-export function checker(rules: readonly AnyRule[]) {
-  const ports = wire(rules);
+/** By schedule, so that an alarm tells where nothing comes through any more. */
+const heartbeat = z.object({ task: z.literal('heartbeat') });
+
+/**
+ * The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus.
+ * @param aside a second way for what it tells
+ */
+export function checker(rules: readonly AnyRule[], aside?: Ports['publish']) {
+  const ports = tellingAside(wire(rules), aside);
   // A sweep takes what the quota has left, so that events overtake it.
-  const sweeping = wire(rules, { burst: 0 });
+  const sweeping = tellingAside(wire(rules, { burst: 0 }), aside);
   return queueHandler(async (body, record) => {
+    if (heartbeat.safeParse(body).success) {
+      const beat = { source: busSource, detailType: dueDetailType, detail: { task: 'heartbeat' } };
+      return await putEvents(ports.config.home, variable('GuardBus'), [beat]);
+    }
     const swept = sweepMessage.safeParse(body);
     const read = swept.success ? swept.data : readEvent(body, ports.config.home);
     if ('ignored' in read) {
@@ -28,4 +42,17 @@ export function checker(rules: readonly AnyRule[]) {
     const alerts = await check(read, rules, swept.success ? sweeping : ports);
     for (const { rule, status, resource } of alerts) logger.info('finding', { rule, status, resource: resource.arn });
   });
+}
+
+/** What goes both ways has gone where the bus took it; where the bus did not, both are tried again. */
+function tellingAside<P extends Ports>(ports: P, aside: Ports['publish'] | undefined): P {
+  if (aside === undefined) return ports;
+  const publish = async (alerts: readonly Alert[]) => {
+    await aside(alerts).catch((error: unknown) => {
+      logger.error('the second way failed', { error: errorSummary(error) });
+      metrics.addMetric('SecondWayFailed', MetricUnit.Count, 1);
+    });
+    await ports.publish(alerts);
+  };
+  return { ...ports, publish };
 }

@@ -1,11 +1,15 @@
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as z from 'zod';
-import { publish } from '../aws/sns.ts';
-import { type Alert, alertSchema, emailSubject, emailText, filterAttributes } from '../guard/alert.ts';
+import { type Alert, alertSchema } from '../guard/alert.ts';
 import { flush, notify } from '../guard/notify.ts';
-import { logger, queueHandler, variable, wire } from './wire.ts';
+import { logger, metrics, queueHandler, sendTo, variable, wire } from './wire.ts';
 
 const ports = wire([]);
-const message = z.object({ detail: z.union([alertSchema, z.object({ task: z.literal('digest'), bucket: z.string() })]) });
+const due = z.discriminatedUnion('task', [
+  z.object({ task: z.literal('digest'), bucket: z.string() }),
+  z.object({ task: z.literal('heartbeat') }),
+]);
+const message = z.object({ detail: z.union([alertSchema, due]) });
 
 /** The guard's bus → SNS. */
 export const handler = queueHandler(async (body, { messageId }) => {
@@ -15,16 +19,21 @@ export const handler = queueHandler(async (body, { messageId }) => {
     return;
   }
   const { detail } = read.data;
-  if ('bucket' in detail) await flush(detail.bucket, send, ports);
-  else logger.info('alert', { outcome: await notify(detail, send, ports), rule: detail.rule, status: detail.status });
+  if ('task' in detail) {
+    if (detail.task === 'digest') await flush(detail.bucket, send, ports);
+    else heard();
+    return;
+  }
+  logger.info('alert', { outcome: await notify(detail, send, ports), rule: detail.rule, status: detail.status });
 });
 
+/** An alarm of CloudWatch tells where this does not come. */
+function heard(): void {
+  const metric = metrics.singleMetric();
+  metric.addDimension('stack', variable('StackName'));
+  metric.addMetric('Heartbeats', MetricUnit.Count, 1);
+}
+
 async function send(alert: Alert): Promise<void> {
-  await publish(ports.config.home, {
-    topicArn: variable('AlertTopic'),
-    subject: emailSubject(alert),
-    email: emailText(alert),
-    json: alert,
-    attributes: filterAttributes(alert),
-  });
+  await sendTo(variable('AlertTopic'), alert, ports.config.home);
 }

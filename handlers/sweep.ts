@@ -2,9 +2,12 @@ import { functionPages } from '../aws/lambda.ts';
 import { sendMessages } from '../aws/sqs.ts';
 import type { Practice } from '../guard/finding.ts';
 import { sweep } from '../guard/sweep.ts';
+import { rules } from '../rules/index.ts';
 import { logger, variable, wire } from './wire.ts';
 
 const ports = wire([]);
+
+const listing = rules.filter(({ list }) => list !== undefined);
 
 /** Lists the estate: messages to the checkers' sweep queues, which stand in `SweepQueues` as `practice=url`. */
 export async function handler(): Promise<void> {
@@ -19,6 +22,7 @@ export async function handler(): Promise<void> {
     id,
     functionPages(home),
     [...queues.keys()],
+    listing,
     async (practice, messages) => await sendMessages(home, queues.get(practice) ?? '', messages),
     ports,
   );

@@ -5,13 +5,15 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { putEvents } from '../aws/eventbridge.ts';
 import { connect } from '../aws/handle.ts';
+import { publish } from '../aws/sns.ts';
 import { delayMessage, keepHidden, queueArn } from '../aws/sqs.ts';
-import { type Alert, busSource, detailType } from '../guard/alert.ts';
+import { type Alert, busSource, detailType, emailSubject, emailText, filterAttributes } from '../guard/alert.ts';
+import type { Place } from '../guard/arn.ts';
 import type { AnyCall } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
 import { errorKind, errorSummary } from '../guard/errors.ts';
 import type { Ports } from '../guard/ports.ts';
-import { lambdaQuota, quotaOf } from '../guard/quota.ts';
+import { quotaOf, scarce } from '../guard/quota.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
@@ -29,20 +31,17 @@ export function variable(name: string): string {
 
 /**
  * What every function of the guard works with, from its environment.
- * @param burst milliseconds' worth of Lambda's quota that may be taken at once
+ * @param burst milliseconds' worth of a quota that may be taken at once
  */
 export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly burst?: number } = {}): Ports & { readonly config: Config } {
   const config = readConfig(process.env, rules);
   const ledger = new DynamoLedger(new Table(variable('LedgerTable'), config.home));
-  const take = quotaOf(ledger, {
-    perSecond: config.lambdaCallsPerSecond,
-    burst,
-    now: Date.now,
-    sleep: (milliseconds) => setTimeout(milliseconds),
-  });
+  const shareOf = (perSecond: number) =>
+    quotaOf(ledger, { perSecond, burst, now: Date.now, sleep: (milliseconds) => setTimeout(milliseconds) });
+  const take = { lambda: shareOf(config.lambdaCallsPerSecond), apigateway: shareOf(config.apiGatewayCallsPerSecond) };
   const watch = async (call: AnyCall) => {
-    const quota = lambdaQuota(call);
-    if (quota !== undefined) await take(`${quota}-${config.home.region}`);
+    const quota = scarce(call);
+    if (quota !== undefined) await take[quota.service](`${quota.name}-${config.home.region}`);
   };
   return {
     config,
@@ -56,6 +55,12 @@ export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly b
       ),
     now: () => Date.now(),
   };
+}
+
+/** Sends an alert to a topic: a text for email, JSON for everything else. */
+export async function sendTo(topicArn: string, alert: Alert, home: Place): Promise<void> {
+  const [subject, email] = [emailSubject(alert), emailText(alert)];
+  await publish(home, { topicArn, subject, email, json: alert, attributes: filterAttributes(alert) });
 }
 
 /** A handler of the function's queues: each message by itself, so that one that fails comes back alone. */

@@ -1,10 +1,11 @@
 import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
-import type { Baseline, FunctionRecord, RoleUse } from '../guard/estate.ts';
+import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
 import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
 import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
+import { withoutSuffix } from '../guard/subject.ts';
 import type { Item, Key, Table } from './table.ts';
 
 const day = 24 * 3600;
@@ -17,8 +18,12 @@ const keys = {
   role: (functionArn: string) => ({ pk: 'ROLES', sk: functionArn }),
   liveRole: (functionArn: string, role: string) => ({ pk: 'ROLES', sk: `${functionArn}|${role}` }),
   network: (functionArn: string) => ({ pk: 'NETWORK', sk: functionArn }),
+  secrets: (functionArn: string) => ({ pk: 'SECRETS', sk: functionArn }),
   member: (place: string, functionArn: string) => ({ pk: `IN#${place}`, sk: functionArn }),
+  destinations: (functionArn: string) => ({ pk: 'DESTINATIONS', sk: functionArn }),
+  dependent: (place: string, functionArn: string) => ({ pk: `TO#${place}`, sk: functionArn }),
   baseline: (functionArn: string) => ({ pk: 'BASELINE', sk: functionArn }),
+  kept: (rule: string, subjectArn: string) => ({ pk: `KEPT#${rule}`, sk: subjectArn }),
   switch: (name: string) => ({ pk: 'SWITCHES', sk: name }),
   exemption: (id: string) => ({ pk: 'EXEMPTIONS', sk: id }),
   alert: (key: string) => ({ pk: `ALERT#${key}`, sk: 'ALERT' }),
@@ -403,29 +408,41 @@ export class DynamoLedger implements Ledger {
     groups,
     subnets,
   }: FunctionRecord & { groups: readonly string[]; subnets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
-    const places = [...new Set([...groups, ...subnets])].sort();
-    const present = await this.#table.get(keys.network(name));
+    return await this.#recordMember(keys.network(name), { name, asOf, of: [...groups, ...subnets] });
+  }
+
+  /** What a function belongs to: one item for the function, and one for it in each place, so that both ways are one query. */
+  async #recordMember(
+    key: Key,
+    { name, asOf, of }: { name: string; asOf: number; of: readonly string[] },
+  ): Promise<{ left: readonly string[]; stale: boolean }> {
+    const places = [...new Set(of)].sort();
+    const present = await this.#table.get(key);
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
     const before = (present?.['places'] as readonly string[] | undefined) ?? [];
     if (present !== undefined && String(before) === String(places) && Number(present['asOf']) === asOf) return { left: [], stale: false };
     const left = before.filter((place) => !places.includes(place));
     const written = await this.#table.transact([
       {
-        put: { ...keys.network(name), places, asOf },
+        put: { ...key, places, asOf },
         ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : { when: '#asOf = :was', values: { was: present['asOf'] } }),
       },
       ...places.filter((place) => !before.includes(place)).map((place) => ({ put: { ...keys.member(place, name) } })),
       ...left.map((place) => ({ delete: keys.member(place, name) })),
     ]);
-    if (!written) throw new RetryLater(`the network of ${name} is being recorded by another worker`);
+    if (!written) throw new RetryLater(`what ${name} uses is being recorded by another worker`);
     return { left, stale: false };
   }
 
   async forgetNetwork(name: string, asOf: number): Promise<{ left: readonly string[] }> {
-    const present = await this.#table.get(keys.network(name));
+    return await this.#forgetMember(keys.network(name), name, asOf);
+  }
+
+  async #forgetMember(key: Key, name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    const present = await this.#table.get(key);
     if (present === undefined || Number(present['asOf']) > asOf) return { left: [] };
     const left = (present['places'] as readonly string[] | undefined) ?? [];
-    await this.#table.transact([...left.map((place) => ({ delete: keys.member(place, name) })), { delete: keys.network(name) }]);
+    await this.#table.transact([...left.map((place) => ({ delete: keys.member(place, name) })), { delete: key }]);
     return { left };
   }
 
@@ -435,7 +452,66 @@ export class DynamoLedger implements Ledger {
     return functions;
   }
 
+  // --- the index of secrets
+
+  async recordSecrets({
+    function: name,
+    asOf,
+    secrets,
+  }: FunctionRecord & { secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+    return await this.#recordMember(keys.secrets(name), { name, asOf, of: secrets });
+  }
+
+  async forgetSecrets(name: string, asOf: number): Promise<{ left: readonly string[] }> {
+    return await this.#forgetMember(keys.secrets(name), name, asOf);
+  }
+
+  async functionsReading(secretArn: string): Promise<readonly string[]> {
+    const found = await Promise.all([secretArn, withoutSuffix(secretArn)].map((name) => this.functionsIn(name)));
+    return [...new Set(found.flat())].sort().slice(0, 10);
+  }
+
+  // --- the index of what functions need in order to reach their destinations
+
+  async recordNeeds({ function: name, asOf, places: given, needs }: FunctionRecord & Needs): Promise<void> {
+    // A transaction takes a hundred items: those that are left and those that come.
+    const places = [...new Set(given)].sort().slice(0, 48);
+    const text = JSON.stringify(needs);
+    const present = await this.#table.get(keys.destinations(name));
+    if (present === undefined ? places.length === 0 : Number(present['asOf']) > asOf) return;
+    const before = (present?.['places'] as readonly string[] | undefined) ?? [];
+    if (String(before) === String(places) && present?.['needs'] === text) return;
+    const when = { when: '#asOf = :was', values: { was: present?.['asOf'] } };
+    const written = await this.#table.transact([
+      {
+        put: { ...keys.destinations(name), places, needs: text, asOf },
+        ...(present === undefined ? { when: 'attribute_not_exists(#pk)' } : when),
+      },
+      ...places.map((place) => ({ put: { ...keys.dependent(place, name), needs: text } })),
+      ...before.filter((place) => !places.includes(place)).map((place) => ({ delete: keys.dependent(place, name) })),
+    ]);
+    if (!written) throw new RetryLater(`what ${name} needs is being recorded by another worker`);
+  }
+
+  async needing(place: string): Promise<readonly { function: string; needs: unknown }[]> {
+    const found: { function: string; needs: unknown }[] = [];
+    for await (const item of this.#table.query({ pk: `TO#${place}`, limit: 100 }))
+      found.push({ function: String(item['sk']), needs: JSON.parse(String(item['needs'])) });
+    return found;
+  }
+
   // --- baselines
+
+  async recordKept(rule: string, subjectArn: string, { state, asOf }: Kept): Promise<void> {
+    const text = JSON.stringify(state);
+    const when = 'attribute_not_exists(#pk) OR (#asOf < :asOf AND #state <> :state)';
+    await this.#table.put({ ...keys.kept(rule, subjectArn), state: text, asOf }, when, { state: text, asOf });
+  }
+
+  async kept(rule: string, subjectArn: string): Promise<Kept | undefined> {
+    const item = await this.#table.get(keys.kept(rule, subjectArn));
+    return item === undefined ? undefined : { state: JSON.parse(String(item['state'])), asOf: Number(item['asOf']) };
+  }
 
   async baseline(functionArn: string): Promise<Baseline | undefined> {
     const item = await this.#table.get(keys.baseline(functionArn));
@@ -464,7 +540,7 @@ export class DynamoLedger implements Ledger {
 
   async *functionsRecorded(): AsyncGenerator<string> {
     const seen = new Set<string>();
-    for (const pk of ['ROLES', 'NETWORK', 'BASELINE']) {
+    for (const pk of ['ROLES', 'NETWORK', 'SECRETS', 'BASELINE']) {
       for await (const item of this.#table.query({ pk })) {
         if (item['gone'] === true) continue;
         const [name = ''] = String(item['sk']).split('|');

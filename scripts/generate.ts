@@ -1,6 +1,6 @@
 /**
  * Writes everything that follows from the rules: rules/index.ts, the generated parts of template.yaml, the heads of the
- * doc pages, README's rule table and the JSON Schemas. With --check it writes nothing and fails where a text is not current.
+ * doc pages, README's rule table, the JSON Schemas and docs/samples. With --check it writes nothing and fails where a text is not current.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +8,9 @@ import * as z from 'zod';
 import { alertSchema } from '../guard/alert.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { docHead, ruleTable } from './generate/docs.ts';
+import { globalTemplate } from './generate/global.ts';
 import { checkOperations } from './generate/operations.ts';
-import { indexModule, ruleFiles } from './generate/rules-index.ts';
+import { heardModule, indexModule, ruleFiles } from './generate/rules-index.ts';
 import { templateSections } from './generate/template.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -26,10 +27,15 @@ for (const { path, id } of files) {
 await checkOperations(rules);
 
 write('rules/index.ts', indexModule(files));
+write('rules/heard.ts', heardModule(rules));
 write('schemas/alert.json', `${JSON.stringify(z.toJSONSchema(alertSchema), null, 2)}\n`);
 writeTemplate();
+write('template.global.yaml', globalTemplate(rules));
 for (const rule of rules) writeBetween(`docs/rules/${rule.id}.md`, 'head', docHead(rule));
 writeBetween('README.md', 'rules', ruleTable(rules));
+// Read after rules/index.ts was written, because they are made with the rules that it lists.
+const { samples } = await import('./generate/samples.ts');
+for (const [path, text] of Object.entries(samples())) write(path, text);
 
 if (stale.length > 0) {
   console.error(`Not current: ${stale.join(', ')}. Run \`npm run generate\` and commit what it writes.`);

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { practices } from './generate/rules-index.ts';
+import { practices } from '../guard/finding.ts';
 
 const root = join(import.meta.dirname, '..');
 const usage = 'npm run new-rule <practice>/<id>, for example npm run new-rule apis/function-policy-open';

@@ -1,8 +1,9 @@
 // Makes this clone ready to run: npm packages by lockfile, and Python tools in virtual environments under .venv/.
 // Plain JavaScript without dependencies, because it runs before anything is installed, on Node 20 or later.
 //
-//   node scripts/setup.mjs                      everything
+//   node scripts/setup.mjs                      everything; as root of a Debian also its Chromium, for the tests of the report
 //   node scripts/setup.mjs --without-emulator   all but the emulator
+//   node scripts/setup.mjs --without-browser    all but Chromium
 //   node scripts/setup.mjs --node-only          npm packages alone
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -21,7 +22,7 @@ class Missing extends Error {}
 class Failed extends Error {}
 
 const options = process.argv.slice(2);
-const unknown = options.find((option) => !['--without-emulator', '--node-only'].includes(option));
+const unknown = options.find((option) => !['--without-emulator', '--without-browser', '--node-only'].includes(option));
 
 // Under `npm run`, node_modules/.bin comes first on the path, and `npm ci` is about to replace it.
 const environment = {
@@ -131,6 +132,27 @@ function findPython() {
   );
 }
 
+// The report is tested in a browser. Where Debian's cannot be installed, the test says what is missing: nothing else needs one.
+const chromium = {
+  name: "Debian's package chromium",
+  isCurrent() {
+    const folders = (environment.PATH ?? '').split(delimiter);
+    const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+    if (process.env.CHROMIUM || folders.some((folder) => names.some((name) => existsSync(join(folder, name))))) return true;
+    return process.getuid?.() !== 0 || answers('apt-get', ['--version']) === undefined;
+  },
+  prepare() {},
+  async install() {
+    const apt = (...args) => run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]);
+    try {
+      await apt('update');
+      await apt('install', '--yes', '--no-install-recommends', 'chromium');
+    } catch (error) {
+      say(`chromium could not be installed, and the test of the report will fail without it: ${error.message.split('\n').at(-1)}`);
+    }
+  },
+};
+
 async function install(parts) {
   const inputs = new Map(parts.map((part) => [part, part.prepare()]));
   const waiting = new Set(parts.map(({ name }) => name));
@@ -181,7 +203,7 @@ function isAlive(pid) {
 }
 
 try {
-  if (unknown) throw new Missing(`Unknown option ${unknown}: setup knows --without-emulator and --node-only.`);
+  if (unknown) throw new Missing(`Unknown option ${unknown}: setup knows --without-emulator, --without-browser and --node-only.`);
   if (process.platform === 'win32') throw new Missing('Windows is not supported: run this in WSL (Windows Subsystem for Linux).');
   if (Number(process.versions.node.split('.')[0]) < 20) {
     throw new Missing(`Node.js ${process.versions.node} is too old: install Node.js 20 or later.`);
@@ -191,7 +213,8 @@ try {
     : options.includes('--without-emulator')
       ? ['sam', 'lint']
       : ['emulator', 'sam', 'lint'];
-  const parts = [npmPackages, ...names.map(virtualEnvironment)];
+  const browser = options.some((option) => option === '--without-browser' || option === '--node-only') ? [] : [chromium];
+  const parts = [npmPackages, ...names.map(virtualEnvironment), ...browser];
   if (!parts.every((part) => part.isCurrent())) {
     await withLock(async () => {
       const stale = parts.filter((part) => !part.isCurrent());

@@ -24,7 +24,7 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name);
 const venv = (name: string, tool: string) => join(root, '.venv', name, 'bin', tool);
 
 const withoutEmulator = process.argv.includes('--without-emulator');
-const template = 'template.yaml';
+const templates = ['template.yaml', 'template.global.yaml'];
 
 // No test may reach a real account: whatever names one in the user's environment is left out.
 const environment: NodeJS.ProcessEnv = {
@@ -85,12 +85,14 @@ const unittest = ['-m', 'unittest', 'discover', '-s', 'test/emulator/tests', '-t
 // Two at a time, longest first. What takes minutes comes after, one by one: the emulator's tests measure time.
 const independent: Step[] = [
   { name: 'unit tests (jest)', ...jest('unit', '--maxWorkers=2') },
-  { name: 'template: sam validate --lint', run: command(venv('sam', 'sam'), ['validate', '--lint', '-t', template]) },
-  {
-    name: 'template: checkov',
-    run: command(venv('lint', 'checkov'), ['-f', template, '--framework', 'cloudformation', '--quiet', '--compact', '--skip-download']),
-  },
-  { name: 'template: cfn-lint', run: command(venv('lint', 'cfn-lint'), ['-t', template]) },
+  ...templates.flatMap((template): Step[] => [
+    { name: `${template}: sam validate --lint`, run: command(venv('sam', 'sam'), ['validate', '--lint', '-t', template]) },
+    {
+      name: `${template}: checkov`,
+      run: command(venv('lint', 'checkov'), ['-f', template, '--framework', 'cloudformation', '--quiet', '--compact', '--skip-download']),
+    },
+    { name: `${template}: cfn-lint`, run: command(venv('lint', 'cfn-lint'), ['-t', template]) },
+  ]),
   { name: 'lint and format (biome)', run: command(bin('biome'), ['ci', '--colors=off', '--max-diagnostics=50']) },
   { name: 'types (tsc)', run: command(bin('tsc'), ['--noEmit', '--pretty', 'false']) },
   { name: 'unused code (knip)', run: command(bin('knip'), ['--no-progress']) },

@@ -1,26 +1,34 @@
 import * as z from 'zod';
 import {
   addPermission,
+  deleteResourcePolicy,
   getFunctionUrlConfig,
   getPolicy,
+  getResourcePolicy,
   listFunctionUrlConfigs,
   listTags,
+  putResourcePolicy,
   removePermission,
+  restoreResourcePolicy,
   updateFunctionUrlConfig,
 } from '../../aws/lambda.ts';
-import { functionArn, qualifierOf } from '../../guard/arn.ts';
+import { functionArn, qualifiedName, qualifierOf } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { ifPresent } from '../../guard/errors.ts';
-import { publicUrlStatements } from '../../guard/policy-document.ts';
-import { cloudTrail, defineRule } from '../../guard/rule.ts';
+import { publicUrlStatements, type Trust } from '../../guard/policy-document.ts';
+import { policyFix, type ReadPolicy } from '../../guard/policy-edit.ts';
+import { type CallStep, cloudTrail, defineRule } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 
-/** The function or alias that an event names: URLs and policies exist for each qualifier by itself. */
+/**
+ * The function or alias that an event names: URLs and policies exist for each qualifier by itself. A version has no URL, and
+ * Lambda takes no question about one. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionUrlConfig.html (Qualifier)
+ */
 function qualifiedFunction({ request, ...place }: ApiEvent): readonly Subject[] {
   const name = text(request, 'functionName') ?? text(request, 'resourceArn') ?? '';
   const subject = functionSubject(name, place, text(request, 'qualifier') ?? text(request, 'name'));
-  return subject === undefined ? [] : [subject];
+  return subject === undefined || /^\d+$/.test(qualifierOf(subject.arn) ?? '') ? [] : [subject];
 }
 
 export const rule = defineRule({
@@ -45,9 +53,9 @@ export const rule = defineRule({
       qualifiedFunction,
     ),
   ],
-  check: [getFunctionUrlConfig, getPolicy, listTags, listFunctionUrlConfigs],
-  fix: [updateFunctionUrlConfig, removePermission],
-  undo: [updateFunctionUrlConfig, addPermission],
+  check: [getFunctionUrlConfig, getPolicy, listTags, listFunctionUrlConfigs, getResourcePolicy],
+  fix: [updateFunctionUrlConfig, removePermission, putResourcePolicy, deleteResourcePolicy],
+  undo: [updateFunctionUrlConfig, addPermission, restoreResourcePolicy],
   delay: 0,
   probation: false,
   params: z.object({}),
@@ -75,34 +83,33 @@ export const rule = defineRule({
     return { violations: [open ? violation : { ...violation, severity: 'medium' }], compliant: [] };
   },
 
+  tells(event) {
+    const authType = text(event.response, 'authType') ?? text(event.request, 'authType');
+    if (!/^(Create|Update)FunctionUrlConfig$/.test(event.operation) || authType !== 'NONE') return [];
+    const evidence = { url: text(event.response, 'functionUrl') ?? '', authType };
+    return qualifiedFunction(event).map((subject) => ({ subject, summary: summaryOf(subject, true, false), evidence, tags: {} }));
+  },
+
   async plan({ subject }, { aws }) {
-    const target = named(subject.arn);
+    const target = qualifiedName(subject.arn);
     const { url, statements } = await look(subject, aws);
-    const close = {
+    const close: CallStep = {
       call: 'updateFunctionUrlConfig',
       input: { ...target, AuthType: 'AWS_IAM' },
       undo: [{ call: 'updateFunctionUrlConfig', input: { ...target, AuthType: 'NONE' } }],
     };
+    const closing = url?.AuthType === 'NONE' ? [close] : [];
     // Last first, so that undo, which goes backwards, puts them back in their old order.
-    const removals = statements.toReversed().flatMap(({ sid, addPermission: parameters }) =>
-      parameters === undefined
-        ? []
-        : [
-            {
-              call: 'removePermission',
-              input: { ...target, StatementId: sid },
-              undo: [{ call: 'addPermission', input: { ...target, StatementId: sid, ...parameters } }],
-            },
-          ],
-    );
-    const steps = [...(url?.AuthType === 'NONE' ? [close] : []), ...removals];
-    const stranger = statements.find(({ addPermission: parameters }) => parameters === undefined);
-    if (stranger === undefined) return { steps };
-    const which = stranger.sid === '' ? 'a public statement that has no Sid' : `the public statement ${stranger.sid}`;
-    return {
-      steps,
-      refused: `The policy of ${subject.arn} holds ${which} and that AddPermission could not put back as it was: edit the policy by hand.`,
-    };
+    const removals = statements.toReversed().flatMap(({ sid, addPermission: parameters }) => {
+      const named = { ...target, StatementId: sid };
+      const back = { call: 'addPermission', input: { ...named, ...parameters } };
+      return parameters === undefined ? [] : [{ call: 'removePermission', input: named, undo: [back] }];
+    });
+    if (removals.length === statements.length) return { steps: [...closing, ...removals] };
+    // AddPermission could not put one of them back as it was: the document is edited.
+    const policy: ReadPolicy = (await ifPresent(aws.getResourcePolicy({ ResourceArn: subject.arn }))) ?? {};
+    const { steps, ...refused } = policyFix(subject, policy, publicUrlStatements(policy.Policy, trustOf(subject)), trustOf(subject));
+    return { steps: [...closing, ...steps], ...refused };
   },
 
   async state(subject, { aws }) {
@@ -113,9 +120,14 @@ export const rule = defineRule({
 
 /** URL and public URL grants of one qualifier as they are now. */
 async function look(subject: Subject, aws: Reader) {
-  const url = await ifPresent(aws.getFunctionUrlConfig(named(subject.arn)));
-  const policy = await ifPresent(aws.getPolicy(named(subject.arn)));
-  return { url, statements: publicUrlStatements(policy?.Policy) };
+  const url = await ifPresent(aws.getFunctionUrlConfig(qualifiedName(subject.arn)));
+  const policy = await ifPresent(aws.getPolicy(qualifiedName(subject.arn)));
+  return { url, statements: publicUrlStatements(policy?.Policy, trustOf(subject)) };
+}
+
+/** What names an account or an organization is not open to everyone; whether it is open is a matter of function-policy-open. */
+function trustOf({ account }: Subject): Trust {
+  return { account, trustedAccounts: [] };
 }
 
 type Reader = Handle<[typeof getFunctionUrlConfig, typeof getPolicy]>;
@@ -125,9 +137,4 @@ function summaryOf({ arn }: Subject, open: boolean, granted: boolean): string {
     return `The policy of ${arn} lets anyone invoke it through a public function URL, which it does not have (any more): the next one would be open at once.`;
   if (granted) return `Anyone on the internet can invoke ${arn} through its function URL, which asks for no authorization.`;
   return `The function URL of ${arn} asks for no authorization: anyone on the internet can invoke it as soon as its policy lets everyone through.`;
-}
-
-function named(arn: string): { FunctionName: string; Qualifier?: string } {
-  const Qualifier = qualifierOf(arn);
-  return Qualifier === undefined ? { FunctionName: arn } : { FunctionName: arn.slice(0, -Qualifier.length - 1), Qualifier };
 }

@@ -36,10 +36,11 @@ import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
 import { errorKind, errorSummary, ifPresent, RetryLater } from '../../guard/errors.ts';
 import type { Estate } from '../../guard/estate.ts';
-import { type LiveConfiguration, lastModified, liveConfigurations } from '../../guard/live.ts';
+import { type LiveConfiguration, liveConfigurations } from '../../guard/live.ts';
 import { type Clone, cloneOf, cloneSteps, judgeClone, namesRole } from '../../guard/role-clone.ts';
 import { documentsOf } from '../../guard/role-reach.ts';
 import { readRole, type SourceRole } from '../../guard/role-source.ts';
+import { rolesUsed } from '../../guard/role-use.ts';
 import { cloudTrail, defineRule, type Step, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 
@@ -105,8 +106,7 @@ export const rule = defineRule({
   // The ledger's index answers who else uses a role, at the same cost for any number of functions: what one function's
   // event can change shows in the two longest users of its roles. See docs/decisions/role-index.md.
   async evaluate(subject, { aws, estate, event, now }) {
-    const live = await liveConfigurations(aws, subject.arn);
-    const { left, stale } = await observe(subject, live, estate, now);
+    const { live, left, stale } = await rolesUsed<FunctionConfiguration>(aws, subject, { estate, now });
     if (stale) {
       // A checker has judged the newer state. A remediator or a sweep must not take silence for an answer.
       if (event === undefined) throw new RetryLater(`${subject.arn} changed while it was read`);
@@ -188,24 +188,6 @@ interface Sharing {
 }
 
 type Live = readonly LiveConfiguration<FunctionConfiguration>[];
-
-/** Keeps the index true: what the function runs with now, or that it is gone. */
-async function observe(
-  subject: Subject,
-  live: Live | undefined,
-  estate: Estate,
-  now: number,
-): Promise<{ left: readonly string[]; stale: boolean }> {
-  const [current, ...versions] = live ?? [];
-  if (current === undefined) return { stale: false, ...(await estate.forgetRoles(subject.arn, now)) };
-  const liveRoles = versions.flatMap(({ configuration: { Role } }) => Role ?? []);
-  return await estate.recordRoles({
-    function: subject.arn,
-    asOf: lastModified(current.configuration),
-    role: current.configuration.Role ?? '',
-    liveRoles,
-  });
-}
 
 /** By its roles: where the function is not the longest user, and where it is, who comes second. */
 async function sharing(

@@ -12,11 +12,12 @@ import {
 import { functionName, matchesGlob, partitionOf } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';
-import { errorKind, ifPresent, RetryLater } from '../../guard/errors.ts';
-import { type LiveConfiguration, liveConfigurations } from '../../guard/live.ts';
+import { ifPresent, RetryLater } from '../../guard/errors.ts';
+import type { LiveConfiguration } from '../../guard/live.ts';
 import { cloudTrail, defineRule, type Step } from '../../guard/rule.ts';
 import { findSecrets } from '../../guard/secret-detection.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
+import { liveWithVariables } from '../../guard/variables.ts';
 
 /** The function itself, whatever version or alias an event is about: the variables of all that run are one finding. */
 function wholeFunction({ request, ...place }: ApiEvent): readonly Subject[] {
@@ -106,19 +107,7 @@ interface FoundVariable {
 
 /** What runs of the function, with its variables in the clear; nothing where the function is gone. */
 async function live({ getDecryptedConfiguration: getFunctionConfiguration, listAliases: aliases }: Reads, { arn }: Subject) {
-  const configurations = (await liveConfigurations({ getFunctionConfiguration, listAliases: aliases }, arn)) ?? [];
-  for (const { configuration, version } of configurations) {
-    const code = configuration.Environment?.Error?.ErrorCode;
-    if (configuration.Environment?.Error === undefined) continue;
-    if (code !== undefined && errorKind({ name: code }) === 'passing')
-      throw new RetryLater(`the variables of ${arn} could not be decrypted now (${code})`);
-    throw new EnvironmentUnreadable(`the variables of ${arn}, version ${version}, cannot be decrypted (${code ?? 'no reason given'})`);
-  }
-  return configurations;
-}
-
-class EnvironmentUnreadable extends Error {
-  override readonly name = 'EnvironmentUnreadable';
+  return (await liveWithVariables<FunctionConfiguration>({ getFunctionConfiguration, listAliases: aliases }, arn)) ?? [];
 }
 
 function variablesOf(configurations: readonly LiveConfiguration<FunctionConfiguration>[]): readonly FoundVariable[] {

@@ -6,8 +6,12 @@ export function docHead(rule: AnyRule): string {
   const name = pascalCase(rule.id);
   const parameters = [
     ...(rule.fix.length > 0
-      ? [`\`${name}Mode\` (off, alert, remediate; default alert)`, `\`${name}Delay\` (minutes; default ${rule.delay})`, `\`${name}Scope\``]
-      : [`\`${name}Mode\` (off, alert; default alert)`]),
+      ? [
+          `\`${name}Mode\` (off, alert, remediate; default ${rule.mode ?? 'alert'})`,
+          `\`${name}Delay\` (minutes; default ${rule.delay})`,
+          `\`${name}Scope\``,
+        ]
+      : [`\`${name}Mode\` (off, alert; default ${rule.mode ?? 'alert'})`]),
     ...Object.keys(rule.params.shape).map((param) => `\`${name}${param.charAt(0).toUpperCase()}${param.slice(1)}\``),
   ];
   return [

@@ -2,10 +2,10 @@ import { Document, isCollection, Scalar, visit } from 'yaml';
 import * as z from 'zod';
 import { getMetricData } from '../../aws/cloudwatch.ts';
 import type { AnyCall, Permission } from '../../guard/call.ts';
-import type { Practice } from '../../guard/finding.ts';
+import { detailTypes } from '../../guard/cloudtrail.ts';
+import { type Practice, practices } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { tagOperations } from '../../guard/tags.ts';
-import { practices } from './rules-index.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 type Block = Readonly<Record<string, Value>>;
@@ -104,7 +104,7 @@ function parameters(rule: AnyRule): Block {
   const own: Record<string, Value> = {
     [`${name}Mode`]: {
       Type: 'String',
-      Default: 'alert',
+      Default: rule.mode ?? 'alert',
       AllowedValues: modes,
       Description: `${rule.title}. What ${rule.id} does about it.`,
     },
@@ -153,11 +153,12 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const name = pascalCase(practice);
   const id = `Check${name}`;
   const patterns = eventPatterns(rules);
-  const ruleIds = patterns.map(({ service }) => `${id}On${pascalCase(service)}`);
+  const isGuard = practice === 'guard';
+  const ruleIds = [...patterns.map(({ service }) => `${id}On${pascalCase(service)}`), ...(isGuard ? ['Heartbeat'] : [])];
   const calls: readonly AnyCall[] = rules.flatMap((rule) => [...rule.check]);
   const variables = Object.assign({}, ...rules.map(ruleVariables));
   const archives = calls.some((call: AnyCall) => call.permissions.some(({ action }) => action === 's3:PutObject'));
-  const timeout = archives ? archiverTimeout : checkerTimeout;
+  const timeout = Math.max(archives ? archiverTimeout : checkerTimeout, ...rules.map((rule) => rule.timeout ?? 0));
   return {
     ...deadLetters(id, ruleIds),
     ...queue(`${id}Events`, `${id}DeadLetters`, timeout, ruleIds),
@@ -172,18 +173,37 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
         ),
       })),
     ),
+    ...(isGuard
+      ? {
+          Heartbeat: eventRule(
+            { Description: 'Goes the way of an alert', ScheduleExpression: 'rate(5 minutes)' },
+            `${id}Events`,
+            `${id}DeadLetters`,
+            heartbeat,
+          ),
+        }
+      : {}),
     ...lambda(id, {
       handler: `check-${practice}`,
       description: `Judges changes by the rules of the practice ${practice}`,
       timeout,
       memory: Math.max(...rules.map(({ memory = 512 }) => memory)),
-      variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...variables },
-      statements: [...receives([`${id}Events`, `${id}Sweeps`]), ...ledgerStatements, publishes, ...statementsOf(calls)],
+      variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...(isGuard ? { AlarmTopic: ref('AlarmTopic') } : {}), ...variables },
+      statements: [
+        ...receives([`${id}Events`, `${id}Sweeps`]),
+        ...ledgerStatements,
+        publishes,
+        ...statementsOf(calls),
+        ...(isGuard ? [{ Effect: 'Allow', Action: 'sns:Publish', Resource: ref('AlarmTopic') }] : []),
+      ],
     }),
     ...mapping(`${id}EventsMapping`, id, `${id}Events`, 5),
     ...mapping(`${id}SweepsMapping`, id, `${id}Sweeps`, 2),
   };
 }
+
+/** What the schedule sends instead of its own event. */
+const heartbeat: Block = { Input: JSON.stringify({ task: 'heartbeat' }) };
 
 function ruleVariables(rule: AnyRule): Block {
   const names = Object.keys(rule.params.shape).map((param) => paramName(rule, param));
@@ -203,7 +223,8 @@ function switchVariables(rule: AnyRule): Block {
  */
 export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly service: string; readonly pattern: Block }[] {
   const byService = new Map<string, Set<string>>();
-  for (const { service, operations } of rules.flatMap((rule) => [...rule.on])) {
+  const triggers = rules.flatMap((rule) => [...rule.on]);
+  for (const { service, operations } of triggers) {
     const known = byService.get(service) ?? new Set();
     for (const operation of operations) known.add(operation);
     byService.set(service, known);
@@ -214,9 +235,11 @@ export function eventPatterns(rules: readonly AnyRule[]): readonly { readonly se
   return [...byService].map(([service, operations]) => {
     const names = [...operations].sort();
     const eventName = [...names, ...(service === 'lambda' ? names.map((name) => ({ prefix: `${name}20` })) : [])];
+    // A service's own events are called like no operation: both kinds fit in one pattern.
+    const tells = triggers.some((trigger) => trigger.service === service && trigger.ofService === true);
     const pattern = {
       source: [`aws.${service}`],
-      'detail-type': ['AWS API Call via CloudTrail'],
+      'detail-type': tells ? [detailTypes.call, detailTypes.service] : [detailTypes.call],
       detail: { eventSource: [`${service}.amazonaws.com`], eventName, errorCode: [{ exists: false }] },
     };
     const { length } = JSON.stringify(pattern);
@@ -258,7 +281,7 @@ function remediatorResources(rule: AnyRule): Block {
         ...ledgerStatements,
         publishes,
         ...statementsOf(calls),
-        ...neverItself(calls),
+        ...(rule.practice === 'guard' ? [] : neverItself(calls)),
         neverTouched(calls),
       ],
     }),
@@ -269,14 +292,26 @@ function remediatorResources(rule: AnyRule): Block {
   );
 }
 
-/** Whatever a rule may write, it may not write to the guard's own functions and roles. */
+/**
+ * Whatever a rule may write, it may not write to the guard's own functions, roles and policies, nor to roles that AWS makes
+ * for its services and for permission sets. The rule that looks after the guard itself may, and to nothing else: its calls
+ * name the guard's own things.
+ */
 function neverItself(calls: readonly AnyCall[]): readonly Block[] {
-  const writes = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))]
-    .filter((action) => /^lambda:(Update|Add|Remove|Put|Delete)/.test(action))
-    .sort();
-  return writes.length === 0
-    ? []
-    : [{ Effect: 'Deny', Action: writes, Resource: sub('arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*') }];
+  const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))].sort();
+  const never = (writes: RegExp, resources: readonly string[]) => {
+    const Action = actions.filter((action) => writes.test(action));
+    return Action.length === 0
+      ? []
+      : [{ Effect: 'Deny', Action, Resource: resources.length === 1 ? sub(resources[0] ?? '') : resources.map(sub) }];
+  };
+  const iam = 'arn:${AWS::Partition}:iam::*';
+  const roles = ['${AWS::StackName}-*', 'aws-service-role/*', 'aws-reserved/*'].map((name) => `${iam}:role/${name}`);
+  return [
+    ...never(/^lambda:(Update|Add|Remove|Put|Delete|Invoke)/, ['arn:${AWS::Partition}:lambda:*:*:function:${AWS::StackName}-*']),
+    ...never(/^iam:(Attach|Detach|Put|Delete|Update)\w*Role/, roles),
+    ...never(/^iam:SetDefaultPolicyVersion/, [`${iam}:policy/\${AWS::StackName}-*`]),
+  ];
 }
 
 /**
@@ -285,7 +320,7 @@ function neverItself(calls: readonly AnyCall[]): readonly Block[] {
  */
 function neverTouched(calls: readonly AnyCall[]): Block {
   const named: Value = { 'Fn::Join': [':*,', { 'Fn::Split': [',', ref('NeverTouch')] }] };
-  const reads = /:(Get|List|Describe|Simulate|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
+  const reads = /:(GET$|Get|List|Describe|Simulate|Decrypt|Encrypt|GenerateDataKey|PassRole)/;
   const actions = [...new Set(calls.flatMap(({ permissions }) => permissions.map(({ action }) => action)))];
   const denial = {
     Effect: 'Deny',
@@ -301,18 +336,26 @@ function listConditions(rule: AnyRule): Block {
   return Object.fromEntries(lists.map((name) => [`${name}Given`, { 'Fn::Not': [{ 'Fn::Equals': [ref(name), ''] }] }]));
 }
 
-/** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs. */
+/** Parameters that stand alone as a resource (`${RoleSharedSplitRoles}`): comma-separated ARNs, or one. */
 function listsIn(calls: readonly AnyCall[]): readonly string[] {
   const resources = calls.flatMap(({ permissions }) => permissions.flatMap(({ resource }) => resource));
   return [
-    ...new Set(resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+[a-z]s$/.test(name))),
+    ...new Set(
+      resources.flatMap((resource) => /^\$\{(\w+)\}$/.exec(resource)?.[1] ?? []).filter((name) => /^[A-Z]\w+([a-z]s|Arn)$/.test(name)),
+    ),
   ];
+}
+
+/** A rule's switches in a few letters: a function has 4 KB for all its variables. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html */
+function modeOf({ id, fix }: AnyRule): Value {
+  const name = pascalCase(id);
+  return sub(`${id}=\${${name}Mode}:${fix.length > 0 ? `\${${name}Delay}` : 0}`);
 }
 
 // --- the functions that serve every rule
 
 function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Record<string, Value> {
-  const modes = Object.assign({}, ...rules.map(switchVariables));
+  const modes = { Modes: { 'Fn::Join': [',', rules.map(modeOf)] } };
   const sweepQueues = used.map((practice) => `Check${pascalCase(practice)}Sweeps`);
   const key: Block = { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: sub('${Key.Arn}') };
   return {
@@ -329,9 +372,9 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
     ),
     NotifyOnDigest: eventRule(
       {
-        Description: 'Digests that are due',
+        Description: 'Digests that are due, and heartbeats',
         EventBusName: ref('GuardBus'),
-        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest'] } },
+        EventPattern: { source: ['compliance-guard'], 'detail-type': ['Compliance Due'], detail: { task: ['digest', 'heartbeat'] } },
       },
       'NotifyAlerts',
       'NotifyDeadLetters',
@@ -348,14 +391,27 @@ function coreResources(used: readonly Practice[], rules: readonly AnyRule[]): Re
       ],
     }),
     ...mapping('NotifyAlertsMapping', 'Notify', 'NotifyAlerts', 2),
+    // CloudWatch alone looks whether heartbeats come to the end of their way.
+    NotifySilent: alarm(
+      'No heartbeat came to the notifier for 15 minutes, so that no alert may come either',
+      'ComplianceGuard',
+      'Heartbeats',
+      { service: 'compliance-guard', stack: ref('AWS::StackName') },
+      1,
+      { Statistic: 'Sum', Period: 300, EvaluationPeriods: 3, ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' },
+    ),
     ...lambda('Sweep', {
       handler: 'sweep',
       description: 'Lists the estate: every function, and whatever has a finding, to the checkers',
       timeout: 900,
       dead: 'SweepDeadLetters',
-      variables: { SweepQueues: { 'Fn::Join': [',', used.map((practice) => sub(`${practice}=\${Check${pascalCase(practice)}Sweeps}`))] } },
+      variables: {
+        ...modes,
+        SweepQueues: { 'Fn::Join': [',', used.map((practice) => sub(`${practice}=\${Check${pascalCase(practice)}Sweeps}`))] },
+      },
       statements: [
         { Effect: 'Allow', Action: 'lambda:ListFunctions', Resource: '*' },
+        ...statementsOf(rules.flatMap(({ list }) => list?.calls ?? [])),
         { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: sweepQueues.map(arnOf) },
         key,
         ...ledgerStatements,
@@ -665,10 +721,14 @@ function queuePolicy(id: string, eventRules: readonly string[], senders: Value, 
   return { Type: 'AWS::SQS::QueuePolicy', Properties: { Queues: [ref(id)], PolicyDocument: { Version: '2012-10-17', Statement } } };
 }
 
-function eventRule(properties: Block, target: string, dead: string): Value {
+function eventRule(properties: Block, target: string, dead: string, more: Block = {}): Value {
   return {
     Type: 'AWS::Events::Rule',
-    Properties: { ...properties, State: 'ENABLED', Targets: [{ Id: 'queue', Arn: arnOf(target), DeadLetterConfig: { Arn: arnOf(dead) } }] },
+    Properties: {
+      ...properties,
+      State: 'ENABLED',
+      Targets: [{ Id: 'queue', Arn: arnOf(target), DeadLetterConfig: { Arn: arnOf(dead) }, ...more }],
+    },
   };
 }
 
@@ -687,7 +747,7 @@ function mapping(id: string, functionId: string, queueId: string, concurrency: n
   };
 }
 
-function alarm(description: string, namespace: string, metric: string, dimensions: Block, threshold: number): Value {
+function alarm(description: string, namespace: string, metric: string, dimensions: Block, threshold: number, more: Block = {}): Value {
   return {
     Type: 'AWS::CloudWatch::Alarm',
     Properties: {
@@ -702,6 +762,7 @@ function alarm(description: string, namespace: string, metric: string, dimension
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       TreatMissingData: 'notBreaching',
       AlarmActions: [ref('AlarmTopic')],
+      ...more,
     },
   };
 }

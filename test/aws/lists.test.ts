@@ -4,13 +4,36 @@ import {
   EC2Client,
   GetManagedPrefixListEntriesCommand,
 } from '@aws-sdk/client-ec2';
-import { IAMClient, ListAttachedRolePoliciesCommand, ListRolePoliciesCommand } from '@aws-sdk/client-iam';
+import {
+  IAMClient,
+  ListAttachedGroupPoliciesCommand,
+  ListAttachedRolePoliciesCommand,
+  ListAttachedUserPoliciesCommand,
+  ListGroupPoliciesCommand,
+  ListGroupsForUserCommand,
+  ListRolePoliciesCommand,
+  ListUserPoliciesCommand,
+} from '@aws-sdk/client-iam';
 import { KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
-import { LambdaClient, ListAliasesCommand, ListFunctionsCommand, ListFunctionUrlConfigsCommand } from '@aws-sdk/client-lambda';
+import {
+  LambdaClient,
+  ListAliasesCommand,
+  ListEventSourceMappingsCommand,
+  ListFunctionsCommand,
+  ListFunctionUrlConfigsCommand,
+} from '@aws-sdk/client-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import { describeNetworkInterfaces, describeSecurityGroupRules, getManagedPrefixListEntries } from '../../aws/ec2.ts';
-import { listAttachedRolePolicies, listRolePolicies } from '../../aws/iam.ts';
-import { functionPages, listAliases, listFunctions, listFunctionUrlConfigs } from '../../aws/lambda.ts';
+import {
+  listAttachedGroupPolicies,
+  listAttachedRolePolicies,
+  listAttachedUserPolicies,
+  listGroupPolicies,
+  listGroupsForUser,
+  listRolePolicies,
+  listUserPolicies,
+} from '../../aws/iam.ts';
+import { functionPages, listAliases, listEventSourceMappings, listFunctions, listFunctionUrlConfigs } from '../../aws/lambda.ts';
 import { allPages } from '../../aws/pages.ts';
 import { listGrants } from '../../aws/resource-policies.ts';
 import type { AnyCall } from '../../guard/call.ts';
@@ -115,6 +138,75 @@ const lists: Readonly<Record<string, Paged>> = {
     ],
     all: ['a', 'b'],
   },
+  listUserPolicies: {
+    call: listUserPolicies,
+    input: { UserName: 'ana' },
+    client: IAMClient,
+    command: ListUserPoliciesCommand,
+    token: 'Marker',
+    pages: [
+      { PolicyNames: ['a'], IsTruncated: true, Marker: 'next' },
+      { PolicyNames: ['b'], IsTruncated: false },
+    ],
+    all: ['a', 'b'],
+  },
+  listGroupPolicies: {
+    call: listGroupPolicies,
+    input: { GroupName: 'staff' },
+    client: IAMClient,
+    command: ListGroupPoliciesCommand,
+    token: 'Marker',
+    pages: [
+      { PolicyNames: ['a'], IsTruncated: true, Marker: 'next' },
+      { PolicyNames: ['b'], IsTruncated: false },
+    ],
+    all: ['a', 'b'],
+  },
+  listAttachedUserPolicies: {
+    call: listAttachedUserPolicies,
+    input: { UserName: 'ana' },
+    client: IAMClient,
+    command: ListAttachedUserPoliciesCommand,
+    token: 'Marker',
+    pages: [
+      { AttachedPolicies: [{ PolicyArn: 'a' }], IsTruncated: true, Marker: 'next' },
+      { AttachedPolicies: [{ PolicyArn: 'b' }], IsTruncated: false },
+    ],
+    all: ['a', 'b'],
+  },
+  listAttachedGroupPolicies: {
+    call: listAttachedGroupPolicies,
+    input: { GroupName: 'staff' },
+    client: IAMClient,
+    command: ListAttachedGroupPoliciesCommand,
+    token: 'Marker',
+    pages: [
+      { AttachedPolicies: [{ PolicyArn: 'a' }], IsTruncated: true, Marker: 'next' },
+      { AttachedPolicies: [{ PolicyArn: 'b' }], IsTruncated: false },
+    ],
+    all: ['a', 'b'],
+  },
+  listGroupsForUser: {
+    call: listGroupsForUser,
+    input: { UserName: 'ana' },
+    client: IAMClient,
+    command: ListGroupsForUserCommand,
+    token: 'Marker',
+    pages: [
+      { Groups: [{ Arn: 'a' }], IsTruncated: true, Marker: 'next' },
+      { Groups: [{ Arn: 'b' }], IsTruncated: false },
+    ],
+    all: ['a', 'b'],
+  },
+  listEventSourceMappings: {
+    call: listEventSourceMappings,
+    input: { FunctionName: 'orders' },
+    client: LambdaClient,
+    command: ListEventSourceMappingsCommand,
+    token: 'Marker',
+    pages: [{ EventSourceMappings: [{ UUID: 'a' }], NextMarker: 'next' }, { EventSourceMappings: [{ UUID: 'b' }] }],
+    all: [{ UUID: 'a' }, { UUID: 'b' }],
+  },
   listGrants: {
     call: listGrants,
     input: { KeyId: 'k' },
@@ -176,6 +268,7 @@ test('a call that is a list and is not here would be missed', async () => {
   const named = [...new Set(calls.map(({ name }) => name))].filter(
     (name) => name.startsWith('list') || /Entries$|Rules$|Interfaces$/.test(name),
   );
-  // Tags come all at once: a function has fifty at most.
-  expect(named.filter((name) => name !== 'listTags').sort()).toEqual(Object.keys(lists).sort());
+  // Tags come all at once: a resource has fifty at most. The others hand over a page, whoever calls them goes on or says where they stop.
+  const known = ['listTags', 'listCodeSigningTags', 'listSecrets', 'listEntitiesForPolicy', 'listRolesWithPolicy'];
+  expect(named.filter((name) => !known.includes(name)).sort()).toEqual(Object.keys(lists).sort());
 });

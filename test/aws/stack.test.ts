@@ -25,7 +25,7 @@ test('a stack tells its outputs and parameters, and whose it is', async () => {
         },
       ],
     });
-  expect(await describeStack('us-east-1', 'guard')).toEqual({
+  expect(await describeStack.run(place, { StackName: 'guard' })).toEqual({
     outputs: { OperateUrl: 'https://x' },
     parameters: { Deployers: 'a,b', NeverTouch: '' },
     account: '111122223333',

@@ -39,6 +39,9 @@ async function withHotFix(on: CommandLine): Promise<void> {
 const sweep = (on: CommandLine) =>
   check({ sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } }, [rule], on.ports);
 
+/** How a function runs that nobody has set up otherwise. */
+const asMade = ['handler→index.handler', 'runtime→nodejs24.x', 'layers→', 'command→', 'switches→'].map((part) => `setup:${part}`);
+
 test('what runs is shown, approved by the word of an operator, and true once a checker has looked', async () => {
   const on = guard();
   await withHotFix(on);
@@ -48,7 +51,7 @@ test('what runs is shown, approved by the word of an operator, and true once a c
   expect(output).toMatch(new RegExp(`^\\$LATEST +${sha256('hot fix').replace(/[+/]/g, '.')} +put there by hand +-$`, 'm'));
   expect(output).toContain(`Approved until now: ${sha256('approved package')}, 2026-11-22 12:0`);
   expect(output).toMatch(/^Finding [0-9a-f]{20}: orders: the code of orders is not .* By arn:aws:/m);
-  expect(on.asked).toEqual([{ action: 'approve', function: orders, sha256: sha256('hot fix'), runs: [sha256('hot fix')] }]);
+  expect(on.asked).toEqual([{ action: 'approve', function: orders, sha256: sha256('hot fix'), runs: [sha256('hot fix'), ...asMade] }]);
   expect(await on.ledger.baseline(orders)).toMatchObject({ package: { sha256: sha256('approved package') }, approval: { by: olga } });
   expect(on.world.s3.keys('guard-archive').filter((key) => !key.startsWith('evidence/'))).toHaveLength(1);
   on.published.length = 0;
@@ -89,7 +92,7 @@ test('what a sweep only observed is shown as such, with what aliases route to', 
   const { output } = await on.run(approve, [orders], { yes: true });
   expect(output).toMatch(/^1 .* not approved +live, next$/m);
   expect(output).toContain('Observed until now: ');
-  expect(on.asked).toMatchObject([{ runs: [sha256('approved package'), 'live→1', 'next→1'] }]);
+  expect(on.asked).toMatchObject([{ runs: [sha256('approved package'), 'live→1', 'next→1', ...asMade] }]);
   await sweep(on);
   expect(await on.ledger.baseline(orders)).toMatchObject({ state: 'approved', by: olga });
 });

@@ -50,6 +50,8 @@ export function commandLine(rule?: AnyRule, variables: Readonly<Record<string, s
       'Archive.Arn': 'arn:aws:s3:::guard-archive',
       'Key.Arn': 'arn:aws:kms:us-east-1:111122223333:key/guard',
       RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two',
+      EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
+      CodeSigningOffConfigArn: 'arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000',
     },
     operate: async (request) => {
       asked.push(request);

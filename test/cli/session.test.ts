@@ -11,7 +11,9 @@ const outputs: Readonly<Record<string, string>> = {
   GuardBusName: 'guard',
   ArchiveBucketName: 'guard-archive',
   RoleBoundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
+  DirectDeployDenialArn: 'arn:aws:iam::111122223333:policy/guard-denial',
   KeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/guard',
+  AlertTopicArn: 'arn:aws:sns:eu-west-1:111122223333:guard-AlertTopic-A1B2C3',
 };
 
 /** What the rules and their pages promise of a stack with these parameters. */
@@ -46,14 +48,24 @@ test('a session knows what the stack was deployed with', async () => {
   expect(config).toMatchObject({ stack: 'guard', home: connection, neverTouch: ['*:one', '*:two'] });
   expect(config.rule('role-shared')).toMatchObject({ mode: 'remediate', params: { settle: 7 } });
   expect(config.settings).toEqual({
+    stack: 'guard',
+    operators: [],
+    keyArn: outputs['KeyArn'],
+    alertTopicArn: outputs['AlertTopicArn'],
     deployers: ['arn:aws:iam::111122223333:role/pipeline'],
     archiveBucket: 'guard-archive',
     boundaryArn: outputs['RoleBoundaryArn'],
+    denialArn: outputs['DirectDeployDenialArn'],
   });
 });
 
 test('policies of every rule name resources of this stack and account, and no variable', async () => {
-  stack({ RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two-*' });
+  stack({
+    RoleSharedSplitRoles: 'arn:aws:iam::111122223333:role/one,arn:aws:iam::111122223333:role/two-*',
+    EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
+    SecretNotRotatedFunctions: 'rotate-*',
+    CodeSigningOffConfigArn: 'arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000',
+  });
   const { names } = await openSession(asked);
   for (const { check, fix, undo } of rules as readonly AnyRule[]) {
     const policy = policyOf([...check, ...fix, ...undo], names);
@@ -87,11 +99,18 @@ describe('no session', () => {
     await expect(openSession({ stack: 'guard' })).rejects.toMatchObject({ name: 'WrongUse', message: expect.stringContaining('--region') });
   });
 
-  test('with a stack that cannot be read', async () => {
+  test.each([
+    [
+      'a stack that is not there',
+      'ValidationError',
+      { name: 'WrongUse', message: expect.stringContaining('There is no stack guard in eu-west-1') },
+    ],
+    ['a stack that may not be read', 'AccessDenied', { name: 'AccessDenied' }],
+  ])('with %s', async (_, name, told) => {
     mockClient(CloudFormationClient)
       .on(DescribeStacksCommand)
-      .rejects(Object.assign(new Error('no'), { name: 'ValidationError' }));
-    await expect(openSession(asked)).rejects.toMatchObject({ name: 'WrongUse', message: expect.stringContaining('(ValidationError)') });
+      .rejects(Object.assign(new Error('no'), { name }));
+    await expect(openSession(asked)).rejects.toMatchObject(told);
   });
 
   test.each(['LedgerTableName', 'OperateUrl', 'GuardBusName'])('with a stack that has no %s', async (missing) => {

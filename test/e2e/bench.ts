@@ -102,8 +102,8 @@ export class Bench {
     return (await this.#get<{ denied: readonly Denial[] }>('denied')).denied;
   }
 
-  async undelivered(): Promise<readonly unknown[]> {
-    return (await this.#get<{ undelivered: readonly unknown[] }>('undelivered')).undelivered;
+  async undelivered(): Promise<readonly { readonly time: string }[]> {
+    return (await this.#get<{ undelivered: readonly { readonly time: string }[] }>('undelivered')).undelivered;
   }
 
   async records(): Promise<readonly TrailRecord[]> {

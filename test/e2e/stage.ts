@@ -46,12 +46,14 @@ export interface Stage {
   readonly botoRoot: Boto;
   /** Set when the guard is deployed. */
   outputs: Readonly<Record<string, string>>;
+  /** When that was done, in milliseconds. */
+  deployedAt: number;
   inbox: Inbox;
 }
 
 export const stage = {} as Stage;
 
-const trust = (principal: Record<string, string>) =>
+export const trust = (principal: Record<string, string>) =>
   JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: principal, Action: 'sts:AssumeRole' }] });
 
 /** Starts the account and makes its principals. */
@@ -85,7 +87,7 @@ export async function openStage(): Promise<void> {
     boto: new Boto(administrator),
     botoPipeline: new Boto(pipeline),
     botoRoot: new Boto(root),
-  } satisfies Omit<Stage, 'outputs' | 'inbox'>);
+  } satisfies Omit<Stage, 'outputs' | 'deployedAt' | 'inbox'>);
 }
 
 export async function closeStage(): Promise<void> {
@@ -95,8 +97,8 @@ export async function closeStage(): Promise<void> {
   await stage.emulator?.stop();
 }
 
-/** The latest events of every log group of the guard, by the function's name. */
-export async function guardLogs(): Promise<Readonly<Record<string, readonly string[]>>> {
+/** The events of every log group of the guard, by the function's name. @param startTime since when, in milliseconds */
+export async function guardLogs(startTime = 0): Promise<Readonly<Record<string, readonly string[]>>> {
   const { logGroups } = await stage.botoRoot.call('logs', 'describe_log_groups', { logGroupNamePrefix: `/aws/lambda/${stack}` });
   const logs: Record<string, string[]> = {};
   for (const { logGroupName } of logGroups) {
@@ -105,6 +107,7 @@ export async function guardLogs(): Promise<Readonly<Record<string, readonly stri
     do {
       const page = await stage.botoRoot.call('logs', 'filter_log_events', {
         logGroupName,
+        startTime,
         ...(nextToken === undefined ? {} : { nextToken }),
       });
       messages.push(...page.events.map(({ message }: { message: string }) => message));
@@ -158,7 +161,7 @@ async function openForReading(QueueUrl: string): Promise<void> {
   const Statement = policy.Statement.filter(({ Sid }) => Sid !== 'NobodyElseReads');
   if (Statement.length === policy.Statement.length) return;
   const Policy = JSON.stringify({ ...policy, Statement });
-  await stage.botoRoot.call('sqs', 'set_queue_attributes', { QueueUrl, Attributes: { Policy } });
+  await stage.botoPipeline.call('sqs', 'set_queue_attributes', { QueueUrl, Attributes: { Policy } });
 }
 
 /** For whoever looks into a failed run: the account is gone by then. */
@@ -198,8 +201,8 @@ export async function quiet(milliseconds = 700): Promise<void> {
 
 let scheduled: readonly string[] | undefined;
 
-/** The minute is over (`TickEveryMinute`), or the day (`SweepOnSchedule`). */
-export async function due(logicalId: 'TickEveryMinute' | 'SweepOnSchedule'): Promise<void> {
+/** The minute is over (`TickEveryMinute`), or the day (`SweepOnSchedule`), or it is time for a `Heartbeat`. */
+export async function due(logicalId: 'TickEveryMinute' | 'SweepOnSchedule' | 'Heartbeat'): Promise<void> {
   if (scheduled === undefined) {
     const { Rules = [] } = await new EventBridgeClient(stage.root).send(new ListRulesCommand({}));
     scheduled = Rules.map(({ Name = '' }) => Name);
@@ -258,7 +261,12 @@ export function alertsAbout(resource: string, since: number): readonly string[] 
 
 /** The command line, as the operator. */
 export async function guard(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
-  return await run('node_modules/.bin/node', ['cli/main.ts', ...args], environmentOf(stage.operator));
+  return await guardAs(stage.operator, ...args);
+}
+
+/** The command line, as somebody else. */
+export async function guardAs(who: Principal, ...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
+  return await run('node_modules/.bin/node', ['cli/main.ts', ...args], environmentOf(who));
 }
 
 /** Takes a change back with the command that its alert names. */
@@ -269,11 +277,12 @@ export async function undo({ change }: Alert): Promise<void> {
 
 /** What happens in here reaches a checker only afterwards, all of it at once and in any order: its queue is held back. */
 export async function held<T>(checker: string, happens: () => Promise<T>): Promise<T> {
-  const { EventSourceMappings } = await stage.botoRoot.call('lambda', 'list_event_source_mappings', {
+  // By the pipeline, which is a deployer: anybody else would tamper with the guard.
+  const { EventSourceMappings } = await stage.botoPipeline.call('lambda', 'list_event_source_mappings', {
     FunctionName: `${stack}-check-${checker}`,
   });
   const set = async (Enabled: boolean) => {
-    for (const { UUID } of EventSourceMappings) await stage.botoRoot.call('lambda', 'update_event_source_mapping', { UUID, Enabled });
+    for (const { UUID } of EventSourceMappings) await stage.botoPipeline.call('lambda', 'update_event_source_mapping', { UUID, Enabled });
   };
   await set(false);
   // A poll that had begun may still take a message.
@@ -285,22 +294,15 @@ export async function held<T>(checker: string, happens: () => Promise<T>): Promi
   }
 }
 
-let trail = false;
-
-/** What happens in here is never told to anybody: no trail is logging. */
+/** What happens in here is never told to anybody: the account's trail does not log. A deployer of the guard may stop it. */
 export async function unheard<T>(happens: () => Promise<T>): Promise<T> {
-  const { botoRoot } = stage;
-  const named = { Name: 'all-management-events' };
-  if (!trail) {
-    await botoRoot.call('s3', 'create_bucket', { Bucket: 'trail-of-the-suite' });
-    await botoRoot.call('cloudtrail', 'create_trail', { ...named, S3BucketName: 'trail-of-the-suite' });
-    trail = true;
-  }
-  await botoRoot.call('cloudtrail', 'stop_logging', named);
+  const { botoPipeline } = stage;
+  const trail = { Name: 'management-events' };
+  await botoPipeline.call('cloudtrail', 'stop_logging', trail);
   try {
     return await happens();
   } finally {
-    await botoRoot.call('cloudtrail', 'start_logging', named);
+    await botoPipeline.call('cloudtrail', 'start_logging', trail);
   }
 }
 

@@ -86,11 +86,12 @@ async def _serve(port: int, plain: bool, stop: threading.Event) -> None:
         from ministack.app import app
     else:
         import gaps
-        from bench import faults, operations, wire, workers
+        from bench import cloudtrail, faults, operations, wire, workers
         wire.ACCOUNT, wire.REGION = ACCOUNT, REGION
         gaps.apply()
         workers.install()
         faults.install()
+        cloudtrail.open_trail(ACCOUNT, REGION)
         app = wire.app
         threading.Thread(target=operations.preload, daemon=True).start()
 

@@ -104,7 +104,7 @@ async function afterUndo(guard: Guard): Promise<string> {
 }
 
 /** What finding and change may say for each outcome. */
-function contradictions(outcome: Outcome, { status }: Finding, change: Change | undefined, { account }: Guard): readonly string[] {
+function contradictions(outcome: Outcome, { status }: Finding, change: Change | undefined, { account, setUp }: Guard): readonly string[] {
   const said = `${status}, ${change === undefined ? 'no change' : `${change.status} after ${change.done} of ${change.steps.length} steps`}`;
   // What is refused stays open, and the reason is told.
   const refused = account.sent.some((alert) => alert.kind === 'failure' && alert.status === 'open');
@@ -116,7 +116,9 @@ function contradictions(outcome: Outcome, { status }: Finding, change: Change | 
       (change === undefined || (change.status === 'failed' && change.done === 0)),
     restored: change?.status === 'reverted' && status === 'failed',
     'restored by the undo': change?.status === 'failed' && change.done > 0 && status === 'failed',
-    gone: status !== 'open' && !['running', 'waiting', 'probation', 'reverting'].includes(change?.status ?? ''),
+    gone:
+      (status !== 'open' || (setUp.missed === true && refused)) &&
+      !['running', 'waiting', 'probation', 'reverting'].includes(change?.status ?? ''),
   };
   return fits[outcome] ? [] : [`it is ${outcome}, and the ledger says: ${said}`];
 }

@@ -18,9 +18,9 @@ import { type Config, readConfig } from '../../guard/config.ts';
 import type { FixPorts, Metrics } from '../../guard/ports.ts';
 import { type AnyRule, cloudTrail, defineRule, type Plan } from '../../guard/rule.ts';
 import { functionSubject } from '../../guard/subject.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { expectValid } from '../support/alert-schema.ts';
 import { sample } from '../support/events.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 
 export const place = { account: '111122223333', region: 'us-east-1' };

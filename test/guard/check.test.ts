@@ -18,6 +18,30 @@ function setTimeoutTo({ world }: Bench, Timeout: number): void {
   world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout });
 }
 
+test('the plans that alerts show of many violations read once what they have in common', async () => {
+  const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });
+  const several: AnyRule = {
+    ...timeoutLong,
+    evaluate: async (subject) => ({
+      violations: ['1', '2', '3'].map((version) => ({
+        subject: { ...subject, arn: `${subject.arn}:${version}` },
+        summary: `version ${version}`,
+        evidence: {},
+        tags: {},
+      })),
+      compliant: [],
+    }),
+    plan: async (_, { aws }) => {
+      await aws['getFunctionConcurrency']?.({ FunctionName: orders });
+      return { steps: [{ call: 'tagResource', input: { Resource: orders, Tags: {} }, undo: [] }] };
+    },
+  };
+  on.world.calls.length = 0;
+  await check({ event: event('e1') }, [several], on.ports);
+  expect(on.published.map(({ plan }) => plan.length)).toEqual([1, 1, 1]);
+  expect(on.world.calls.map(({ operation }) => operation)).toEqual(['GetFunctionConcurrency']);
+});
+
 describe('a violation', () => {
   test('opens a finding, and one alert says who did what when', async () => {
     const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });

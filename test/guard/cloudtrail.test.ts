@@ -146,7 +146,13 @@ describe('what is no change of this account and region is ignored', () => {
     ['a dry run of Lambda', { detail: { requestParameters: { dryRun: true } } }, 'dry-run'],
     ['another account', { account: '444455556666' }, 'elsewhere'],
     ['another region', { region: 'eu-central-1' }, 'elsewhere'],
-    ['an event of a service, no call', { 'detail-type': 'AWS Service Event via CloudTrail' }, 'not-an-api-call'],
+    ['a sign-in', { 'detail-type': 'AWS Console Sign In via CloudTrail' }, 'not-an-api-call'],
+    [
+      'an event of a service from a source that anybody may use',
+      { 'detail-type': 'AWS Service Event via CloudTrail', source: 'my.lambda' },
+      'not-an-api-call',
+    ],
+    ['an event of a service elsewhere', { 'detail-type': 'AWS Service Event via CloudTrail', account: '444455556666' }, 'elsewhere'],
     ['a source that anybody may use', { source: 'my.lambda' }, 'not-an-api-call'],
     ['a source that does not go with the record', { source: 'aws.s3' }, 'not-an-api-call'],
     ['a record that does not go with the source', { detail: { eventSource: 's3.amazonaws.com' } }, 'not-an-api-call'],
@@ -175,4 +181,34 @@ test('a text is found by its path, or is not there', () => {
   for (const path of [['a'], ['a', 'empty'], ['a', 'number'], ['a', 'list'], ['a', 'b', 'c'], ['nothing', 'b'], ['x', 'y']]) {
     expect(text(record, ...path)).toBeUndefined();
   }
+});
+
+describe('events of IAM, which are told in one region of a partition', () => {
+  const ofIam = (region: string) => sample('PutRolePolicy/own.json', { region });
+
+  test.each([
+    ['eu-central-1', 'us-east-1'],
+    ['us-east-1', 'us-east-1'],
+    ['cn-northwest-1', 'cn-north-1'],
+    ['us-gov-east-1', 'us-gov-west-1'],
+  ])('in %s, one from %s is one of this region', (home, region) => {
+    expect(readEvent(ofIam(region), { ...place, region: home })).toMatchObject({ event: { service: 'iam', region: home } });
+  });
+
+  test.each([
+    ['eu-central-1', 'eu-west-1'],
+    ['cn-northwest-1', 'us-east-1'],
+    ['us-east-1', 'us-gov-west-1'],
+  ])('in %s, one from %s is one of elsewhere', (home, region) => {
+    expect(readEvent(ofIam(region), { ...place, region: home })).toEqual({ ignored: 'elsewhere' });
+  });
+
+  test('one of another account stays one of elsewhere', () => {
+    const body = sample('PutRolePolicy/own.json', { account: '444455556666' });
+    expect(readEvent(body, { ...place, region: 'eu-central-1' })).toEqual({ ignored: 'elsewhere' });
+  });
+
+  test('a service that has regions is heard in its own', () => {
+    expect(readEvent(good({ region: 'us-east-1' }), { ...place, region: 'eu-central-1' })).toEqual({ ignored: 'elsewhere' });
+  });
 });

@@ -22,12 +22,13 @@ test('what nobody sets has a default, and no rule acts by itself', () => {
   expect(config).toMatchObject({
     home: { account: '111122223333', region: 'eu-central-1' },
     stack: 'guard',
-    settings: { deployers: [], archiveBucket: '', boundaryArn: '' },
+    settings: { deployers: [], archiveBucket: '', boundaryArn: '', denialArn: '', stack: 'guard' },
     operators: [],
     neverTouch: [],
     allowTagExemptions: false,
     digestOver: 20,
     lambdaCallsPerSecond: 5,
+    apiGatewayCallsPerSecond: 3,
   });
   expect(config.rule('timeout-long')).toEqual({
     mode: 'off',
@@ -51,6 +52,7 @@ test('parameters are read by the names that the stack gives them', () => {
       AllowTagExemptions: 'true',
       DigestOver: '3',
       LambdaCallsPerSecond: '10',
+      ApiGatewayCallsPerSecond: '8',
       TimeoutLongMode: 'remediate',
       TimeoutLongDelay: '1.5',
       TimeoutLongScope: 'tag:stage=dev',
@@ -66,6 +68,7 @@ test('parameters are read by the names that the stack gives them', () => {
     allowTagExemptions: true,
     digestOver: 3,
     lambdaCallsPerSecond: 10,
+    apiGatewayCallsPerSecond: 8,
   });
   expect(config.rule('timeout-long')).toEqual({
     mode: 'remediate',
@@ -75,6 +78,13 @@ test('parameters are read by the names that the stack gives them', () => {
   });
   const { scope } = readConfig({ ...needed, RemediateScope: 'tag:team=shop' }, [rule]).rule('timeout-long');
   expect(scope).toEqual(['tag:team=shop']);
+});
+
+test('who has no rules at hand knows the modes and delays of all of them', () => {
+  const config = readConfig({ ...needed, Modes: 'timeout-long=remediate:1.5, role-shared=alert:0' }, []);
+  expect(config.rule('timeout-long')).toMatchObject({ mode: 'remediate', delay: 90_000 });
+  expect(config.rule('role-shared')).toMatchObject({ mode: 'alert', delay: 0 });
+  expect(config.rule('unheard-of')).toMatchObject({ mode: 'off', delay: 0 });
 });
 
 test.each([
@@ -89,8 +99,12 @@ test.each([
   ['DigestOver', 'many'],
   ['DigestOver', ''],
   ['LambdaCallsPerSecond', '0'],
-  ['LambdaCallsPerSecond', '16'],
+  ['LambdaCallsPerSecond', '1001'],
   ['LambdaCallsPerSecond', 'NaN'],
+  ['ApiGatewayCallsPerSecond', '11'],
+  ['Modes', 'timeout-long'],
+  ['Modes', 'timeout-long=fix:0'],
+  ['Modes', 'timeout-long=alert:soon'],
   ['TimeoutLongMode', 'fix'],
   ['TimeoutLongMode', ''],
   ['TimeoutLongMode', 'Remediate'],

@@ -5,7 +5,7 @@ import type { Actor, ApiEvent } from '../../guard/cloudtrail.ts';
 import { findingId } from '../../guard/finding.ts';
 import { ownRole, unexplainedCall } from '../../guard/own-calls.ts';
 import { remediate } from '../../guard/remediate.ts';
-import { functionSubject, securityGroupSubject } from '../../guard/subject.ts';
+import { functionSubject, secretSubject, securityGroupSubject } from '../../guard/subject.ts';
 import { admin, type Bench, bench, event, found, minute, orders, place, timeoutLong } from './bench.ts';
 
 const hour = 60 * minute;
@@ -115,6 +115,27 @@ describe('a call that a change explains', () => {
     expect(await told(on, call(on), [securityGroupSubject('sg-3', place)])).toHaveLength(1);
   });
 
+  test.each([
+    ['by its name', { functionName: 'orders', qualifier: 'live' }],
+    ['by its ARN', { resourceArn: `${orders}:live` }],
+  ])('on a function %s, of which the practice judges nothing', async (_, request) => {
+    const on = bench();
+    await on.ledger.begin(change(on, { resource: `${orders}:live` }));
+    expect(await told(on, call(on, { request }), [])).toEqual([]);
+    expect(await told(on, call(on, { request: { functionName: 'others' } }), [])).toHaveLength(1);
+    expect(await told(on, call(on, { request: {}, id: 'own-2' }), [])).toHaveLength(1);
+  });
+
+  test('that makes a secret by its name, to which AWS adds six characters', async () => {
+    const step = { call: 'createSecret', input: { Name: 'compliance-guard/orders/DB_PASSWORD-c0ffee123456' }, undo: [] };
+    const on = bench();
+    await on.ledger.begin(change(on, { steps: [step] }));
+    const made = (name: string) => [secretSubject(name, place)];
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee123456-AbC123'))).toEqual([]);
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee123456'))).toEqual([]);
+    expect(await told(on, call(on), made('compliance-guard/orders/DB_PASSWORD-c0ffee654321-AbC123'))).toHaveLength(1);
+  });
+
   test('that is on probation for days, or waits since long ago: its finding names it', async () => {
     const on = bench();
     const id = await found(on);
@@ -173,7 +194,7 @@ describe('a call that no change explains', () => {
         resource: { arn: role('guard-remediate-timeout-long'), type: 'AWS::IAM::Role' },
         actor: { arn: expect.stringContaining('session') },
         evidence: { resources: [orders], event: 'own-1' },
-        docs: 'docs/operations.md',
+        docs: 'docs/rules/guard-tampered.md',
       },
     ]);
     expect(await on.ledger.finding(findingId('guard-tampered', role('guard-remediate-timeout-long')))).toMatchObject({

@@ -14,6 +14,7 @@ const through = {
   Action: 'lambda:InvokeFunction',
   Condition: { Bool: { 'lambda:InvokedViaFunctionUrl': 'true' } },
 };
+const trust = { account: '111122223333', trustedAccounts: [] };
 const policy = (...Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 
 describe('a policy', () => {
@@ -45,7 +46,7 @@ describe('a policy', () => {
 
 describe('the public statements of a URL', () => {
   it('come with the parameters that make them again', () => {
-    expect(publicUrlStatements(policy(statement, through))).toEqual([
+    expect(publicUrlStatements(policy(statement, through), trust)).toMatchObject([
       { sid: 'url', addPermission: { Action: 'lambda:InvokeFunctionUrl', Principal: '*', FunctionUrlAuthType: 'NONE' } },
       { sid: 'through', addPermission: { Action: 'lambda:InvokeFunction', Principal: '*', InvokedViaFunctionUrl: true } },
     ]);
@@ -56,8 +57,16 @@ describe('the public statements of a URL', () => {
     ['one account', { Principal: { AWS: 'arn:aws:iam::444455556666:root' } }],
     ['a further condition', { Condition: { ...statement.Condition, IpAddress: { 'aws:SourceIp': '203.0.113.0/24' } } }],
     ['signed requests', { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'AWS_IAM' } } }],
+    [
+      'the auth type if there is one: other calls have none',
+      { Condition: { StringEqualsIfExists: { 'lambda:FunctionUrlAuthType': 'NONE' } } },
+    ],
+    ['all auth types there are', { Condition: { 'ForAllValues:StringEquals': { 'lambda:FunctionUrlAuthType': 'NONE' } } }],
+    ['any other auth type', { Condition: { StringNotEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } } }],
+    ['a URL if there is one', { Condition: { BoolIfExists: { 'lambda:InvokedViaFunctionUrl': 'true' } } }],
+    ['no URL', { Condition: { Bool: { 'lambda:InvokedViaFunctionUrl': 'false' } } }],
     ['no condition: not a matter of URLs alone', { Condition: undefined }],
-  ])('are not those with %s', (_, part) => expect(publicUrlStatements(policy({ ...statement, ...part }))).toEqual([]));
+  ])('are not those with %s', (_, part) => expect(publicUrlStatements(policy({ ...statement, ...part }), trust)).toEqual([]));
 
   it.each([
     ['no Sid', { Sid: undefined }],
@@ -69,6 +78,6 @@ describe('the public statements of a URL', () => {
     ['another operator', { Condition: { StringLike: { 'lambda:FunctionUrlAuthType': 'NONE' } } }],
     ['both auth types', { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': ['NONE', 'AWS_IAM'] } } }],
   ])('have none where AddPermission could not make them: %s', (_, part) => {
-    expect(publicUrlStatements(policy({ ...statement, ...part }))).toMatchObject([{ addPermission: undefined }]);
+    expect(publicUrlStatements(policy({ ...statement, ...part }), trust)).toMatchObject([{ addPermission: undefined }]);
   });
 });

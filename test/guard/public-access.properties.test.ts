@@ -354,7 +354,7 @@ test('the case of keys and actions does not matter', () => {
 });
 
 test('a key that nobody knows restricts nothing', () => {
-  const key = fc.string({ minLength: 1 }).filter((name) => !/^(aws|lambda|kms|ec2):/i.test(name));
+  const key = fc.string({ minLength: 1 }).filter((name) => name !== '__proto__' && !/^(aws|lambda|kms|ec2):/i.test(name));
   fc.assert(
     fc.property(operator, key, fc.array(fc.string()), principal, condition, (name, unheard, wanted, Principal, Condition) => {
       const open = { Sid: 'it', Effect: 'Allow', Principal, Action: 'lambda:InvokeFunction', Resource: orders };

@@ -1,6 +1,6 @@
 import { RetryLater } from '../../guard/errors.ts';
-import { lambdaQuota, quotaOf } from '../../guard/quota.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
+import { quotaOf, scarce } from '../../guard/quota.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 
 function clock() {
   let time = 1_000_000;
@@ -68,10 +68,25 @@ test('quotas have nothing to do with one another', async () => {
 });
 
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 test.each([
-  [{ service: 'lambda', name: 'getFunctionConfiguration' }, 'lambda'],
-  [{ service: 'lambda', name: 'updateFunctionCode' }, 'lambda'],
-  [{ service: 'lambda', name: 'getPolicy' }, 'lambda-policy'],
+  [
+    { service: 'lambda', name: 'getFunctionConfiguration' },
+    { name: 'lambda', service: 'lambda' },
+  ],
+  [
+    { service: 'lambda', name: 'updateFunctionCode' },
+    { name: 'lambda', service: 'lambda' },
+  ],
+  [
+    { service: 'lambda', name: 'getPolicy' },
+    { name: 'lambda-policy', service: 'lambda' },
+  ],
+  [
+    { service: 'apigateway', name: 'getRoutes' },
+    { name: 'apigateway', service: 'apigateway' },
+  ],
   [{ service: 'lambda', name: 'getFunction' }, undefined],
+  [{ service: 'lambda', name: 'getDecryptedFunction' }, undefined],
   [{ service: 'iam', name: 'getRole' }, undefined],
-])('%j counts against %s', (call, quota) => expect(lambdaQuota(call)).toBe(quota));
+])('%j counts against %s', (call, quota) => expect(scarce(call)).toEqual(quota));

@@ -448,6 +448,32 @@ describe('a process that is killed', () => {
     }
   });
 
+  test('holds what its rule says, where that is more than its subject, until it is over', async () => {
+    const api = 'arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5';
+    const rule: AnyRule = { ...timeoutLong, holds: () => api };
+    const on = bench();
+    const id = await found(on);
+    await remediate(id, rule, on.ports);
+    expect(written(on)).toHaveLength(2);
+    expect(await on.ledger.lock(api, 'another', on.world.now, 1)).toBe(false);
+    expect(await on.ledger.lock(orders, 'another', on.world.now, 1)).toBe(true);
+    await untilDone(on, id, rule);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'remediated' });
+    expect(await on.ledger.lock(api, 'another', on.world.now, 1)).toBe(true);
+  });
+
+  test('waits while another change holds what it would hold', async () => {
+    const api = 'arn:aws:apigateway:us-east-1::/restapis/a1b2c3d4e5';
+    const rule: AnyRule = { ...timeoutLong, holds: () => api };
+    const on = bench();
+    const id = await found(on);
+    expect(await on.ledger.lock(api, 'the change of another method', on.world.now, minute)).toBe(true);
+    expect(await remediate(id, rule, on.ports)).toEqual([]);
+    expect(written(on)).toEqual([]);
+    await untilDone(on, id, rule);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'remediated' });
+  });
+
   test('leaves its resource locked only until it could be dead', async () => {
     const on = bench();
     const id = await found(on);

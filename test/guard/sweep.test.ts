@@ -1,9 +1,10 @@
+import { getRole } from '../../aws/iam.ts';
 import { functionPages } from '../../aws/lambda.ts';
 import { type Alert, emailText } from '../../guard/alert.ts';
 import { check } from '../../guard/check.ts';
 import { type Finding, findingId, type Practice, type Status } from '../../guard/finding.ts';
 import type { Exemption } from '../../guard/ledger.ts';
-import type { AnyRule } from '../../guard/rule.ts';
+import { type AnyRule, listing } from '../../guard/rule.ts';
 import type { Subject } from '../../guard/subject.ts';
 import { type SweepMessage, sweep } from '../../guard/sweep.ts';
 import { expectValid } from '../support/alert-schema.ts';
@@ -29,7 +30,7 @@ async function* nobody(): AsyncGenerator<readonly object[]> {}
 /** A sweep, and then whatever the checker of the practice deployments makes of it. */
 async function swept(on: Bench, id: string): Promise<readonly SweepMessage[]> {
   const { send, to } = collecting();
-  await sweep(id, functionPages(place), practices, send, on.ports);
+  await sweep(id, functionPages(place), practices, [], send, on.ports);
   for (const message of to('deployments')) await check(message, [timeoutLong], on.ports);
   return to('deployments');
 }
@@ -38,7 +39,7 @@ test('every function is sent to every checker once, page by page', async () => {
   const { ports, world, ledger } = bench();
   for (let index = 0; index < 119; index += 1) world.lambda.createFunction({ FunctionName: `f${index}` });
   const { send, to, batches } = collecting();
-  expect(await sweep('s1', functionPages(place), practices, send, ports)).toEqual({ functions: 120, findings: 0 });
+  expect(await sweep('s1', functionPages(place), practices, [], send, ports)).toEqual({ functions: 120, listed: 0, findings: 0 });
   expect(batches).toEqual([50, 50, 50, 50, 20, 20]);
   for (const practice of practices) {
     expect(new Set(to(practice).map(({ subject }) => subject.arn)).size).toBe(120);
@@ -57,7 +58,7 @@ test('the queues are filled side by side', async () => {
     await new Promise((resolve) => setTimeout(resolve, 1));
     open -= 1;
   };
-  await sweep('s1', functionPages(place), practices, send, ports);
+  await sweep('s1', functionPages(place), practices, [], send, ports);
   expect(most).toBe(2);
 });
 
@@ -68,14 +69,54 @@ test('functions that only the ledger knows are sent as well, and none twice', as
   await ledger.recordRoles({ function: orders, asOf: world.now, role: 'r', liveRoles: [] });
   await ledger.recordNetwork({ function: gone, asOf: world.now, groups: ['sg-1'], subnets: [] });
   const { send, to } = collecting();
-  expect(await sweep('s1', functionPages(place), practices, send, ports)).toMatchObject({ functions: 2 });
+  expect(await sweep('s1', functionPages(place), practices, [], send, ports)).toMatchObject({ functions: 2 });
   expect(to('apis').map(({ subject }) => subject.arn)).toEqual([orders, gone]);
+});
+
+describe('what a rule lists besides functions', () => {
+  const listed = (name: string): Subject => ({ arn: `arn:aws:iam::111122223333:role/${name}`, type: 'AWS::IAM::Role', ...place });
+  const listingRule = (subjects: () => AsyncIterable<readonly Subject[]>): AnyRule => ({
+    ...timeoutLong,
+    list: listing([getRole], subjects),
+  });
+  async function* roles() {
+    yield Array.from({ length: 60 }, (_, index) => listed(`r${index}`));
+    yield [listed('last')];
+  }
+
+  test('is sent to its own practice, and to its own rule', async () => {
+    const { ports } = bench();
+    const { send, to, batches } = collecting();
+    const rule = listingRule(roles);
+    expect(await sweep('s1', nobody(), practices, [rule, timeoutLong], send, ports)).toEqual({ functions: 0, listed: 61, findings: 0 });
+    expect(batches).toEqual([50, 10, 1]);
+    expect(to('deployments').at(-1)).toEqual({ sweep: 's1', rule: rule.id, subject: listed('last') });
+    expect(to('apis')).toEqual([]);
+  });
+
+  test('is not even listed where the rule is off', async () => {
+    const { ports } = bench(timeoutLong, { TimeoutLongMode: 'off' });
+    const { send } = collecting();
+    expect(await sweep('s1', nobody(), practices, [listingRule(roles)], send, ports)).toMatchObject({ listed: 0 });
+  });
+
+  test('keeps nothing else from being sent where it cannot be listed, and fails in the end', async () => {
+    const { ports } = bench();
+    const { send, to } = collecting();
+    // biome-ignore lint/correctness/useYield: it fails before its first page
+    const denied = listingRule(async function* () {
+      throw new Error('denied');
+    });
+    await expect(sweep('s1', functionPages(place), practices, [denied, listingRule(roles)], send, ports)).rejects.toThrow('denied');
+    expect(to('apis')).toHaveLength(1);
+    expect(to('deployments')).toHaveLength(62);
+  });
 });
 
 test('an empty estate sends nothing', async () => {
   const { ports } = bench();
   const { send, batches } = collecting();
-  expect(await sweep('s1', nobody(), practices, send, ports)).toEqual({ functions: 0, findings: 0 });
+  expect(await sweep('s1', nobody(), practices, [], send, ports)).toEqual({ functions: 0, listed: 0, findings: 0 });
   expect(batches).toEqual([]);
 });
 
@@ -83,7 +124,7 @@ test('a list that breaks off is an error: a sweep that saw half is not one that 
   const { ports, world } = bench();
   world.fail('ListFunctions', 'TooManyRequestsException');
   const { send } = collecting();
-  await expect(sweep('s1', functionPages(place), practices, send, ports)).rejects.toMatchObject({ name: 'TooManyRequestsException' });
+  await expect(sweep('s1', functionPages(place), practices, [], send, ports)).rejects.toMatchObject({ name: 'TooManyRequestsException' });
 });
 
 test('a queue that takes nothing is an error in the end, and keeps nothing from the others', async () => {
@@ -94,7 +135,7 @@ test('a queue that takes nothing is an error in the end, and keeps nothing from 
     if (practice === 'apis') throw new Error('the queue is gone');
     await send(practice, messages);
   };
-  await expect(sweep('s1', functionPages(place), practices, failing, on.ports)).rejects.toThrow('the queue is gone');
+  await expect(sweep('s1', functionPages(place), practices, [], failing, on.ports)).rejects.toThrow('the queue is gone');
   expect(to('deployments').map(({ rule }) => rule)).toEqual([undefined, 'timeout-long']);
 });
 
@@ -145,7 +186,7 @@ describe('findings', () => {
     // No checker of this practice is deployed.
     await finding(on, 'elsewhere', 'open', { practice: 'guard', rule: 'guard-tampered' });
     const { send, to } = collecting();
-    expect(await sweep('s1', nobody(), practices, send, on.ports)).toEqual({ functions: 0, findings: unended.length + 1 });
+    expect(await sweep('s1', nobody(), practices, [], send, on.ports)).toEqual({ functions: 0, listed: 0, findings: unended.length + 1 });
     expect(to('deployments')).toEqual(
       unended.map((name) => ({
         sweep: 's1',
@@ -160,7 +201,7 @@ describe('findings', () => {
     const on = bench();
     for (let index = 0; index < 120; index += 1) await finding(on, `a${index}`, 'open');
     const { send, batches } = collecting();
-    await sweep('s1', nobody(), practices, send, on.ports);
+    await sweep('s1', nobody(), practices, [], send, on.ports);
     expect(batches).toEqual([50, 50, 20]);
   });
 
@@ -172,7 +213,7 @@ describe('findings', () => {
       const { id } = await finding(on, 'live', status);
       on.advance(minute);
       const { send, to } = collecting();
-      await sweep('s1', nobody(), practices, send, on.ports);
+      await sweep('s1', nobody(), practices, [], send, on.ports);
       for (const message of to('deployments')) await check(message, [gone], on.ports);
       expect(await on.ledger.finding(id)).toMatchObject({ status: 'resolved' });
       expect(on.published).toMatchObject([{ status: 'resolved', findingId: id, resource: { arn: `${orders}:live` } }]);
@@ -248,7 +289,7 @@ describe('exemptions that cover nothing', () => {
     const { send } = collecting();
     for (const name of ['s1', 's2']) {
       byTags.advance(minute);
-      await sweep(name, nobody(), practices, send, byTags.ports);
+      await sweep(name, nobody(), practices, [], send, byTags.ports);
     }
     expect(idle(byTags)).toHaveLength(1);
   });
@@ -260,7 +301,7 @@ describe('exemptions that cover nothing', () => {
     const { send } = collecting();
     for (const name of ['s1', 's2']) {
       on.advance(minute);
-      await sweep(name, nobody(), practices, send, on.ports);
+      await sweep(name, nobody(), practices, [], send, on.ports);
     }
     const [alert] = idle(on);
     if (alert === undefined) throw new Error('nothing was told');

@@ -237,7 +237,7 @@ describe('an exemption that is over', () => {
     await on.ledger.setStatus(id, { status: 'exempt', cause: 'exemption x1' });
     on.advance(2 * minute);
     // As tick is deployed: without the rules, from the stack's parameters.
-    const { alerts } = await tick({ ...on.ports, config: configFor([], { TimeoutLongDelay: String(delay) }) });
+    const { alerts } = await tick({ ...on.ports, config: configFor([], { Modes: `timeout-long=remediate:${delay}` }) });
     const opened = on.world.now;
     expect(alerts).toMatchObject([{ kind: 'finding', status: 'open', findingId: id }]);
     const finding = await on.ledger.finding(id);

@@ -18,11 +18,11 @@ import { functionSubject, type Subject } from '../../guard/subject.ts';
 import { type SweepMessage, sweep } from '../../guard/sweep.ts';
 import { tick } from '../../guard/tick.ts';
 import { DynamoLedger } from '../../ledger/ledger.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { Table } from '../../ledger/table.ts';
 import { rule as functionUrlOpen } from '../../rules/apis/function-url-open.ts';
 import { rule as roleShared } from '../../rules/roles/role-shared.ts';
 import { rule as secretInEnvironment } from '../../rules/secrets/secret-in-environment.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
 import { MemoryTable } from '../support/memory-table.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 import { admin, fine, place } from './bench.ts';
@@ -300,7 +300,7 @@ export class WholeGuard {
     const send = async (practice: string, messages: readonly SweepMessage[]) => {
       for (const message of messages) this.#send({ to: 'sweep', practice, message });
     };
-    await sweep('s2', pages, practices, send, this.#ports);
+    await sweep('s2', pages, practices, rules, send, this.#ports);
     await this.runsOut();
   }
 

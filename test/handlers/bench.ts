@@ -11,8 +11,8 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Alert } from '../../guard/alert.ts';
 import { functionArn } from '../../guard/arn.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { expectValid } from '../support/alert-schema.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 
 // A handler as Lambda runs it: with the environment of the template, AWS in memory behind the SDK, and a ledger in
@@ -32,6 +32,7 @@ const environment = {
   LedgerTable: 'ledger',
   GuardBus: 'guard',
   AlertTopic: 'arn:aws:sns:us-east-1:111122223333:alerts',
+  AlarmTopic: 'arn:aws:sns:us-east-1:111122223333:alarms',
   ArchiveBucket: 'archive',
   BoundaryArn: 'arn:aws:iam::111122223333:policy/boundary',
   Queues: 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue,https://sqs.us-east-1.amazonaws.com/111122223333/guard-sweeps',
@@ -41,6 +42,7 @@ const environment = {
   FunctionUrlOpenMode: 'alert',
   SecurityGroupOpenIngressMode: 'alert',
   CodeChangedByHandMode: 'alert',
+  GuardTamperedMode: 'alert',
   // Powertools then writes to the global console, where a test hears it.
   POWERTOOLS_DEV: 'true',
   POWERTOOLS_METRICS_DISABLED: 'false',

@@ -15,6 +15,7 @@ const bodies = {
   code: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
   url: sample('CreateFunctionUrlConfig/none.json'),
   group: sample('AuthorizeSecurityGroupIngress/nested.json'),
+  own: sample('PutFunctionConcurrency20171031/own.json'),
   gone: sample('DeleteFunction20150331/plain.json'),
 };
 
@@ -28,6 +29,7 @@ test.each(practices)('check-%s runs the rules of its practice alone', async (pra
   on.world.fail('GetFunction', 'AccessDeniedException');
   on.world.fail('GetFunctionConfiguration', 'AccessDeniedException');
   on.world.fail('GetFunctionUrlConfig', 'AccessDeniedException');
+  on.world.fail('GetFunctionConcurrency', 'AccessDeniedException');
   await handleAgain(on.handler);
   // What may not be read is told; security groups are looked up in the index first, which knows none here.
   if (practice !== 'vpc') expect(onBus(on)).not.toEqual([]);

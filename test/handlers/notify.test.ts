@@ -109,3 +109,19 @@ test('a digest that is due is sent', async () => {
   await on.handler(batch({ due: { detail: { task: 'digest', bucket: 'sweep-s1' } } }), context);
   expect(published()).toHaveLength(2);
 });
+
+test('a heartbeat is counted by the stack, and told to nobody', async () => {
+  const answer = await on.handler(batch({ beat: { detail: { task: 'heartbeat' } } }), context);
+  expect(failures(answer)).toEqual([]);
+  expect(published()).toEqual([]);
+  const [line = ''] = on
+    .logged()
+    .split('\n')
+    .filter((each) => each.includes('Heartbeats'));
+  expect(JSON.parse(line)).toMatchObject({
+    _aws: { CloudWatchMetrics: [{ Namespace: 'ComplianceGuard', Dimensions: [['service', 'stack']], Metrics: [{ Name: 'Heartbeats' }] }] },
+    service: 'compliance-guard',
+    stack: 'guard',
+    Heartbeats: 1,
+  });
+});

@@ -20,7 +20,7 @@ const refused: readonly (readonly [string, string])[] = [
   ['rules/apis/scratch.ts', '../roles/role-shared.ts'],
   ['rules/apis/scratch.ts', '../../ledger/ledger.ts'],
   ['rules/apis/scratch.ts', '@aws-sdk/client-lambda'],
-  ['handlers/scratch.ts', '../test/support/memory-ledger.ts'],
+  ['handlers/scratch.ts', '../test/support/rule-test.ts'],
   ['handlers/scratch.ts', '../cli/main.ts'],
   ['handlers/scratch.ts', '@aws-sdk/client-sns'],
   ['cli/scratch.ts', '@aws-sdk/client-sts'],

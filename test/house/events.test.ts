@@ -32,10 +32,20 @@ function supposed(event: Sample): readonly string[] {
   const service = String(event.detail['eventSource']).replace('.amazonaws.com', '');
   const operation = operationOf(event.detail.eventName);
   const ofTags = tagOperationsOf(service).includes(operation);
+  const ofService = event['detail-type'] === 'AWS Service Event via CloudTrail' ? true : undefined;
   const listening = all.filter(({ on }) =>
-    on.some((trigger) => trigger.service === service && (ofTags || trigger.operations.includes(operation))),
+    on.some(
+      (trigger) => trigger.service === service && (ofTags || (trigger.ofService === ofService && trigger.operations.includes(operation))),
+    ),
   );
   return [...new Set(listening.map(({ practice }) => `Check${pascalCase(practice)}On${pascalCase(service)}`))].sort();
+}
+
+/** Whether a rule of a practice listens to what a service does by itself. */
+function listensToTheService(practice: string, service: string): boolean {
+  return all.some(
+    (rule) => rule.practice === practice && rule.on.some((trigger) => trigger.ofService === true && trigger.service === service),
+  );
 }
 
 /** Every checker that hears of a service's calls hears of those that change tags. */
@@ -60,10 +70,11 @@ test.each(patterns)(
       'detail-type': type,
       detail,
     } = pattern as { source: unknown; 'detail-type': unknown; detail: { eventSource: unknown; eventName: unknown[] } };
-    const service = /On([A-Z]\w+)$/.exec(id)?.[1]?.toLowerCase();
+    const [, practice = '', service = ''] = /^Check([A-Z]\w+)On([A-Z]\w+)$/.exec(id)?.map((part) => part.toLowerCase()) ?? [];
+    const tells = listensToTheService(practice, service);
     expect({ source, type, eventSource: detail.eventSource }).toEqual({
       source: [`aws.${service}`],
-      type: ['AWS API Call via CloudTrail'],
+      type: ['AWS API Call via CloudTrail', ...(tells ? ['AWS Service Event via CloudTrail'] : [])],
       eventSource: [`${service}.amazonaws.com`],
     });
     expect(detail.eventName.length).toBeGreaterThan(0);
@@ -94,8 +105,16 @@ describe.each(samples)('%s', (_, event) => {
   test('reaches nobody from another service, or from somebody who may put events', () => {
     expect(hearing({ ...good, source: 'aws.elsewhere' })).toEqual([]);
     expect(hearing({ ...good, source: 'compliance-guard' })).toEqual([]);
-    expect(hearing({ ...good, 'detail-type': 'AWS Service Event via CloudTrail' })).toEqual([]);
+    expect(hearing({ ...good, 'detail-type': 'AWS Console Sign In via CloudTrail' })).toEqual([]);
     expect(hearing(changed(good, { eventSource: 'elsewhere.amazonaws.com' }))).toEqual([]);
+  });
+
+  test('is taken for what a service does by itself only where that is listened to as well', () => {
+    const service = String(detail['eventSource']).replace('.amazonaws.com', '');
+    const heard = hearing({ ...good, 'detail-type': 'AWS Service Event via CloudTrail' });
+    expect(heard).toEqual(
+      hearing(good).filter((id) => listensToTheService((/^Check([A-Z]\w+)On/.exec(id)?.[1] ?? '').toLowerCase(), service)),
+    );
   });
 
   test('reaches nobody where its name only begins like one that is listened to', () => {

@@ -8,8 +8,11 @@ const stack = deploy({
   Operators: 'arn:aws:iam::111122223333:role/operator',
   AlertEmail: 'ops@example.com',
   CodeChangedByHandMode: 'remediate',
+  DirectDeployPermissionMode: 'remediate',
   FunctionUrlOpenMode: 'remediate',
   RoleSharedMode: 'remediate',
+  RoleTooBroadMode: 'remediate',
+  RoleTrustOpenMode: 'remediate',
   SecretInEnvironmentMode: 'remediate',
   SecurityGroupOpenIngressMode: 'remediate',
 });

@@ -2,7 +2,7 @@ import { patience } from '../../aws/clients.ts';
 import { pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { longestChain } from '../support/patience.ts';
-import { names, read } from './repository.ts';
+import { committed, read } from './repository.ts';
 import { deploy, functions, roleStatements } from './template.ts';
 
 const everything = deploy(Object.fromEntries(rules.map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])));
@@ -24,17 +24,14 @@ describe('no call is still being tried when Lambda ends the function', () => {
         movesPackages.some((action) => actions.includes(action)),
       ),
     );
-    expect(movers.map(({ id }) => id).sort()).toEqual(['CheckDeployments', 'RemediateCodeChangedByHand']);
+    expect(movers.map(({ id }) => id).sort()).toEqual(['CheckDeployments', 'RemediateCodeChangedByHand', 'RemediateCodeDrifted']);
   });
 });
 
 test('every client is patient in the same way', () => {
-  const made = ['aws', 'ledger', 'handlers', 'cli'].flatMap((folder) =>
-    names(folder).flatMap((file) =>
-      [...read(`${folder}/${file}`).matchAll(/new \w+Client\([^)]*\)(\.config\.credentials)?/g)].map(([text]) => text),
-    ),
-  );
-  const others = made.filter((text) => !/^new \w+Client\(settings\)$/.test(text));
+  const sources = committed().filter((path) => /^(aws|ledger|handlers|cli)\/.*\.ts$/.test(path));
+  const made = sources.flatMap((path) => [...read(path).matchAll(/new \w+Client\([^)]*\)(\.config\.credentials)?/g)].map(([text]) => text));
+  const others = made.filter((text) => !/^new \w+Client\((settings|\{ \.\.\.settings, [^}]*\})\)$/.test(text));
   // This one makes no call: it knows how to find credentials.
   expect(others).toEqual(['new LambdaClient({ region }).config.credentials']);
   expect(made.length).toBeGreaterThan(10);

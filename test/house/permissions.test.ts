@@ -10,13 +10,23 @@ import { deploy, ofType, pseudo, roleStatements, statements, template } from './
 // What the guard may do is generated from what its rules declare. These tests hold the declarations, and the roles made
 // of them, against AWS's own list of operations and against the limits of IAM.
 
-/** Services whose IAM prefix is not the name of their SDK client. */
-const clients: Readonly<Record<string, string>> = { events: 'eventbridge', secretsmanager: 'secrets-manager' };
+/** Services whose IAM prefix is not the name of their SDK client, or that have two. */
+const clients: Readonly<Record<string, readonly string[]>> = {
+  apigateway: ['api-gateway', 'apigatewayv2'],
+  events: ['eventbridge'],
+  secretsmanager: ['secrets-manager'],
+};
 
 /** Actions that are no operation of an API, or that belong to an API whose client is no dependency. */
 const noOperations: ReadonlySet<string> = new Set([
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
   'iam:PassRole',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html: the verbs of HTTP
+  'apigateway:GET',
+  'apigateway:PATCH',
+  'apigateway:POST',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html: the operation is Invoke
+  'lambda:InvokeFunction',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html: S3 names actions by itself
   's3:GetObjectVersion',
   's3:ListBucket',
@@ -27,14 +37,33 @@ const noOperations: ReadonlySet<string> = new Set([
 
 /** The only actions on every resource: AWS offers no narrower one for them. */
 const unscopable: ReadonlySet<string> = new Set([
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html
+  'cloudtrail:DescribeTrails',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
   'cloudwatch:GetMetricData',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+  'ec2:DescribeInternetGateways',
+  'ec2:DescribeManagedPrefixLists',
+  'ec2:DescribeNatGateways',
+  'ec2:DescribeRouteTables',
+  'ec2:DescribeTransitGatewayAttachments',
+  'ec2:DescribeTransitGatewayVpcAttachments',
+  'ec2:DescribeVpcEndpoints',
+  'ec2:DescribeVpcPeeringConnections',
+  'ec2:DescribeNetworkAcls',
   'ec2:DescribeNetworkInterfaces',
   'ec2:DescribeSecurityGroupRules',
   'ec2:DescribeSecurityGroups',
+  'ec2:DescribeSubnets',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+  'iam:GetAccountAuthorizationDetails',
+  'iam:SimulateCustomPolicy',
+  'ec2:DescribeVpcs',
   // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+  'lambda:ListEventSourceMappings',
   'lambda:ListFunctions',
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+  'secretsmanager:ListSecrets',
 ]);
 
 /** IAM's limit for all inline policies of a role. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
@@ -48,11 +77,16 @@ const declared: readonly (readonly [string, Permission])[] = all.flatMap((rule) 
     call.permissions.map((permission): readonly [string, Permission] => [`${rule.id}: ${call.name}`, permission]),
   ),
 );
-const splitRoles = ['arn:aws:iam::111122223333:role/shared', 'arn:aws:iam::111122223333:role/legacy-*'];
+/** Parameters that policies name: ARNs, comma-separated. */
+const listedResources: Readonly<Record<string, readonly string[]>> = {
+  RoleSharedSplitRoles: ['arn:aws:iam::111122223333:role/shared', 'arn:aws:iam::111122223333:role/legacy-*'],
+  EnvironmentWithoutCmkArn: ['arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d'],
+  CodeSigningOffConfigArn: ['arn:aws:lambda:us-east-1:111122223333:code-signing-config:csc-00000000000000000'],
+};
 const everything = deploy({
   ...Object.fromEntries(all.filter(({ fix }) => fix.length > 0).map(({ id }) => [`${pascalCase(id)}Mode`, 'remediate'])),
   Deployers: 'arn:aws:iam::111122223333:role/pipeline',
-  RoleSharedSplitRoles: splitRoles.join(','),
+  ...Object.fromEntries(Object.entries(listedResources).map(([name, arns]) => [name, arns.join(',')])),
 });
 const roles = ofType(everything, 'AWS::IAM::Role');
 
@@ -65,8 +99,11 @@ const known = new Map<string, ReadonlySet<string>>();
 
 /** The operations of a service: every one is a command of its client. */
 function operationsOf(service: string): ReadonlySet<string> {
-  const folder = join(root, 'node_modules/@aws-sdk', `client-${clients[service] ?? service}`, 'dist-types/commands');
-  const operations = known.get(service) ?? new Set(readdirSync(folder).flatMap((name) => /^(\w+)Command\.d\.ts$/.exec(name)?.[1] ?? []));
+  const folders = (clients[service] ?? [service]).map((name) =>
+    join(root, 'node_modules/@aws-sdk', `client-${name}`, 'dist-types/commands'),
+  );
+  const files = () => folders.flatMap((folder) => readdirSync(folder));
+  const operations = known.get(service) ?? new Set(files().flatMap((name) => /^(\w+)Command\.d\.ts$/.exec(name)?.[1] ?? []));
   known.set(service, operations);
   return operations;
 }
@@ -137,6 +174,8 @@ function infrastructure(id: string): readonly string[] {
     ...ledger.flatMap((action) => ['${Ledger.Arn}', '${Ledger.Arn}/index/*'].map((resource) => granted(action, resource))),
     ...['kms:Decrypt', 'kms:GenerateDataKey'].map((action) => granted(action, '${Key.Arn}')),
     granted('events:PutEvents', '${GuardBus.Arn}'),
+    // Its second way: handlers/check-guard.ts.
+    ...(id === 'CheckGuard' ? [granted('sns:Publish', '${AlarmTopic}')] : []),
   ];
 }
 
@@ -162,11 +201,13 @@ function givenAndNeeded(id: string, calls: readonly AnyCall[]): { readonly given
 
 /** A resource may be a parameter that lists ARNs. */
 function listed(resource: string): readonly string[] {
-  return resource === '${RoleSharedSplitRoles}' ? splitRoles : [substitute(resource)];
+  return listedResources[/^\$\{(\w+)\}$/.exec(resource)?.[1] ?? ''] ?? [substitute(resource)];
 }
 
 function substitute(text: string): string {
-  return text.replace(/\$\{(AWS::\w+)\}/g, (_, name: string) => pseudo[name] ?? name);
+  return text
+    .replace(/\$\{([\w:]+)\}/g, (whole, name: string) => pseudo[name] ?? listedResources[name]?.[0] ?? whole)
+    .replaceAll('${SecretNotRotatedFunctions}', '*');
 }
 
 function unique(texts: readonly string[]): readonly string[] {

@@ -1,4 +1,5 @@
 import { matchesGlob } from '../../guard/arn.ts';
+import { deploying } from '../../guard/deploy-rights.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { read } from './repository.ts';
@@ -26,6 +27,7 @@ const everything = deploy({
   Deployers: arn('pipeline'),
   Operators: arn('operator'),
   RoleSharedSplitRoles: arn('shared'),
+  EnvironmentWithoutCmkArn: 'arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d',
 });
 
 describe('limits of CloudFormation', () => {
@@ -92,6 +94,7 @@ describe('modes', () => {
       'events:PutEvents on ${GuardBus.Arn}',
       'kms:GenerateDataKey on ${Key.Arn}',
       's3:PutObject on ${Archive.Arn}/*',
+      'sns:Publish on ${AlarmTopic}',
       'sns:Publish on ${AlertTopic}',
       'sqs: own queues',
     ]);
@@ -104,7 +107,33 @@ describe('modes', () => {
     expect(putters.map(([id]) => id)).toEqual(['CheckDeploymentsRole']);
   });
 
-  test('no remediator may write to the guard itself, or to a role outside the path of its clones', () => {
+  test('the remediator that looks after the guard only switches on what is its own', () => {
+    const own = roleStatements(everything.resources['RemediateGuardTamperedRole']?.Properties ?? {});
+    const written = own.flatMap(({ effect, actions, resources, condition }) =>
+      effect === 'Allow'
+        ? actions.flatMap((action) =>
+            /^(events|kms|lambda|cloudtrail|iam):/.test(action) && isWrite(action) ? [{ action, resources, condition }] : [],
+          )
+        : [],
+    );
+    const functions = 'arn:aws:lambda:us-east-1:111122223333:function:guard-*';
+    expect(written.filter(({ action }) => !['events:PutEvents', 'kms:Decrypt', 'kms:GenerateDataKey'].includes(action))).toEqual([
+      {
+        action: 'events:EnableRule',
+        resources: ['arn:aws:events:us-east-1:111122223333:rule/guard-*', 'arn:aws:events:us-east-1:111122223333:rule/guard/guard-*'],
+        condition: {},
+      },
+      { action: 'lambda:DeleteFunctionConcurrency', resources: [functions], condition: {} },
+      { action: 'kms:EnableKey', resources: ['${Key.Arn}'], condition: {} },
+      {
+        action: 'lambda:UpdateEventSourceMapping',
+        resources: ['arn:aws:lambda:us-east-1:111122223333:event-source-mapping:*'],
+        condition: { ArnLike: { 'lambda:FunctionArn': functions } },
+      },
+    ]);
+  });
+
+  test('no remediator may write to the guard itself, or do more to a role outside the path of its clones than take from it or change whom it trusts', () => {
     for (const { id } of fixable) {
       const own = roleStatements(everything.resources[`Remediate${pascalCase(id)}Role`]?.Properties ?? {});
       const written = own.flatMap(({ effect, actions, resources }) =>
@@ -114,19 +143,39 @@ describe('modes', () => {
         .filter(({ effect, resources }) => effect === 'Deny' && resources.includes('arn:aws:lambda:*:*:function:guard-*'))
         .flatMap(({ actions }) => actions);
       const lambdaWrites = written.flatMap(([action]) => (isWrite(action) && action.startsWith('lambda:') ? [action] : []));
-      expect([...new Set(lambdaWrites)].sort()).toEqual([...new Set(denied)].sort());
+      // One switches the guard's own functions on again, and may do so to no others.
+      if (id !== 'guard-tampered') expect([...new Set(lambdaWrites)].sort()).toEqual([...new Set(denied)].sort());
       const iamWrites = written.filter(([action]) => isWrite(action) && action.startsWith('iam:') && action !== 'iam:PassRole');
-      for (const [, resource] of iamWrites) expect(resource).toBe('arn:aws:iam::111122223333:role/compliance-guard/*');
+      const elsewhere = iamWrites.filter(([, resource]) => resource !== 'arn:aws:iam::111122223333:role/compliance-guard/*');
+      // IAM has no condition on what a trust policy says: the role of role-trust-open may write any.
+      const taking = ['iam:DeleteRolePolicy', 'iam:DetachRolePolicy', 'iam:SetDefaultPolicyVersion', 'iam:UpdateAssumeRolePolicy'];
+      // What that attaches allows nothing.
+      if (id === 'direct-deploy-permission') taking.push('iam:AttachRolePolicy', 'iam:AttachUserPolicy');
+      expect(elsewhere.flatMap(([action]) => (taking.includes(action) ? [] : [action]))).toEqual([]);
+      const protects = (kind: string) =>
+        own.flatMap(({ effect, actions, resources }) =>
+          effect === 'Deny' && resources.includes(`arn:aws:iam::*:${kind}/guard-*`) ? actions : [],
+        );
+      expect([...protects('role'), ...protects('policy')]).toEqual(
+        expect.arrayContaining(elsewhere.flatMap(([action]) => (action === 'iam:AttachUserPolicy' ? [] : [action]))),
+      );
     }
   });
 
   test('a role can be made, and given rights, only with the boundary on it', () => {
     const granting = ['iam:AttachRolePolicy', 'iam:CreateRole', 'iam:PutRolePolicy'];
     const found = ofType(everything, 'AWS::IAM::Role').flatMap(([, role]) =>
-      roleStatements(role).filter(({ actions }) => actions.some((action) => granting.includes(action))),
+      roleStatements(role).filter(({ effect, actions }) => effect === 'Allow' && actions.some((action) => granting.includes(action))),
     );
     expect([...new Set(found.flatMap(({ actions }) => actions))]).toEqual(expect.arrayContaining(granting));
-    for (const { condition } of found) expect(condition).toEqual({ StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } });
+    const bounded = { StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' } };
+    // A policy that allows nothing needs none.
+    const denying = { ArnEquals: { 'iam:PolicyARN': '${DirectDeployDenial}' } };
+    const [attaching, others] = [true, false].map((is) =>
+      found.filter(({ actions }) => (actions.join() === 'iam:AttachRolePolicy') === is),
+    );
+    for (const { condition } of others ?? []) expect(condition).toEqual(bounded);
+    expect(attaching?.map(({ condition }) => condition)).toEqual([denying]);
     const boundary = statements(everything.resources['RoleBoundary']?.Properties['PolicyDocument']);
     const denied = boundary.filter(({ effect }) => effect === 'Deny').flatMap(({ actions }) => actions);
     expect(denied).toEqual(expect.arrayContaining(['iam:*', 'organizations:*', 'sts:AssumeRole']));
@@ -138,7 +187,7 @@ function remediating(): Readonly<Record<string, string>> {
 }
 
 function isWrite(action: string): boolean {
-  return !/^\w+:(Get|List|Describe|Query|Simulate)/.test(action);
+  return !/^\w+:(GET$|Get|List|Describe|Query|Search|Simulate)/.test(action);
 }
 
 /** What the roles of a stack may do beyond reading; decrypting what one reads is reading, and a log is a function's voice. */
@@ -321,6 +370,24 @@ describe('alarms', () => {
     );
   });
 
+  test('a heartbeat goes the way of an alert, and where it does not arrive CloudWatch alone tells', () => {
+    const beats = ofType(asShipped, 'AWS::Events::Rule').filter(([, { Targets }]) => JSON.stringify(Targets).includes('heartbeat'));
+    expect(beats).toMatchObject([
+      ['Heartbeat', { ScheduleExpression: 'rate(5 minutes)', State: 'ENABLED', Targets: [{ Arn: '${CheckGuardEvents.Arn}' }] }],
+    ]);
+    expect(asShipped.resources['NotifySilent']?.Properties).toMatchObject({
+      Namespace: 'ComplianceGuard',
+      MetricName: 'Heartbeats',
+      Dimensions: [
+        { Name: 'service', Value: 'compliance-guard' },
+        { Name: 'stack', Value: 'guard' },
+      ],
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      TreatMissingData: 'breaching',
+    });
+  });
+
   test('every dead letter is heard of', () => {
     const dead = ofType(everything, 'AWS::SQS::Queue').filter(([, { RedrivePolicy }]) => RedrivePolicy === undefined);
     expect(dead.length).toBeGreaterThan(0);
@@ -420,11 +487,19 @@ describe('what is kept', () => {
         actions: ['s3:PutObject'],
         condition: {
           ArnNotEquals: {
-            'aws:PrincipalArn': ['${CheckDeploymentsRole.Arn}', 'arn:aws:iam::111122223333:role/guard-remediate-code-changed-by-hand'],
+            'aws:PrincipalArn': [
+              '${CheckDeploymentsRole.Arn}',
+              'arn:aws:iam::111122223333:role/guard-remediate-code-changed-by-hand',
+              'arn:aws:iam::111122223333:role/guard-remediate-code-drifted',
+            ],
           },
         },
       },
     ]);
+    const putters = ofType(everything, 'AWS::IAM::Role').filter(([, role]) =>
+      roleStatements(role).some(({ effect, actions }) => effect === 'Allow' && actions.includes('s3:PutObject')),
+    );
+    expect(putters.map(([id]) => id)).toEqual(['CheckDeploymentsRole', 'RemediateCodeChangedByHandRole', 'RemediateCodeDriftedRole']);
   });
 
   test('the bus is encrypted, and takes events from the guard alone', () => {
@@ -468,6 +543,15 @@ describe('what is kept', () => {
     expect(everything.resources['RoleBoundary']?.Type).toBe('AWS::IAM::ManagedPolicy');
     for (const { variables } of functions(everything)) expect(variables['BoundaryArn']).toBe('${RoleBoundary}');
   });
+
+  test('whoever is no deployer can be denied to deploy, by a policy that allows nothing and spares the deployers', () => {
+    const denials = (stack: Stack) => statements(stack.resources['DirectDeployDenial']?.Properties['PolicyDocument']);
+    const deployers = { ArnNotEquals: { 'aws:PrincipalArn': [arn('pipeline')] } };
+    expect(denials(everything)).toMatchObject([{ effect: 'Deny', resources: ['*'], condition: deployers }]);
+    expect(denials(asShipped)).toMatchObject([{ effect: 'Deny', resources: ['*'], condition: {} }]);
+    expect([...(denials(asShipped)[0]?.actions ?? [])].sort()).toEqual([...deploying].sort());
+    for (const { variables } of functions(everything)) expect(variables['DenialArn']).toBe('${DirectDeployDenial}');
+  });
 });
 
 describe('what the outside sees', () => {
@@ -495,6 +579,7 @@ describe('what the outside sees', () => {
         'SweepSchedule',
         'DigestOver',
         'LambdaCallsPerSecond',
+        'ApiGatewayCallsPerSecond',
       ]),
     );
     for (const { id } of fixable) for (const suffix of ['Mode', 'Delay', 'Scope']) expect(names).toContain(`${pascalCase(id)}${suffix}`);

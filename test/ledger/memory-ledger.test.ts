@@ -1,4 +1,4 @@
+import { MemoryLedger } from '../../ledger/memory.ts';
 import { ledgerContract } from '../support/ledger-contract.ts';
-import { MemoryLedger } from '../support/memory-ledger.ts';
 
 ledgerContract('MemoryLedger', () => new MemoryLedger());

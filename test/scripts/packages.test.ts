@@ -11,7 +11,9 @@ test('npm packages have exact versions', () => {
 });
 
 test('all clients of the AWS SDK have one version', () => {
-  const clients = Object.entries(versions).filter(([name]) => /^@aws-sdk\/(client|lib)-/.test(name));
+  // These clients are published more seldom than the others: CONTRIBUTING.md.
+  const seldom = ['@aws-sdk/client-api-gateway', '@aws-sdk/client-cloudtrail'];
+  const clients = Object.entries(versions).filter(([name]) => /^@aws-sdk\/(client|lib)-/.test(name) && !seldom.includes(name));
   expect([...new Set(clients.map(([, version]) => version))]).toHaveLength(1);
 });
 

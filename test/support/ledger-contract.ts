@@ -573,6 +573,78 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       });
     });
 
+    describe('secrets', () => {
+      const arn = (name: string) => `arn:aws:secretsmanager:us-east-1:111122223333:secret:${name}`;
+      const record = (name: string, asOf: number, ...secrets: string[]) =>
+        ledger.recordSecrets({ function: fn(name), asOf, secrets: secrets.map(arn) });
+
+      it('knows who reads a secret, named whole or without the characters at its end', async () => {
+        await record('b', base, 'prod/db-a1B2c3');
+        await record('a', base, 'prod/db', 'prod/mail-d4E5f6');
+        expect(await ledger.functionsReading(arn('prod/db-a1B2c3'))).toEqual([fn('a'), fn('b')]);
+        expect(await ledger.functionsReading(arn('prod/mail-d4E5f6'))).toEqual([fn('a')]);
+        expect(await ledger.functionsReading(arn('prod/db-x9Y8z7'))).toEqual([fn('a')]);
+        expect(await ledger.functionsReading(arn('prod/other-a1B2c3'))).toEqual([]);
+      });
+
+      it('tells what a function reads no more, and keeps the newest', async () => {
+        await record('a', base, 'one-a1B2c3', 'two-a1B2c3');
+        expect(await record('a', base + 1, 'two-a1B2c3')).toEqual({ left: [arn('one-a1B2c3')], stale: false });
+        expect(await record('a', base, 'one-a1B2c3')).toEqual({ left: [], stale: true });
+        expect(await ledger.functionsReading(arn('one-a1B2c3'))).toEqual([]);
+        expect(await all(ledger.functionsRecorded())).toEqual([fn('a')]);
+        expect(await ledger.forgetSecrets(fn('a'), base + 2)).toEqual({ left: [arn('two-a1B2c3')] });
+        expect(await ledger.functionsReading(arn('two-a1B2c3'))).toEqual([]);
+        expect(await ledger.forgetSecrets(fn('a'), base + 2)).toEqual({ left: [] });
+      });
+    });
+
+    describe('what functions need of the network', () => {
+      const record = (name: string, asOf: number, places: string[], needs: unknown = [name]) =>
+        ledger.recordNeeds({ function: fn(name), asOf, places, needs });
+
+      it('is known by its parts', async () => {
+        await record('b', base, ['rtb-1', 'nat-1']);
+        await record('a', base, ['rtb-1'], { destinations: ['internet'] });
+        expect(await ledger.needing('rtb-1')).toEqual([
+          { function: fn('a'), needs: { destinations: ['internet'] } },
+          { function: fn('b'), needs: ['b'] },
+        ]);
+        expect(await ledger.needing('nat-1')).toEqual([{ function: fn('b'), needs: ['b'] }]);
+        expect(await ledger.needing('nat-2')).toEqual([]);
+      });
+
+      it('is what was seen last', async () => {
+        await record('a', base, ['rtb-1', 'nat-1'], 1);
+        await record('a', base + 1, ['rtb-1', 'rtb-2'], 2);
+        await record('a', base, ['rtb-3'], 0);
+        expect(await ledger.needing('rtb-1')).toEqual([{ function: fn('a'), needs: 2 }]);
+        expect(await ledger.needing('nat-1')).toEqual([]);
+        expect(await ledger.needing('rtb-3')).toEqual([]);
+      });
+
+      it('is nothing for a function that declares nothing any more', async () => {
+        await record('never', base, []);
+        await record('a', base, ['rtb-1']);
+        await record('a', base + 1, []);
+        expect(await ledger.needing('rtb-1')).toEqual([]);
+      });
+    });
+
+    it('keeps how a subject was while it kept a rule, the newest, and writes the same only once', async () => {
+      const state = { subnets: ['subnet-1'], groups: ['sg-1'] };
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toBeUndefined();
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state, asOf: base });
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state: { subnets: [], groups: [] }, asOf: base - 1 });
+      await ledger.recordKept('layer-foreign', fn('orders'), { state: ['other rule'], asOf: base + 9 });
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual({ state, asOf: base });
+      await ledger.recordKept('function-outside-vpc', fn('orders'), { state, asOf: base + 1 });
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual({ state, asOf: base });
+      const moved = { state: { ...state, subnets: ['subnet-2'] }, asOf: base + 2 };
+      await ledger.recordKept('function-outside-vpc', fn('orders'), moved);
+      expect(await ledger.kept('function-outside-vpc', fn('orders'))).toEqual(moved);
+    });
+
     it('keeps the newest baseline of a function', async () => {
       expect(await ledger.baseline(fn('orders'))).toBeUndefined();
       await ledger.recordBaseline(baseline);

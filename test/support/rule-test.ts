@@ -7,8 +7,8 @@ import { errorKind, errorName } from '../../guard/errors.ts';
 import { type Finding, findingId, type Severity } from '../../guard/finding.ts';
 import { type AnyRule, type Evaluation, isWait, type Plan, type Settings, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
+import { MemoryLedger } from '../../ledger/memory.ts';
 import type { EventBody } from './events.ts';
-import { MemoryLedger } from './memory-ledger.ts';
 import { createWorld, type SdkCall, type World } from './world/index.ts';
 
 /** A violation as the table writes it out: whole, as the alert will carry it. */
@@ -31,8 +31,8 @@ interface Common {
   readonly settings?: Partial<Settings>;
 }
 
-/** What makes the rule look: an event, or a function (by its ARN) in a sweep. */
-type Cause = { readonly event: EventBody } | { readonly sweep: string };
+/** What makes the rule look: an event, a function (by its ARN) in a sweep, or a subject that a sweep listed. */
+type Cause = { readonly event: EventBody } | { readonly sweep: string } | { readonly listed: Subject };
 
 /** Calls that an evaluation makes, exactly. */
 interface Cost {
@@ -81,15 +81,20 @@ export const place = { account: '111122223333', region: 'us-east-1' };
 export const changeId = 'c0ffee123456';
 
 const defaultSettings: Settings = {
+  stack: 'guard',
   deployers: [],
+  operators: [],
   archiveBucket: 'guard-archive',
   boundaryArn: 'arn:aws:iam::111122223333:policy/compliance-guard/boundary',
+  denialArn: 'arn:aws:iam::111122223333:policy/guard-denial',
+  keyArn: 'arn:aws:kms:us-east-1:111122223333:key/11112222-3333-4444-5555-666677778888',
+  alertTopicArn: 'arn:aws:sns:us-east-1:111122223333:guard-AlertTopic-A1B2C3',
 };
 
 /** Seconds after which no function is Pending or InProgress any more. */
 const settled = 600;
 
-const isRead = /^(Get|List|Describe|Head|Simulate)/;
+const isRead = /^(Get|List|Describe|Head|Search|Simulate|Export)/;
 
 /**
  * Tests a rule by a literal table, and refuses a table that proves too little:
@@ -264,6 +269,7 @@ export class RuleTester {
       const subjects = (await this.#rule.sweep?.(frozen(subject), { aws: this.#handle('check', world) })) ?? [subject];
       return { world, ledger, params, settings, event: undefined, subjects };
     }
+    if ('listed' in row) return { world, ledger, params, settings, event: undefined, subjects: [frozen(row.listed)] };
     const read = readEvent(row.event, place);
     if ('ignored' in read) throw new Error(`the event is ignored (${read.ignored}): the row belongs under "ignored"`);
     const event = frozen(read.event);
@@ -328,7 +334,11 @@ export class RuleTester {
       now: world.now,
     });
     refuseWrites('evaluate()', world.calls.slice(from), settings);
-    for (const violation of evaluation.violations) refuseEmpty(violation);
+    for (const violation of evaluation.violations) {
+      refuseEmpty(violation);
+      if (this.#rule.distinguishes?.(violation.evidence) === undefined && this.#rule.distinguishes !== undefined)
+        throw new Error('distinguishes() finds nothing in the evidence to tell violations apart by');
+    }
     return evaluation;
   }
 

@@ -15,6 +15,8 @@ export function alertsAreValid(): void {
   });
 
   test('EventBridge could deliver every event', async () => {
-    expect(await stage.bench.undelivered()).toEqual([]);
+    // While the stack is made, a rule is there a moment before the policy of its queue, which names it: the first sweep comes after.
+    const lost = (await stage.bench.undelivered()).filter(({ time }) => Date.parse(time) > stage.deployedAt);
+    expect(lost).toEqual([]);
   });
 }

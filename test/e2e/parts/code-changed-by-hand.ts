@@ -90,6 +90,56 @@ export function codeChangedByHand(): void {
       expect(await answerOf('billing', 'live')).toBe('billing 1');
     });
 
+    it('puts the approved handler and layers back, and tells of a variable and of an event source, but not the value', async () => {
+      const Content = { ZipFile: bytes(packageOf('hooks')) };
+      const own = (await stage.botoPipeline.call('lambda', 'publish_layer_version', { LayerName: 'changed-by-hand', Content }))
+        .LayerVersionArn;
+      const { QueueUrl } = await stage.boto.call('sqs', 'create_queue', { QueueName: 'changed-by-hand' });
+      const QueueArn = { QueueUrl, AttributeNames: ['QueueArn'] };
+      const EventSourceArn = (await stage.boto.call('sqs', 'get_queue_attributes', QueueArn)).Attributes.QueueArn;
+      const reads = ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'];
+      await createFunction('gateway', await functionRole('gateway'), { Layers: [own] });
+      await createFunction('loader', await functionRole('loader'));
+      await createFunction('listener', await functionRole('listener', { allow: [{ Action: reads, Resource: EventSourceArn }] }));
+      await quiet();
+      const since = mark();
+      await held('deployments', async () => {
+        const change = { FunctionName: 'gateway', Handler: 'hook.handler', Layers: [] };
+        await stage.boto.call('lambda', 'update_function_configuration', change);
+        await stage.boto.call('lambda', 'create_event_source_mapping', { FunctionName: 'listener', EventSourceArn });
+        const Environment = { Variables: { NODE_OPTIONS: '--enable-source-maps' } };
+        await stage.boto.call('lambda', 'update_function_configuration', { FunctionName: 'loader', Environment });
+        await Promise.all(['gateway', 'loader'].map(settled));
+      });
+      const opened = await alerted({ rule, status: 'open', resource: 'function:gateway' }, since);
+      expect(opened.evidence).toMatchObject({
+        setup: [
+          { what: 'handler', now: 'hook.handler', approved: 'index.handler' },
+          { what: 'layers', now: '', approved: own },
+        ],
+      });
+      const loads = await alerted({ rule, status: 'open', resource: 'function:loader' }, since);
+      expect(loads.evidence).toMatchObject({ setup: [{ what: 'NODE_OPTIONS', now: 'set' }] });
+      expect(JSON.stringify(loads)).not.toContain('source-maps');
+      const listens = await alerted({ rule, status: 'open', resource: 'function:listener' }, since);
+      expect(listens.evidence).toMatchObject({ sources: [{ source: EventSourceArn }] });
+      const fixed = await alerted({ rule, status: 'remediated', resource: 'function:gateway' }, since);
+      await settled('gateway');
+      const layers = ({ Layers = [] }: { Layers?: { Arn: string }[] }) => Layers.map(({ Arn }) => Arn);
+      const mended = await configuration('gateway');
+      expect([mended.Handler, layers(mended)]).toEqual(['index.handler', [own]]);
+      expect(await answerOf('gateway')).toBe('gateway 1');
+
+      await quiet();
+      const afterwards = mark();
+      await undo(fixed);
+      await settled('gateway');
+      await quiet();
+      const undone = await configuration('gateway');
+      expect([undone.Handler, layers(undone)]).toEqual(['hook.handler', []]);
+      expect(alertsAbout('function:gateway', afterwards)).toEqual([`${rule} exempt`]);
+    });
+
     it('says nothing about a dry run', async () => {
       await createFunction('search', await functionRole('search'));
       await quiet();

@@ -111,6 +111,9 @@ async function openGroups(names: readonly string[]) {
     const { GroupId } = await stage.boto.call('ec2', 'create_security_group', { VpcId, GroupName, Description: GroupName });
     const IpPermissions = [{ IpProtocol: 'tcp', FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: '0.0.0.0/0' }] }];
     await stage.boto.call('ec2', 'authorize_security_group_ingress', { GroupId, IpPermissions });
+    // Nothing of it breaks another rule, which would have an alert of its own.
+    const everything = [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }];
+    await stage.boto.call('ec2', 'revoke_security_group_egress', { GroupId, IpPermissions: everything });
     SecurityGroupIds.push(GroupId);
   }
   return { SubnetIds: [SubnetId], SecurityGroupIds };

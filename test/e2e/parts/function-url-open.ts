@@ -85,5 +85,44 @@ export function functionUrlOpen(): void {
       await quiet();
       expect(await state({ FunctionName: 'pricelist' })).toMatchObject({ AuthType: 'AWS_IAM', statements: [] });
     });
+
+    it('edits documents whose statements nobody can name, and undo puts them back', async () => {
+      const arn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
+      for (const name of ['document-url-whole', 'document-url-beside']) await createFunction(name, await functionRole(name));
+      await quiet();
+      const since = mark();
+      const condition = { Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } } };
+      const statement = (Resource: string, Principal: unknown) => ({
+        Effect: 'Allow',
+        Principal,
+        Action: 'lambda:InvokeFunctionUrl',
+        Resource,
+        ...condition,
+      });
+      const put = async (ResourceArn: string, ...Statement: readonly object[]) => {
+        const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+        await stage.boto.call('lambda', 'put_resource_policy', { ResourceArn, Policy });
+      };
+      const read = async (ResourceArn: string) =>
+        await stage.boto.call('lambda', 'get_resource_policy', { ResourceArn }).then(
+          ({ Policy }) => JSON.parse(Policy).Statement,
+          () => undefined,
+        );
+      const [alone, beside] = [arn('document-url-whole'), arn('document-url-beside')];
+      await put(alone, statement(alone, '*'));
+      await put(beside, statement(beside, { AWS: ['*', '444455556666'] }));
+      const fixed = [
+        await alerted({ rule, status: 'remediated', resource: alone }, since),
+        await alerted({ rule, status: 'remediated', resource: beside }, since),
+      ];
+      expect(fixed.map(({ change }) => change?.calls)).toEqual([['lambda:DeleteResourcePolicy'], ['lambda:PutResourcePolicy']]);
+      expect([await read(alone), await read(beside)]).toEqual([undefined, [statement(beside, { AWS: ['444455556666'] })]]);
+      await quiet();
+      for (const each of fixed) await undo(each);
+      expect([await read(alone), await read(beside)]).toEqual([
+        [statement(alone, '*')],
+        [statement(beside, { AWS: ['*', '444455556666'] })],
+      ]);
+    });
   });
 }

@@ -6,19 +6,98 @@ import { allowedToTheGuard } from './alert-mode.ts';
 const plumbing =
   /^(logs:.*|events:PutEvents|sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes)|dynamodb:(Get|Put|Update|Delete)Item|dynamodb:Query|kms:(Decrypt|GenerateDataKey))$/;
 
-/** What policies have to allow although the suite sees nobody call it, and why. */
-const neverSeen: Readonly<Record<string, string>> = {
-  'lambda:ListTags in check-deployments': 'decides whether the answer of GetFunction holds the tags',
-  'lambda:ListTags in remediate-code-changed-by-hand': 'the same',
-  's3:ListBucket in check-deployments': 'decides whether S3 says that an object is not there',
-  's3:ListBucket in remediate-code-changed-by-hand': 'the same',
-  'iam:TagRole in remediate-role-shared': 'asked for beside CreateRole, which carries the tags; the emulator asks for CreateRole alone',
-  'secretsmanager:TagResource in remediate-secret-in-environment': 'the same, beside CreateSecret',
-  'lambda:ListFunctionUrlConfigs in remediate-function-url-open': 'a sweep asks it, and only checkers sweep',
-  'lambda:GetFunctionConfiguration in remediate-security-group-open-ingress': 'asked about functions, whose groups alone are put right',
-  'lambda:ListAliases in remediate-security-group-open-ingress': 'the same',
-  'kms:CreateGrant in remediate-secret-in-environment': 'of functions with a key of the customer',
-  'kms:Encrypt in remediate-secret-in-environment': 'the same',
+/** What policies have to allow although the suite sees nobody call it, by why. The tables of the rules call every one of them. */
+const neverSeen: Readonly<Record<string, readonly string[]>> = {
+  'decides whether the answer of GetFunction holds the tags': [
+    'lambda:ListTags in remediate-code-changed-by-hand',
+    'lambda:ListTags in remediate-code-drifted',
+  ],
+  'decides whether S3 says that an object is not there': [
+    's3:ListBucket in check-deployments',
+    's3:ListBucket in remediate-code-changed-by-hand',
+    's3:ListBucket in remediate-code-drifted',
+  ],
+  'asked for beside the call that carries the tags; the emulator asks for that call alone': [
+    'iam:TagRole in remediate-role-shared',
+    'secretsmanager:TagResource in remediate-secret-in-environment',
+    'ec2:CreateTags in remediate-security-group-open-egress',
+  ],
+  'of functions with a key of the customer': [
+    'kms:CreateGrant in remediate-secret-in-environment',
+    'kms:Encrypt in remediate-secret-in-environment',
+  ],
+  'a sweep asks it, and only checkers sweep': [
+    'lambda:ListFunctionUrlConfigs in remediate-function-url-open',
+    'lambda:ListAliases in remediate-function-policy-open',
+  ],
+  'asked about what leads to a subject, and a remediator begins at the subject': [
+    'lambda:GetFunctionConfiguration in remediate-security-group-open-ingress',
+    'lambda:ListAliases in remediate-security-group-open-ingress',
+    'lambda:GetFunctionConfiguration in remediate-security-group-open-egress',
+    'lambda:ListAliases in remediate-security-group-open-egress',
+    'lambda:GetFunctionConfiguration in remediate-network-acl-open',
+    'lambda:ListAliases in remediate-network-acl-open',
+    'lambda:GetFunctionConfiguration in remediate-subnet-public',
+    'lambda:ListAliases in remediate-subnet-public',
+    'lambda:GetFunctionConfiguration in remediate-role-too-broad',
+    'lambda:ListAliases in remediate-role-too-broad',
+    'iam:ListEntitiesForPolicy in remediate-role-too-broad',
+    'lambda:GetFunctionConfiguration in remediate-role-trust-open',
+    'lambda:ListAliases in remediate-role-trust-open',
+    'lambda:GetFunctionConfiguration in remediate-code-drifted',
+    'iam:GetRolePolicy in remediate-secret-not-rotated',
+    'iam:GetPolicy in remediate-secret-not-rotated',
+    'iam:GetPolicyVersion in remediate-secret-not-rotated',
+    'iam:ListRolePolicies in remediate-secret-not-rotated',
+    'iam:ListAttachedRolePolicies in remediate-secret-not-rotated',
+    'lambda:ListAliases in remediate-secret-not-rotated',
+    'iam:GetRolePolicy in remediate-direct-deploy-permission',
+    'iam:ListEntitiesForPolicy in remediate-direct-deploy-permission',
+    'lambda:GetPolicy in remediate-direct-deploy-permission',
+    'lambda:ListTags in remediate-direct-deploy-permission',
+  ],
+  'transit gateways, peerings, prefix lists and gateways, which the walk of route-unreachable does not have': [
+    'ec2:DescribeInternetGateways in check-vpc',
+    'ec2:DescribeManagedPrefixLists in check-vpc',
+    'ec2:DescribeTransitGatewayAttachments in check-vpc',
+    'ec2:DescribeTransitGatewayVpcAttachments in check-vpc',
+    'ec2:DescribeVpcAttribute in check-vpc',
+    'ec2:DescribeVpcPeeringConnections in check-vpc',
+    'ec2:SearchTransitGatewayRoutes in check-vpc',
+    'ec2:DescribeInternetGateways in remediate-route-unreachable',
+    'ec2:DescribeManagedPrefixLists in remediate-route-unreachable',
+    'ec2:DescribeTransitGatewayAttachments in remediate-route-unreachable',
+    'ec2:DescribeTransitGatewayVpcAttachments in remediate-route-unreachable',
+    'ec2:DescribeVpcAttribute in remediate-route-unreachable',
+    'ec2:DescribeVpcPeeringConnections in remediate-route-unreachable',
+    'ec2:SearchTransitGatewayRoutes in remediate-route-unreachable',
+    'ec2:GetManagedPrefixListEntries in remediate-route-unreachable',
+    'ec2:GetManagedPrefixListEntries in remediate-security-group-open-egress',
+    'ec2:GetManagedPrefixListEntries in remediate-subnet-public',
+  ],
+  'the other ways to put the same right, which the tables of the rules walk': [
+    'ec2:CreateNetworkAclEntry in remediate-network-acl-open',
+    'ec2:ReplaceNetworkAclEntry in remediate-network-acl-open',
+    'ec2:ReplaceRoute in remediate-route-unreachable',
+    'ec2:GetSecurityGroupsForVpc in remediate-function-outside-vpc',
+    'lambda:UpdateAlias in remediate-code-drifted',
+    'kms:DescribeKey in remediate-guard-tampered',
+    'kms:EnableKey in remediate-guard-tampered',
+    'lambda:ListEventSourceMappings in remediate-guard-tampered',
+    'lambda:UpdateEventSourceMapping in remediate-guard-tampered',
+  ],
+  'asked about parts of the guard of which there is only something to tell': [
+    'cloudtrail:DescribeTrails in remediate-guard-tampered',
+    'cloudtrail:GetEventSelectors in remediate-guard-tampered',
+    'cloudtrail:GetTrailStatus in remediate-guard-tampered',
+    'sns:ListSubscriptionsByTopic in remediate-guard-tampered',
+  ],
+  'probation ends after the suite': [
+    'cloudwatch:GetMetricData in remediate-environment-without-cmk',
+    'cloudwatch:GetMetricData in remediate-function-outside-vpc',
+    'cloudwatch:GetMetricData in remediate-layer-foreign',
+  ],
+  'evidence, which the checker has put there by then': ['s3:PutObject in remediate-code-changed-by-hand'],
 };
 
 /** A checker shows the plan that the remediator of its rule makes, and the suite hardly ever has it do so: what one of them reads the other may. */
@@ -47,7 +126,9 @@ export function leastPrivilege(): void {
           actions.filter((action) => !plumbing.test(action)).map((action) => `${action} in ${role.slice(stack.length + 1)}`),
         );
       const idle = [...new Set(allowed.filter((action) => !called.has(action)))];
-      expect(idle.sort()).toEqual(Object.keys(neverSeen).sort());
+      const known = Object.values(neverSeen).flat();
+      expect(idle.filter((action) => !known.includes(action)).sort()).toEqual([]);
+      expect(known.filter((action) => !allowed.includes(action))).toEqual([]);
     });
   });
 }

@@ -3,13 +3,15 @@ import { UpdateFunctionConfigurationCommand } from '@aws-sdk/client-lambda';
 import { bytes } from '../boto.ts';
 import { answerOf, configuration, createFunction, secretReader, settled } from '../functions.ts';
 import { alerted, alertsAbout, everythingKept, functionRole, held, mark, quiet, stage, undo } from '../stage.ts';
+import { passwordOfAll } from './all-at-once.ts';
 import { operatorsSecret } from './operators.ts';
+import { tokenInCode } from './secret-in-code.ts';
 
 const rule = 'secret-in-environment';
 /** Values of this run alone, in the shapes of real credentials; they open nothing. */
 const password = `Xy7-${randomBytes(12).toString('base64url')}`;
 const token = `ghp_${randomBytes(27).toString('base64url').replace(/[-_]/g, 'a')}`;
-const secretValues = [password, token, operatorsSecret];
+const secretValues = [password, token, passwordOfAll, operatorsSecret, tokenInCode];
 
 async function setVariables(FunctionName: string, Variables: Record<string, string>): Promise<void> {
   await stage.boto.call('lambda', 'update_function_configuration', { FunctionName, Environment: { Variables } });

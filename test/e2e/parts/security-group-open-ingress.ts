@@ -108,6 +108,7 @@ export function securityGroupOpenIngress(): void {
     it('only alerts, as high, where something else than functions uses the group', async () => {
       const GroupId = await groupOf('shared-with-a-server');
       const { NetworkInterface } = await stage.boto.call('ec2', 'create_network_interface', { SubnetId: subnet, Groups: [GroupId] });
+      await quiet();
       const since = mark();
       await new EC2Client(stage.administrator).send(
         new AuthorizeSecurityGroupIngressCommand({

@@ -264,8 +264,9 @@ export function security(): void {
         expect({ action, decided: await decide(clone) }).toEqual({ action, decided: 'implicitDeny' });
         const wide = { 'iam:PermissionsBoundary': 'arn:aws:iam::aws:policy/AdministratorAccess' };
         expect({ action, decided: await decide(clone, wide) }).toEqual({ action, decided: 'implicitDeny' });
-        for (const elsewhere of [other, `arn:aws:iam::${account}:role/${stack}-remediate-role-shared`])
-          expect({ action, decided: await decide(elsewhere, bounded) }).toEqual({ action, decided: 'implicitDeny' });
+        expect({ action, decided: await decide(other, bounded) }).toEqual({ action, decided: 'implicitDeny' });
+        const own = await decide(`arn:aws:iam::${account}:role/${stack}-remediate-role-shared`, bounded);
+        expect({ action, decided: own }).toEqual({ action, decided: action === 'iam:CreateRole' ? 'implicitDeny' : 'explicitDeny' });
       }
     });
 
@@ -293,6 +294,7 @@ export function security(): void {
       ['secret-in-environment', 'lambda:UpdateFunctionConfiguration'],
       ['function-url-open', 'lambda:UpdateFunctionUrlConfig'],
       ['function-url-open', 'lambda:RemovePermission'],
+      ['function-policy-open', 'lambda:PutResourcePolicy'],
       ['code-changed-by-hand', 'lambda:UpdateFunctionCode'],
       ['code-changed-by-hand', 'lambda:UpdateAlias'],
     ])('of %s is denied %s on the guard itself and on what NeverTouch names', async (rule, action) => {

@@ -10,6 +10,7 @@ import re
 import uuid
 
 from ministack.core.responses import request_scope
+from ministack.services import cloudtrail as trails
 from ministack.services import eventbridge
 
 from . import journal, operations
@@ -339,30 +340,84 @@ def build(call: Call) -> dict:
     return record
 
 
-def _trail_is_stopped(account: str) -> bool:
-    """Whether trails exist and none of them is logging. An account without any trail delivers here, so that tests need none."""
-    from ministack.services import cloudtrail as trails
-    stores = [getattr(trails, name) for name in ("_trails",) if hasattr(trails, name)]
-    found = [trail for store in stores for key, trail in store.to_dict().items() if key[0] == account]
-    return bool(found) and not any(trail.get("IsLogging") for trail in found)
+def open_trail(account: str, region: str) -> None:
+    """The trail that an account in use has: of every region, of all management events, and logging."""
+    with request_scope(account, region):
+        trails._create_trail({"Name": "management-events", "S3BucketName": "management-events", "IsMultiRegionTrail": True})
+        trails._start_logging({"Name": "management-events"})
+    _with_trail.add(account)
+
+
+# Accounts that have a trail, or had one. Others deliver without any, so that tests of several accounts need none.
+_with_trail: set = set()
+
+
+def _takes_in(selector: dict) -> bool:
+    """Whether a selector takes in management events that are no reads."""
+    if "FieldSelectors" in selector:
+        fields = {field["Field"]: field.get("Equals") for field in selector["FieldSelectors"]}
+        return "Management" in (fields.get("eventCategory") or []) and "false" in (fields.get("readOnly") or ["false"])
+    return selector.get("IncludeManagementEvents", True) and selector.get("ReadWriteType", "All") != "ReadOnly"
+
+
+def _taken_in(record: dict) -> bool:
+    """Whether a trail hands this record on: one of its region, or of all regions, that is logging. What a trail itself is told to do is
+    handed on as if the trail had still been as it was before."""
+    account, region = record["recipientAccountId"], record["awsRegion"]
+    if account not in _with_trail or record["eventSource"] == "cloudtrail.amazonaws.com":
+        return True
+    for home, name, trail in trails._account_trail_items(account):
+        if (home == region or trail.get("IsMultiRegionTrail")) and trail.get("IsLogging"):
+            selectors = trails._event_selectors.get_scoped(account, home, name, trails._DEFAULT_EVENT_SELECTORS)
+            if any(_takes_in(selector) for selector in selectors):
+                return True
+    return False
 
 
 def deliver(record: dict) -> None:
     """Give a record to the account's default bus, as CloudTrail does with every management event that is not read-only."""
     account, region = record["recipientAccountId"], record["awsRegion"]
-    if _trail_is_stopped(account):
+    if not _taken_in(record):
         return
     with request_scope(account, region):
         eventbridge._ensure_default_bus()
         eventbridge._put_events({"Entries": [{
             "Source": "aws." + record["eventSource"].split(".")[0],
-            "DetailType": "AWS API Call via CloudTrail",
+            "DetailType": "AWS Service Event via CloudTrail" if record["eventType"] == "AwsServiceEvent" else "AWS API Call via CloudTrail",
             "Detail": json.dumps(record),
             "EventBusName": "default",
         }]}, allow_aws_source=True)
         log = eventbridge._events_log_list()
         if len(log) > 1000:
             del log[:500]
+
+
+def tell(service: str, name: str, account: str, region: str, data: dict, error: str = "") -> None:
+    """Record and deliver what a service did by itself: nobody called, and the identity is no more than an account.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/non-api-aws-service-events.html"""
+    host = f"{service}.amazonaws.com"
+    told = {
+        "eventVersion": "1.11",
+        "userIdentity": {"accountId": account, "invokedBy": host},
+        "eventTime": journal.iso(),
+        "eventSource": host,
+        "eventName": name,
+        "awsRegion": region,
+        "sourceIPAddress": host,
+        "userAgent": host,
+        **({"errorMessage": error} if error else {}),
+        "requestParameters": None,
+        "responseElements": None,
+        "additionalEventData": data,
+        "eventID": str(uuid.uuid4()),
+        "readOnly": False,
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
+    journal.records.add(told)
+    deliver(told)
 
 
 def record(call: Call) -> None:

@@ -13,7 +13,7 @@ from bench.context import Call, current
 from bench.identity import role_session_of
 
 from . import ec2 as ec2_gaps
-from . import lambda_
+from . import lambda_, lambda_policies
 
 logger = logging.getLogger("bench")
 HANDLERS = provisioners._RESOURCE_HANDLERS
@@ -125,6 +125,52 @@ def properties_of_functions() -> None:
         if props.get("RecursiveLoop"):
             func["recursive_loop"] = props["RecursiveLoop"]
     _after("AWS::Lambda::Function", set_properties, set_properties)
+
+
+def policies_of_functions() -> None:
+    """AWS::Lambda::ResourcePolicy is the whole policy of a function, version or alias. One that is there already is not taken over.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html"""
+    def write(props):
+        status, _headers, body = lambda_policies.put(props["ResourceArn"], _text(props.get("PolicyDocument", {})))
+        if status >= 300:
+            raise ValueError(f"Resource handler returned message: {body.decode()}")
+        return props["ResourceArn"], {}
+
+    def create(logical_id, props, stack_name):
+        arn = props.get("ResourceArn", "")
+        func = lambda_svc._functions.get(arn.split(":function:")[-1].split(":")[0])
+        if func is not None and arn in func.get("policies", {}):
+            raise ValueError(f"Resource of type 'AWS::Lambda::ResourcePolicy' with identifier '{arn}' already exists.")
+        return write(props)
+
+    def delete(physical_id, props):
+        lambda_policies.delete(physical_id)
+
+    def update(physical_id, old, new, stack_name):
+        if physical_id == new.get("ResourceArn"):
+            return write(new)
+        made = create("", new, stack_name)
+        delete(physical_id, old)
+        return made
+
+    HANDLERS.setdefault("AWS::Lambda::ResourcePolicy", {"create": create, "update": update, "delete": delete})
+
+
+def code_signing_configs() -> None:
+    """AWS::Lambda::CodeSigningConfig.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html"""
+    def create(logical_id, props, stack_name):
+        config = lambda_.create_signing_config(props)
+        arn = config["CodeSigningConfigArn"]
+        return arn, {"CodeSigningConfigArn": arn, "CodeSigningConfigId": config["CodeSigningConfigId"]}
+
+    def update(physical_id, old, new, stack_name):
+        changes = {key: new[key] for key in ("Description", "AllowedPublishers", "CodeSigningPolicies") if new.get(key)}
+        (lambda_.signing_config(physical_id) or {}).update(changes)
+        return physical_id, {"CodeSigningConfigArn": physical_id, "CodeSigningConfigId": physical_id.rsplit(":", 1)[-1]}
+
+    HANDLERS.setdefault("AWS::Lambda::CodeSigningConfig",
+                        {"create": create, "update": update, "delete": lambda physical_id, props: lambda_._signing.pop(physical_id, None)})
 
 
 def functions_leave_nothing() -> None:
@@ -265,6 +311,27 @@ def policies_of_buses() -> None:
         return create(physical_id.partition("|")[2], new, stack_name)
 
     HANDLERS.setdefault("AWS::Events::EventBusPolicy", {"create": create, "update": update, "delete": delete})
+
+
+def names_of_rules_on_other_buses() -> None:
+    """On a bus of its own a rule's physical id is `bus|name`.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html (Return values)"""
+    original = dict(HANDLERS["AWS::Events::Rule"])
+
+    def bare(physical_id):
+        return physical_id.split("|")[-1]
+
+    def full(result, props):
+        name, attributes = result[:2]
+        bus = provisioners._eb_rule_bus_name(props)
+        return (name if bus == "default" else f"{bus}|{name}", attributes, *result[2:])
+
+    HANDLERS["AWS::Events::Rule"] = {
+        **original,
+        "create": lambda logical_id, props, stack_name: full(original["create"](logical_id, props, stack_name), props),
+        "update": lambda physical_id, old, new, *rest: full(original["update"](bare(physical_id), old, new, *rest), new),
+        "delete": lambda physical_id, props: original["delete"](bare(physical_id), props),
+    }
 
 
 def inline_policies_of_queues_and_topics() -> None:
@@ -416,6 +483,13 @@ def _calls_of_permission(verb, pid, old, new):
     if verb in ("delete",):
         calls.append(("lambda", "RemovePermission", {"FunctionName": arn, "StatementId": pid}, {}))
     return calls
+
+
+def _calls_of_policy_of_function(verb, pid, old, new):
+    if verb == "delete":
+        return [("lambda", "DeleteResourcePolicy", {"ResourceArn": pid}, {})]
+    text = _text(new.get("PolicyDocument", {}))
+    return [("lambda", "PutResourcePolicy", {"ResourceArn": pid, "Policy": text}, {"Policy": text})]
 
 
 def _calls_of_url(verb, pid, old, new):
@@ -610,6 +684,7 @@ def _calls_of_key(verb, pid, old, new):
 _CALLS = {
     "AWS::Lambda::Function": _calls_of_function,
     "AWS::Lambda::Permission": _calls_of_permission,
+    "AWS::Lambda::ResourcePolicy": _calls_of_policy_of_function,
     "AWS::Lambda::Url": _calls_of_url,
     "AWS::Lambda::Version": _calls_of_version,
     "AWS::Lambda::Alias": _calls_of_alias,
@@ -693,10 +768,13 @@ def apply() -> None:
     boundaries_of_roles()
     inline_policies_of_roles()
     properties_of_functions()
+    policies_of_functions()
+    code_signing_configs()
     functions_leave_nothing()
     properties_of_tables()
     properties_of_buckets()
     policies_of_buses()
+    names_of_rules_on_other_buses()
     inline_policies_of_queues_and_topics()
     rules_of_security_groups()
     records_of_stacks()

@@ -7,6 +7,7 @@ import string
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2, lambda_svc
 
+from . import ec2_network
 from .patch import one, wrap
 
 _FAMILIES = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
@@ -300,5 +301,6 @@ def apply() -> None:
     interfaces_of_functions()
     groups_by_id()
     groups_in_use()
+    ec2_network.apply()
     # Last, because it takes hold of every handler that is there.
     dry_runs_change_nothing()

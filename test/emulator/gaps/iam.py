@@ -2,6 +2,7 @@
 import copy
 import logging
 import re
+from xml.etree import ElementTree
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
@@ -108,6 +109,16 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
             via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
             checks += [("kms", f"kms:{what}", params["KMSKeyArn"], via) for what in ("CreateGrant", "Encrypt")]
+        before = _key_of_variables(params.get("FunctionName", ""))
+        if "KMSKeyArn" in params and before and before != params["KMSKeyArn"]:
+            # What is encrypted with one key has to be read before it is encrypted with another.
+            via = {"kms:viaservice": f"lambda.{region}.amazonaws.com", "kms:calleraccount": call.account}
+            checks.append(("kms", "kms:Decrypt", before, via))
+    if call.model == "lambda" and params.get("ResourceArn"):
+        # https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html (Required permissions)
+        older = {"PutResourcePolicy": ("AddPermission", "RemovePermission"), "DeleteResourcePolicy": ("RemovePermission",),
+                 "GetResourcePolicy": ("GetPolicy",)}
+        checks += [("lambda", f"lambda:{what}", params["ResourceArn"], {}) for what in older.get(operation, ())]
     if call.model == "sqs" and operation == "StartMessageMoveTask":
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
         checks += [("sqs", f"sqs:{what}", params["SourceArn"], {}) for what in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
@@ -118,11 +129,22 @@ def _more_checks(call: Call) -> list[tuple[str, str, str, dict]]:
             via = {"kms:viaservice": f"secretsmanager.{region}.amazonaws.com", "kms:calleraccount": call.account}
             needed = ("Decrypt",) if operation == "GetSecretValue" else ("GenerateDataKey", "Decrypt")
             checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
+    if call.model == "secretsmanager" and operation == "RotateSecret" and params.get("RotationLambdaARN"):
+        # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+        checks.append(("lambda", "lambda:InvokeFunction", params["RotationLambdaARN"], {}))
     key, service, needed = _key_in_use(call)
     if key and "alias/aws/" not in key:
         via = {"kms:viaservice": f"{service}.{region}.amazonaws.com", "kms:calleraccount": call.account, **_encryption_context(call)}
         checks += [("kms", f"kms:{what}", resources.kms_key_arn(key, region, account), via) for what in needed]
     return checks
+
+
+def _key_of_variables(function: str) -> str:
+    """The customer managed key of a function that has variables, or ''."""
+    from ministack.services import lambda_svc
+    name, _qualifier = lambda_svc._resolve_request_scoped_name_and_qualifier(function)
+    config = (lambda_svc._functions.get(name) or {}).get("config") or {}
+    return (config.get("KMSKeyArn") or "") if (config.get("Environment") or {}).get("Variables") else ""
 
 
 def _encryption_context(call: Call) -> dict:
@@ -358,10 +380,12 @@ def _wanted_keys(policies) -> set[str]:
     return {key for layer in policies for stmt in layer for block in stmt.conditions.values() if isinstance(block, dict) for key in block}
 
 
-def simulate_principal_policy() -> None:
+def simulations() -> None:
     """SimulatePrincipalPolicy evaluates the principal's policies within its permissions boundary, for every resource and with the
-    context that is given; it names missing context and matched statements.
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"""
+    context that is given; it names missing context and matched statements. SimulateCustomPolicy does the same with policies that
+    belong to nobody.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html"""
     def gather(arn: str):
         account = arn.split(":")[4]
         kind, _, rest = arn.split(":", 5)[5].partition("/")
@@ -381,53 +405,122 @@ def simulate_principal_policy() -> None:
         documents += [iam_evaluator._resolve_managed_policy_document(policy, account) for policy in group.get("AttachedPolicies", [])]
         return [iam_evaluator.parse_policy_document(document) for document in documents if document], [], "User"
 
-    def one_result(action, resource, source, found, given, resource_policy):
+    @wrap(iam_evaluator, "_resolve_condition_key")
+    def resolve(original, key, ctx):
+        given = getattr(ctx, "simulated", {})
+        return given[key.lower()] if key.lower() in given else original(key, ctx)
+
+    def decide(action, resource, source, found, given, resource_policy):
         policies, limits, kind = found
         ctx = iam_evaluator.EvalContext(
             principal_arn=source, principal_type=kind, principal_account=source.split(":")[4], action=action, resource_arn=resource,
             region=get_region(), source_ip="127.0.0.1", secure_transport=True, service_context=dict(given))
+        ctx.simulated = given
         result = iam_evaluator.evaluate(ctx, policies, *limits)
         if resource_policy and result.decision != "Deny":
             decided = iam_evaluator.evaluate_resource_policy(resource_policy, ctx)
             if decided.decision == "Deny" or (decided.decision == "Allow" and not limits):
                 result = decided
         decision = {"Allow": "allowed", "Deny": "explicitDeny"}.get(result.decision, "implicitDeny")
-        matched = "".join(
-            "<member><SourcePolicyType>IAM Policy</SourcePolicyType></member>"
-            for layer in policies if iam_evaluator._first_match(ctx, layer, "Deny" if decision == "explicitDeny" else "Allow"))
-        missing = sorted(key for key in _wanted_keys(policies)
-                         if key.lower() not in given and iam_evaluator._resolve_condition_key(key, ctx) is None)
-        boundary = ""
-        if limits:
-            within = all(iam_evaluator._first_match(ctx, [stmt for layer in limit for stmt in layer], "Allow") for limit in limits)
-            boundary = ("<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>"
-                        f"{str(within).lower()}</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>")
-        return (f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
-                f"<EvalDecision>{decision}</EvalDecision><MatchedStatements>{matched}</MatchedStatements>"
-                f"<MissingContextValues>{''.join(f'<member>{key}</member>' for key in missing)}</MissingContextValues>{boundary}</member>")
+        effect = "Deny" if decision == "explicitDeny" else "Allow"
+        matched = sum(1 for layer in policies if iam_evaluator._first_match(ctx, layer, effect))
+        missing = {key for key in _wanted_keys(policies)
+                   if key.lower() not in given and iam_evaluator._resolve_condition_key(key, ctx) is None}
+        within = all(iam_evaluator._first_match(ctx, [stmt for layer in limit for stmt in layer], "Allow") for limit in limits)
+        return decision, matched, missing, within
 
-    def handler(p):
+    def members(values) -> str:
+        return "".join(f"<member>{value}</member>" for value in values)
+
+    def one_action(action, resources, source, found, given, resource_policy):
+        """One result an action: the most restrictive of its resources, and each by itself where ARNs were given.
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
+        decided = [(resource, *decide(action, resource, source, found, given, resource_policy)) for resource in resources]
+        order = ("explicitDeny", "implicitDeny", "allowed")
+        decision = min((one[1] for one in decided), key=order.index)
+        missing = sorted(set().union(*(one[3] for one in decided)))
+        matched = "<member><SourcePolicyType>IAM Policy</SourcePolicyType></member>" * max(one[2] for one in decided)
+
+        def boundary(within) -> str:
+            return ("<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>"
+                    f"{str(within).lower()}</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>") if found[1] else ""
+
+        each = "".join(
+            f"<member><EvalResourceName>{resource}</EvalResourceName><EvalResourceDecision>{of}</EvalResourceDecision>"
+            f"<MissingContextValues>{members(sorted(lacking))}</MissingContextValues>{boundary(within)}</member>"
+            for resource, of, _, lacking, within in decided) if resources != ["*"] else ""
+        name = resources[0] if len(resources) == 1 else "*"
+        return (f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{name}</EvalResourceName>"
+                f"<EvalDecision>{decision}</EvalDecision><MatchedStatements>{matched}</MatchedStatements>"
+                f"<MissingContextValues>{members(missing)}</MissingContextValues>{boundary(all(one[4] for one in decided))}"
+                f"<ResourceSpecificResults>{each}</ResourceSpecificResults></member>")
+
+    def simulated(p, name, source, policies, limits, kind):
+        given_boundary = _members(p, "PermissionsBoundaryPolicyInputList")
+        if given_boundary:
+            limits = [[iam_evaluator.parse_policy_document(document) for document in given_boundary]]
+        extra = [iam_evaluator.parse_policy_document(document) for document in _members(p, "PolicyInputList")]
+        resources = _members(p, "ResourceArns") or ["*"]
+        results = "".join(
+            one_action(action, resources, source, (policies + extra, limits, kind), _context_entries(p), iam_svc._p(p, "ResourcePolicy"))
+            for action in _members(p, "ActionNames"))
+        return iam_svc._xml(200, f"{name}Response", f"<{name}Result><EvaluationResults>{results}</EvaluationResults>"
+                                                    f"<IsTruncated>false</IsTruncated></{name}Result>", ns="iam")
+
+    def principal(p):
         source = iam_svc._p(p, "PolicySourceArn")
         if not re.match(r"^arn:aws[a-z-]*:iam::\d{12}:(user|role|group)/", source or ""):
             return iam_svc._error(400, "InvalidInput", f"Invalid ARN: {source}", ns="iam")
         found = gather(source)
         if found is None:
             return iam_svc._error(404, "NoSuchEntity", f"The entity {source} cannot be found.", ns="iam")
-        policies, limits, kind = found
-        extra = [iam_evaluator.parse_policy_document(document) for document in _members(p, "PolicyInputList")]
-        given_boundary = _members(p, "PermissionsBoundaryPolicyInputList")
-        if given_boundary:
-            limits = [[iam_evaluator.parse_policy_document(document) for document in given_boundary]]
-        given = _context_entries(p)
-        resource_policy = iam_svc._p(p, "ResourcePolicy")
-        results = "".join(
-            one_result(action, resource, source, (policies + extra, limits, kind), given, resource_policy)
-            for action in _members(p, "ActionNames") for resource in (_members(p, "ResourceArns") or ["*"]))
-        return iam_svc._xml(200, "SimulatePrincipalPolicyResponse",
-                            f"<SimulatePrincipalPolicyResult><EvaluationResults>{results}</EvaluationResults>"
-                            "<IsTruncated>false</IsTruncated></SimulatePrincipalPolicyResult>", ns="iam")
+        return simulated(p, "SimulatePrincipalPolicy", source, *found)
 
-    iam_svc._IAM_HANDLERS["SimulatePrincipalPolicy"] = handler
+    def custom(p):
+        return simulated(p, "SimulateCustomPolicy", f"arn:aws:iam::{get_account_id()}:user/nobody", [], [], "User")
+
+    iam_svc._IAM_HANDLERS["SimulatePrincipalPolicy"] = principal
+    iam_svc._IAM_HANDLERS["SimulateCustomPolicy"] = custom
+
+
+def pages_of_account_details() -> None:
+    """GetAccountAuthorizationDetails answers MaxItems principals and policies at a time, with a Marker for the next page, and tells
+    the permissions boundary of each user and role.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html"""
+    lists = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+    original = iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"]
+
+    def boundary_of(member, tag) -> str | None:
+        store, key = {"UserDetailList": (iam_svc._users, "UserName"), "RoleDetailList": (iam_svc._roles, "RoleName")}.get(tag, (None, ""))
+        name = next((child.text for child in member if child.tag.endswith(key)), None) if key else None
+        found = (store.get(name) or {}).get("PermissionsBoundary") if store is not None and name else None
+        return found.get("PermissionsBoundaryArn") if isinstance(found, dict) else found
+
+    def handler(p):
+        status, headers, body = original(p)
+        if status != 200:
+            return status, headers, body
+        root = ElementTree.fromstring(body)
+        space = root.tag.partition("}")[0] + "}" if "}" in root.tag else ""
+        result = root.find(f"{space}GetAccountAuthorizationDetailsResult")
+        members = [(found, member) for tag in lists if (found := result.find(f"{space}{tag}")) is not None for member in list(found)]
+        start, size = int(iam_svc._p(p, "Marker") or 0), int(iam_svc._p(p, "MaxItems") or 100)
+        for index, (parent, member) in enumerate(members):
+            if not start <= index < start + size:
+                parent.remove(member)
+            elif arn := boundary_of(member, parent.tag.removeprefix(space)):
+                detail = ElementTree.SubElement(member, f"{space}PermissionsBoundary")
+                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryType").text = "Policy"
+                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryArn").text = arn
+        more = start + size < len(members)
+        for tag, text in (("IsTruncated", str(more).lower()), ("Marker", str(start + size) if more else None)):
+            for old in result.findall(f"{space}{tag}"):
+                result.remove(old)
+            if text is not None:
+                ElementTree.SubElement(result, f"{space}{tag}").text = text
+        return status, headers, ElementTree.tostring(root)
+
+    iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"] = handler
 
 
 def resource_tags_of_ec2() -> None:
@@ -499,7 +592,8 @@ def apply() -> None:
     policy_variables()
     sessions_of_functions()
     set_default_policy_version()
-    simulate_principal_policy()
+    simulations()
+    pages_of_account_details()
     resource_tags_of_ec2()
     policies_of_buses_and_tables()
 

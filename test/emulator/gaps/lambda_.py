@@ -380,130 +380,98 @@ def all_versions_in_the_list() -> None:
         return json_response(answer)
 
 
-# --- policies -----------------------------------------------------------------------------------------------------------------------
+# --- code signing ----------------------------------------------------------------------------------------------------------------------
 
-def _statements(func: dict, resource: str) -> list:
-    return [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == resource]
-
-
-def _not_found():
-    return error_response_json("ResourceNotFoundException", "The resource you requested does not exist.", 404)
+_signing: dict[str, dict] = {}
 
 
-def _policy_revision(func: dict, resource: str) -> str:
-    return func.setdefault("policy_revisions", {}).setdefault(resource, new_uuid())
+def signing_config(arn: str) -> dict | None:
+    return _signing.get(arn)
 
 
-def policies_have_revisions() -> None:
-    """Every function, version and alias has a policy of its own, with a revision that AddPermission and RemovePermission can be bound to;
-    a resource without a statement has no policy. https://docs.aws.amazon.com/lambda/latest/api/API_RemovePermission.html"""
-    def resource_of(name, query_params, path_qualifier):
-        qualifier = lambda_svc._qualifier_from_path_or_query(path_qualifier, query_params)
-        return lambda_svc._policy_resource_arn(name, qualifier)
-
-    def stale(name, resource, revision):
-        func = lambda_svc._functions.get(name)
-        if func is None or not revision or revision == _policy_revision(func, resource):
-            return None
-        return error_response_json("PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id. Call the "
-                                   "GetFunction/GetAlias API to retrieve the latest Revision Id", 412)
-
-    @wrap(lambda_svc, "_add_permission")
-    def add(original, func_name, data, query_params=None, path_qualifier=None):
-        resource = resource_of(func_name, query_params, path_qualifier)
-        refused = stale(func_name, resource, data.get("RevisionId"))
-        if refused:
-            return refused
-        if data.get("FunctionUrlAuthType") and data.get("Action") not in ("lambda:InvokeFunctionUrl",):
-            return error_response_json("InvalidParameterValueException", "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action", 400)
-        func = lambda_svc._functions.get(func_name)
-        held = []
-        if func is not None:
-            # Statement ids are unique in one policy only, not across a function's versions and aliases.
-            held = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != resource]
-            func["policy"]["Statement"] = _statements(func, resource)
-        try:
-            response = original(func_name, data, query_params, path_qualifier)
-        finally:
-            if func is not None:
-                func["policy"]["Statement"] = held + func["policy"]["Statement"]
-        if response[0] >= 300:
-            return response
-        statement = func["policy"]["Statement"][-1]
-        principal = data.get("Principal", "")
-        if re.fullmatch(r"\d{12}", principal):
-            statement["Principal"] = {"AWS": f"arn:aws:iam::{principal}:root"}
-        elif re.fullmatch(r"[a-z0-9.-]+\.(amazonaws|amazon)\.com", principal):
-            statement["Principal"] = {"Service": principal}
-        func.setdefault("policy_revisions", {})[resource] = new_uuid()
-        return json_response({"Statement": json.dumps(statement, separators=(",", ":"))}, 201)
-
-    @wrap(lambda_svc, "_remove_permission")
-    def remove(original, func_name, sid, query_params, path_qualifier=None):
-        resource = resource_of(func_name, query_params, path_qualifier)
-        refused = stale(func_name, resource, one((query_params or {}).get("RevisionId")))
-        if refused:
-            return refused
-        func = lambda_svc._functions.get(func_name)
-        if func is None:
-            return original(func_name, sid, query_params, path_qualifier)
-        kept = [statement for statement in func["policy"]["Statement"] if statement.get("Sid") != sid or statement.get("Resource") != resource]
-        if len(kept) == len(func["policy"]["Statement"]):
-            return error_response_json("ResourceNotFoundException", f"Statement {sid} is not found in resource policy.", 404)
-        func["policy"]["Statement"] = kept
-        func.setdefault("policy_revisions", {})[resource] = new_uuid()
-        return 204, {}, b""
-
-    @wrap(lambda_svc, "_get_policy")
-    def get(original, func_name, query_params=None, path_qualifier=None):
-        response = original(func_name, query_params, path_qualifier)
-        if response[0] >= 300:
-            return response
-        resource = resource_of(func_name, query_params, path_qualifier)
-        func = lambda_svc._functions[func_name]
-        statements = _statements(func, resource)
-        if not statements:
-            return _not_found()
-        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, resource)})
+def create_signing_config(data: dict) -> dict:
+    identifier = f"csc-{new_uuid().replace('-', '')[:17]}"
+    arn = f"arn:aws:lambda:{get_region()}:{get_account_id()}:code-signing-config:{identifier}"
+    _signing[arn] = {
+        "CodeSigningConfigId": identifier, "CodeSigningConfigArn": arn, "Description": data.get("Description", ""),
+        "AllowedPublishers": data.get("AllowedPublishers") or {"SigningProfileVersionArns": []},
+        "CodeSigningPolicies": data.get("CodeSigningPolicies") or {"UntrustedArtifactOnDeployment": "Warn"},
+        "LastModified": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime()),
+    }
+    return _signing[arn]
 
 
-def policies_as_documents() -> None:
-    """GetResourcePolicy, PutResourcePolicy and DeleteResourcePolicy read, replace and remove the whole policy of a function, version or
-    alias. https://docs.aws.amazon.com/lambda/latest/api/API_PutResourcePolicy.html"""
-    path_pattern = re.compile(r"^/2026-07-09/resource-policy/(.+)$")
+def _with_signing_config(arn: str) -> list[str]:
+    """The names of the functions that have a configuration."""
+    return [name for name in lambda_svc._functions.keys() if lambda_svc._functions[name].get("code_signing_config_arn") == arn]
+
+
+def code_signing_configs() -> None:
+    """Code signing configurations exist, and are attached to functions with a zip package alone; one that is in use is not deleted. The
+    emulator answers {} and takes any text for one. https://docs.aws.amazon.com/lambda/latest/api/API_CreateCodeSigningConfig.html"""
+    own = re.compile(r"^/2020-04-22/code-signing-configs(?:/(arn:[^/]+?))?(/functions)?/?$")
+    of_function = re.compile(r"^/2020-06-30/functions/([^/]+)/code-signing-config$")
+
+    def missing(arn, code="ResourceNotFoundException"):
+        return error_response_json(code, f"The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}.", 404)
 
     @wrap(lambda_svc, "handle_request")
     async def handle_request(original, method, path, headers, body, query_params):
-        found = path_pattern.match(path)
+        path = lambda_svc.unquote(path)
+        found, attaching = own.match(path), of_function.match(path)
+        data = json.loads(body) if body else {}
+        if attaching and method == "PUT":
+            name = lambda_svc._resolve_request_scoped_name(attaching.group(1))
+            func = lambda_svc._functions.get(name)
+            if func and data.get("CodeSigningConfigArn") not in _signing:
+                return missing(data.get("CodeSigningConfigArn"), "CodeSigningConfigNotFoundException")
+            if func and func["config"].get("PackageType") == "Image":
+                return error_response_json("InvalidParameterValueException", "Code signing is not supported for functions with package type Image", 400)
+        if attaching and lambda_svc._resolve_request_scoped_name(attaching.group(1)) not in lambda_svc._functions:
+            return error_response_json("ResourceNotFoundException", f"Function not found: {attaching.group(1)}", 404)
         if not found:
             return await original(method, path, headers, body, query_params)
-        arn = lambda_svc.unquote(found.group(1))
-        name = arn.split(":function:")[-1].split(":")[0]
-        func = lambda_svc._functions.get(name)
-        if func is None:
-            return error_response_json("ResourceNotFoundException", f"Function not found: {arn}", 404)
-        data = json.loads(body) if body else {}
-        revision = data.get("RevisionId") or one(query_params.get("RevisionId"))
-        if revision and revision != _policy_revision(func, arn):
-            return error_response_json("PreconditionFailedException", "The RevisionId provided does not match the latest RevisionId.", 412)
-        if method == "PUT":
-            document = json.loads(data.get("Policy") or "{}")
-            statements = document.get("Statement", [])
-            statements = statements if isinstance(statements, list) else [statements]
-            func["policy"]["Statement"] = [
-                statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn
-            ] + [{**statement, "Resource": arn} for statement in statements]
-            func.setdefault("policy_revisions", {})[arn] = new_uuid()
-        elif method == "DELETE":
-            func["policy"]["Statement"] = [statement for statement in func["policy"]["Statement"] if statement.get("Resource") != arn]
-            func.setdefault("policy_revisions", {})[arn] = new_uuid()
+        arn, functions = found.groups()
+        if arn is None:
+            if method == "POST":
+                return json_response({"CodeSigningConfig": create_signing_config(data)}, 201)
+            return json_response({"CodeSigningConfigs": list(_signing.values())})
+        if arn not in _signing:
+            return missing(arn)
+        if functions:
+            return json_response({"FunctionArns": [lambda_svc._func_arn(name) for name in _with_signing_config(arn)]})
+        if method == "DELETE":
+            if _with_signing_config(arn):
+                return error_response_json("ResourceConflictException", "Delete code signing config failed: it is in use.", 409)
+            del _signing[arn]
             return 204, {}, b""
-        statements = _statements(func, arn)
-        if not statements:
-            return _not_found()
-        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
-        return json_response({"Policy": json.dumps(policy, separators=(",", ":")), "RevisionId": _policy_revision(func, arn)})
+        if method == "PUT":
+            changes = {key: data[key] for key in ("Description", "AllowedPublishers", "CodeSigningPolicies") if data.get(key)}
+            _signing[arn] = {**_signing[arn], **changes, "LastModified": time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())}
+        return json_response({"CodeSigningConfig": _signing[arn]})
+
+    @wrap(lambda_svc, "_create_function")
+    def create(original, data):
+        arn = data.get("CodeSigningConfigArn")
+        if arn and arn not in _signing:
+            return missing(arn, "CodeSigningConfigNotFoundException")
+        response = original(data)
+        if arn and response[0] < 300:
+            lambda_svc._functions[data["FunctionName"]]["code_signing_config_arn"] = arn
+        return response
+
+
+def unsigned_code_is_refused() -> None:
+    """A configuration that enforces lets no code in that nobody signed; nothing is signed here.
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-codesigning.html"""
+    @wrap(lambda_svc, "_update_code")
+    def update(original, name, data):
+        config = _signing.get((lambda_svc._functions.get(name) or {}).get("code_signing_config_arn") or "")
+        if config and config["CodeSigningPolicies"].get("UntrustedArtifactOnDeployment") == "Enforce":
+            return error_response_json(
+                "CodeVerificationFailedException", "Lambda cannot deploy the function. The function or layer might be signed using a signature that the "
+                "client is not configured to accept. Check the provided signature for your function.", 400)
+        return original(name, data)
 
 
 # --- function URLs -------------------------------------------------------------------------------------------------------------------
@@ -520,7 +488,7 @@ def public_urls_need_both_statements() -> None:
             if func is not None and config.get("AuthType") == "NONE" and not (method == "OPTIONS" and config.get("Cors")):
                 arn = f"arn:aws:lambda:{region}:{account}:function:{name}" + (f":{qualifier}" if qualifier else "")
                 keys = {"lambda:functionurlauthtype": "NONE", "lambda:invokedviafunctionurl": "true"}
-                policy = {"Statement": [statement for statement in func["policy"]["Statement"] if statement.get("Resource") == arn]}
+                policy = lambda_svc.function_policy_for_arn(arn)[0]
                 for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
                     context = dict(keys) if action == "lambda:InvokeFunction" else {"lambda:functionurlauthtype": "NONE"}
                     ctx = iam_evaluator.EvalContext(
@@ -751,8 +719,8 @@ def apply() -> None:
     empty_members_are_left_out()
     code_of_a_version()
     tags_are_left_out_when_empty()
-    policies_have_revisions()
-    policies_as_documents()
+    code_signing_configs()
+    unsigned_code_is_refused()
     public_urls_need_both_statements()
     signed_urls_tell_who_called()
     urls_of_aliases()

@@ -45,6 +45,8 @@ def _lambda(call: Call, region: str, account: str):
         return f"{arn}:{params['VersionNumber']}" if "VersionNumber" in params else arn
     if "CodeSigningConfigArn" in params and "FunctionName" not in params:
         return params["CodeSigningConfigArn"]
+    if operation == "PutFunctionCodeSigningConfig":
+        return [function_arn(params["FunctionName"], region, account), params["CodeSigningConfigArn"]]
     if "UUID" in params:
         return f"arn:aws:lambda:{region}:{account}:event-source-mapping:{params['UUID']}"
     if "FunctionName" in params:
@@ -123,6 +125,11 @@ def _ec2(call: Call, region: str, account: str):
     if operation == "CreateSecurityGroup":
         created = [f"arn:aws:ec2:{region}:{account}:security-group/*"]
         return created + ([_ec2_id(params["VpcId"], region, account)] if params.get("VpcId") else [])
+    if operation == "ReplaceNetworkAclAssociation":
+        from ministack.services import ec2
+        subnets = [item["SubnetId"] for acl in ec2._network_acls.values() for item in acl["Associations"]
+                   if item["NetworkAclAssociationId"] == params.get("AssociationId")]
+        return [_ec2_id(identifier, region, account) for identifier in [params["NetworkAclId"], *subnets]]
     for key in ("NetworkAclId", "GroupId", "RouteTableId", "PrefixListId", "NatGatewayId", "InternetGatewayId", "SubnetId", "VpcId"):
         if params.get(key):
             return _ec2_id(params[key], region, account)
@@ -232,9 +239,18 @@ def _sns(call: Call, region: str, account: str):
     return None
 
 
+def _cloudtrail(call: Call, region: str, account: str):
+    """Calls about one trail are checked against its ARN; the others against everything."""
+    name = call.params.get("Name") or call.params.get("TrailName") or ""
+    if not name:
+        return None
+    return name if name.startswith("arn:") else f"arn:aws:cloudtrail:{region}:{account}:trail/{name}"
+
+
 _DERIVE = {
     "lambda": _lambda, "iam": _iam, "events": _events, "ec2": _ec2, "logs": _logs, "cloudwatch": _cloudwatch, "ssm": _ssm,
     "kms": _kms, "secretsmanager": _secretsmanager, "scheduler": _scheduler, "sns": _sns, "dynamodb": _dynamodb,
+    "cloudtrail": _cloudtrail,
     "sqs": lambda call, _region, _account: call.params.get("SourceArn"),
 }
 
@@ -361,6 +377,8 @@ def _secret_keys(call: Call) -> dict:
         _, secret = secretsmanager._resolve(call.params["SecretId"])
         keys.update(_tags("secretsmanager:ResourceTag", (secret or {}).get("Tags")))
         keys.update(_tags("aws:ResourceTag", (secret or {}).get("Tags")))
+    if call.params.get("RotationLambdaARN"):
+        keys["secretsmanager:rotationlambdaarn"] = call.params["RotationLambdaARN"]
     if call.params.get("KmsKeyId"):
         keys["secretsmanager:kmskeyarn"] = kms_key_arn(call.params["KmsKeyId"], call.region, call.account)
     return keys
@@ -410,7 +428,13 @@ def _dynamodb_keys(call: Call) -> dict:
     return {"dynamodb:leadingkeys": list(dict.fromkeys(found))} if found else {}
 
 
-_KEYS = {"iam": _iam_keys, "lambda": _lambda_keys, "ec2": _ec2_keys, "kms": _kms_keys, "events": _events_keys, "sns": _sns_keys,
+def _http_api_keys(call: Call) -> dict:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagementv2.html"""
+    kind = call.params.get("AuthorizationType") if call.operation in ("CreateRoute", "UpdateRoute") else None
+    return {"apigateway:request/routeauthorizationtype": [kind]} if kind else {}
+
+
+_KEYS = {"apigatewayv2": _http_api_keys, "iam": _iam_keys, "lambda": _lambda_keys, "ec2": _ec2_keys, "kms": _kms_keys, "events": _events_keys, "sns": _sns_keys,
          "secretsmanager": _secret_keys, "dynamodb": _dynamodb_keys}
 
 

@@ -67,6 +67,19 @@ class Properties(Stack):
         self.assertEqual((key, queue, 3), (found["Configuration"]["KMSKeyArn"], found["Configuration"]["DeadLetterConfig"]["TargetArn"],
                                            found["Concurrency"]["ReservedConcurrentExecutions"]))
 
+    def test_functions_keep_their_code_signing_configuration(self):
+        profile = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:111122223333:/signing-profiles/release/a1b2c3d4e5"]}
+        name, ids = self.stack({
+            "Role": ROLE, "Signing": {"Type": "AWS::Lambda::CodeSigningConfig", "Properties": {
+                "AllowedPublishers": profile, "CodeSigningPolicies": {"UntrustedArtifactOnDeployment": "Warn"}}},
+            "Fn": function(CodeSigningConfigArn={"Ref": "Signing"})})
+        api = self.aws.client("lambda")
+        self.assertEqual(ids["Signing"], api.get_function_code_signing_config(FunctionName=ids["Fn"])["CodeSigningConfigArn"])
+        config = api.get_code_signing_config(CodeSigningConfigArn=ids["Signing"])["CodeSigningConfig"]
+        self.assertEqual("Warn", config["CodeSigningPolicies"]["UntrustedArtifactOnDeployment"])
+        self.delete(name)
+        self.refused("ResourceNotFoundException", api.get_code_signing_config, CodeSigningConfigArn=ids["Signing"])
+
     def test_a_function_with_a_role_that_lambda_cannot_assume_fails_the_stack(self):
         self.stack({"Fn": {**function(), "Properties": {**function()["Properties"], "Role": f"arn:aws:iam::{self.aws.id}:role/nobody"}}}, expect="ROLLBACK_COMPLETE")
 
@@ -115,6 +128,26 @@ class Properties(Stack):
                                       "EventBusName": bus, "StatementId": "only-the-guard", "Statement": statement}}})
         self.refused("AccessDeniedException", aws.client("events", aws.admin).put_events, Entries=[
             {"EventBusName": bus, "Source": "x", "DetailType": "y", "Detail": "{}"}])
+
+    def test_the_name_of_a_rule_on_another_bus(self):
+        aws, bus = self.aws, unique("bus")
+        client = aws.client("events")
+
+        def resources(**more):
+            pattern = {"EventPattern": {"source": ["x"]}, **more}
+            return {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": bus}},
+                    "Here": {"Type": "AWS::Events::Rule", "Properties": pattern},
+                    "There": {"Type": "AWS::Events::Rule", "Properties": {"EventBusName": {"Ref": "Bus"}, **pattern}}}
+
+        name, ids = self.stack(resources())
+        self.assertNotIn("|", ids["Here"])
+        own, rule = ids["There"].split("|")
+        self.assertEqual((bus, "ENABLED"), (own, client.describe_rule(Name=rule, EventBusName=bus)["State"]))
+        _name, updated = self.stack(resources(Description="new"), name=name, update=True)
+        self.assertEqual(ids, updated)
+        self.assertEqual("new", client.describe_rule(Name=rule, EventBusName=bus)["Description"])
+        self.delete(name)
+        self.assertEqual([], [each["Name"] for each in client.list_rules()["Rules"] if each["Name"] == ids["Here"]])
 
 
 class Records(Stack):

@@ -2,7 +2,9 @@
 import json
 from unittest.mock import ANY
 
-from .account import CALLER, TRUST, Case, allow, package, unique
+from botocore.exceptions import ClientError
+
+from .account import CALLER, TRUST, Account, Case, allow, package, unique
 
 
 class Shape(Case):
@@ -384,6 +386,57 @@ class Iam(Shape):
         self.same(self.record(lambda: self.api.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(TRUST)), "UpdateAssumeRolePolicy"),
                   {"roleName": name, "policyDocument": json.dumps(TRUST)}, None)
         self.same(self.record(lambda: self.api.delete_role(RoleName=name), "DeleteRole"), {"roleName": name}, None)
+
+
+class Trails(Shape):
+    def test_the_account_has_a_trail_of_all_regions_that_logs(self):
+        client = self.aws.client("cloudtrail", region="eu-west-1")
+        [trail] = client.describe_trails()["trailList"]
+        self.assertEqual(("management-events", True, "us-east-1"), (trail["Name"], trail["IsMultiRegionTrail"], trail["HomeRegion"]))
+        self.assertTrue(client.get_trail_status(Name=trail["TrailARN"])["IsLogging"])
+        [selector] = client.get_event_selectors(TrailName=trail["TrailARN"])["EventSelectors"]
+        self.assertEqual(("All", True), (selector["ReadWriteType"], selector["IncludeManagementEvents"]))
+
+    def test_only_what_a_trail_takes_in_reaches_eventbridge(self):
+        aws, name = Account(), "heard"
+        self.addCleanup(aws.close)
+        trails, events = aws.client("cloudtrail"), aws.client("events")
+        url, arn = aws.queue()
+        rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.iam", "aws.cloudtrail"]}))["RuleArn"]
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+                                                          "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]}
+        aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
+
+        def heard(do) -> list:
+            do()
+            return [json.loads(message["Body"])["detail"]["eventName"] for message in aws.messages(url, 0.5, 2)]
+
+        def role():
+            aws.role()
+        trail = "management-events"
+        selectors = lambda **selector: trails.put_event_selectors(TrailName=trail, EventSelectors=[selector])
+        self.assertEqual(["CreateRole"], heard(role))
+        self.assertEqual(["StopLogging"], heard(lambda: trails.stop_logging(Name=trail)))
+        self.assertEqual([], heard(role))
+        self.assertEqual(["StartLogging", "CreateRole"], heard(lambda: (trails.start_logging(Name=trail), role())))
+        self.assertEqual(["PutEventSelectors"], heard(lambda: (selectors(ReadWriteType="ReadOnly", IncludeManagementEvents=True), role())))
+        advanced = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}, {"Field": "readOnly", "Equals": ["false"]}]}]
+        self.assertEqual(["PutEventSelectors", "CreateRole"],
+                         heard(lambda: (trails.put_event_selectors(TrailName=trail, AdvancedEventSelectors=advanced), role())))
+        self.assertEqual(["DeleteTrail"], heard(lambda: (trails.delete_trail(Name=trail), role())))
+
+    def test_iam_knows_a_trail_by_its_arn(self):
+        arn = f"arn:aws:cloudtrail:us-east-1:{self.aws.id}:trail/management-events"
+        may = self.aws.user(allow(["cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"], arn))
+        client = self.aws.client("cloudtrail", may)
+        client.get_trail_status(Name=arn)
+        client.get_event_selectors(TrailName=arn)
+        with self.assertRaisesRegex(ClientError, "AccessDenied"):
+            client.describe_trails()
+        elsewhere = self.aws.client("cloudtrail", self.aws.user(allow("cloudtrail:GetTrailStatus", arn + "-else")))
+        with self.assertRaisesRegex(ClientError, "AccessDenied"):
+            elsewhere.get_trail_status(Name=arn)
 
 
 class Others(Shape):

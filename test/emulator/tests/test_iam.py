@@ -250,15 +250,53 @@ class Policies(Case):
         self.assertEqual("v1", api.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"])
 
 
+class AccountDetails(Case):
+    def principals(self, aws, **more):
+        found, marker, pages = [], {}, 0
+        while True:
+            page = aws.client("iam").get_account_authorization_details(Filter=["User", "Group", "Role"], **more, **marker)
+            found += page["UserDetailList"] + page["GroupDetailList"] + page["RoleDetailList"]
+            pages += 1
+            if not page["IsTruncated"]:
+                return found, pages
+            marker = {"Marker": page["Marker"]}
+
+    def test_pages_together_hold_everybody_once(self):
+        aws = self.aws
+        for _ in range(3):
+            aws.user()
+        aws.client("iam").create_group(GroupName=unique("group"))
+        everybody = {one["Arn"] for one in self.principals(aws, MaxItems=1000)[0]}
+        paged, pages = self.principals(aws, MaxItems=2)
+        self.assertEqual(sorted(everybody), sorted(one["Arn"] for one in paged))
+        self.assertGreater(pages, 2)
+
+    def test_boundaries_are_told(self):
+        aws = self.aws
+        boundary = aws.client("iam").create_policy(PolicyName=unique("b"), PolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [allow("*")]}))["Policy"]["Arn"]
+        aws.user(boundary=boundary)
+        found, _ = self.principals(aws, MaxItems=1000)
+        self.assertIn(boundary, [one.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") for one in found])
+
+    def test_the_emulator_alone_answers_all_at_once(self):
+        aws = plain()
+        aws.user(), aws.user()
+        self.assertFalse(aws.client("iam").get_account_authorization_details(MaxItems=1)["IsTruncated"])
+
+
 class Simulation(Case):
     def decisions(self, arn: str, **more) -> dict:
         found = self.aws.client("iam").simulate_principal_policy(PolicySourceArn=arn, **more)["EvaluationResults"]
-        return {(result["EvalActionName"], result["EvalResourceName"]): result["EvalDecision"] for result in found}
+        return {result["EvalActionName"]: result["EvalDecision"] for result in found}
 
     def test_every_resource_is_decided(self):
         arn = self.aws.role(allow("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:mine-*"), path="/x/")
         resources = [f"arn:aws:secretsmanager:us-east-1:{self.aws.id}:secret:{name}-abcdef" for name in ("mine", "other")]
-        self.assertEqual(["allowed", "implicitDeny"], list(self.decisions(arn, ActionNames=["secretsmanager:GetSecretValue"], ResourceArns=resources).values()))
+        found = self.aws.client("iam").simulate_principal_policy(PolicySourceArn=arn, ActionNames=["secretsmanager:GetSecretValue"], ResourceArns=resources)
+        [result] = found["EvaluationResults"]
+        self.assertEqual("implicitDeny", result["EvalDecision"])
+        self.assertEqual(["allowed", "implicitDeny"], [each["EvalResourceDecision"] for each in result["ResourceSpecificResults"]])
 
     def test_boundaries_limit(self):
         api = self.aws.client("iam")
@@ -279,11 +317,28 @@ class Simulation(Case):
         arn = self.aws.role(allow("*"), deny("s3:*"))
         self.assertEqual(["explicitDeny"], list(self.decisions(arn, ActionNames=["s3:GetObject"]).values()))
 
+    def test_policies_of_nobody_are_decided_with_their_context(self):
+        api = self.aws.client("iam")
+        condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow("sts:AssumeRole", condition=condition)]})
+        entry = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": ["eu-west-1"]}
+        for entries, decision in (([], "implicitDeny"), ([entry], "allowed")):
+            found = api.simulate_custom_policy(PolicyInputList=[document], ActionNames=["sts:AssumeRole"], ContextEntries=entries)
+            self.assertEqual(decision, found["EvaluationResults"][0]["EvalDecision"])
+
+    def test_the_emulator_alone_knows_no_context_of_policies_of_nobody(self):
+        aws = plain()
+        condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allow("sts:AssumeRole", condition=condition)]})
+        entry = {"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": ["eu-west-1"]}
+        found = aws.client("iam").simulate_custom_policy(PolicyInputList=[document], ActionNames=["sts:AssumeRole"], ContextEntries=[entry])
+        self.assertEqual("implicitDeny", found["EvaluationResults"][0]["EvalDecision"])
+
     def test_the_emulator_alone_decides_one_resource(self):
         aws = plain()
         arn = aws.role(allow("*"))
         found = aws.client("iam").simulate_principal_policy(PolicySourceArn=arn, ActionNames=["s3:GetObject"], ResourceArns=["arn:aws:s3:::a/b", "arn:aws:s3:::c/d"])
-        self.assertEqual(1, len(found["EvaluationResults"]))
+        self.assertEqual([], found["EvaluationResults"][0].get("ResourceSpecificResults", []))
 
 
 class Roles(Case):

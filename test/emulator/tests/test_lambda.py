@@ -84,6 +84,64 @@ class Updates(Case):
             self.refused("InvalidParameterValueException", api.update_function_configuration, FunctionName=name, Environment={"Variables": variables})
 
 
+    def test_whoever_takes_a_key_from_variables_reads_them_with_it(self):
+        aws = self.aws
+        key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        name = aws.function(Environment={"Variables": {"A": "1"}})
+        change = allow("lambda:UpdateFunctionConfiguration")
+        through = {"condition": {"StringEquals": {"kms:ViaService": "lambda.us-east-1.amazonaws.com"}}}
+        giver = aws.client("lambda", aws.user(change, allow(["kms:CreateGrant", "kms:Encrypt"], key, **through)))
+        giver.update_function_configuration(FunctionName=name, KMSKeyArn=key)
+        aws.settled(name)
+        self.assertIn("kms:Decrypt", self.refused("AccessDeniedException", giver.update_function_configuration, FunctionName=name, KMSKeyArn=""))
+        taker = aws.client("lambda", aws.user(change, allow("kms:Decrypt", key, **through)))
+        taker.update_function_configuration(FunctionName=name, KMSKeyArn="")
+        aws.settled(name)
+        self.assertNotIn("KMSKeyArn", aws.client("lambda").get_function_configuration(FunctionName=name))
+
+
+class CodeSigning(Case):
+    PROFILE = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:111122223333:/signing-profiles/release/a1b2c3d4e5"]}
+
+    def _config(self, policy: str) -> str:
+        return self.aws.client("lambda").create_code_signing_config(
+            AllowedPublishers=self.PROFILE, CodeSigningPolicies={"UntrustedArtifactOnDeployment": policy})["CodeSigningConfig"]["CodeSigningConfigArn"]
+
+    def test_configurations_of_code_signing_exist_and_are_in_use(self):
+        api, arn = self.aws.client("lambda"), self._config("Warn")
+        name = self.aws.function(CodeSigningConfigArn=arn)
+        self.assertEqual(arn, api.get_function_code_signing_config(FunctionName=name)["CodeSigningConfigArn"])
+        self.assertEqual(1, len(api.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"]))
+        self.refused("ResourceConflictException", api.delete_code_signing_config, CodeSigningConfigArn=arn)
+        changed = api.update_code_signing_config(CodeSigningConfigArn=arn, CodeSigningPolicies={"UntrustedArtifactOnDeployment": "Enforce"})
+        self.assertEqual("Enforce", changed["CodeSigningConfig"]["CodeSigningPolicies"]["UntrustedArtifactOnDeployment"])
+        api.delete_function_code_signing_config(FunctionName=name)
+        self.assertFalse(api.get_function_code_signing_config(FunctionName=name).get("CodeSigningConfigArn"))
+        api.delete_code_signing_config(CodeSigningConfigArn=arn)
+        self.refused("ResourceNotFoundException", api.get_code_signing_config, CodeSigningConfigArn=arn)
+        self.refused("CodeSigningConfigNotFoundException", api.put_function_code_signing_config, FunctionName=name, CodeSigningConfigArn=arn)
+
+    def test_unsigned_code_is_refused_where_a_configuration_enforces(self):
+        api, name = self.aws.client("lambda"), self.aws.function()
+        api.put_function_code_signing_config(FunctionName=name, CodeSigningConfigArn=self._config("Enforce"))
+        self.refused("CodeVerificationFailedException", api.update_function_code, FunctionName=name, ZipFile=package("2"))
+
+    def test_whoever_attaches_a_configuration_needs_both_and_the_condition(self):
+        aws, arn, name = self.aws, self._config("Warn"), self.aws.function()
+        function = f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
+        put = dict(FunctionName=name, CodeSigningConfigArn=arn)
+        alone = aws.client("lambda", aws.user(allow("lambda:PutFunctionCodeSigningConfig", function)))
+        self.refused("AccessDeniedException", alone.put_function_code_signing_config, **put)
+        only = {"condition": {"StringEquals": {"lambda:CodeSigningConfigArn": arn}}}
+        both = aws.client("lambda", aws.user(allow("lambda:PutFunctionCodeSigningConfig", [function, arn.rsplit(":", 1)[0] + ":*"], **only)))
+        both.put_function_code_signing_config(**put)
+        self.refused("AccessDeniedException", both.put_function_code_signing_config, FunctionName=name, CodeSigningConfigArn=self._config("Warn"))
+
+    def test_the_emulator_alone_has_no_configurations_of_code_signing(self):
+        answer = plain().client("lambda").create_code_signing_config(AllowedPublishers=self.PROFILE)
+        self.assertNotIn("CodeSigningConfig", {key for key, value in answer.items() if value})
+
+
 class Shapes(Case):
     def test_empty_members_are_left_out(self):
         config = self.aws.client("lambda").get_function_configuration(FunctionName=self.aws.function())
@@ -133,56 +191,6 @@ class Shapes(Case):
         self.assertEqual("AccessDeniedException", config["Environment"]["Error"]["ErrorCode"])
         config = aws.client("lambda", aws.user(allow(["lambda:*", "kms:Decrypt"]))).get_function_configuration(FunctionName=name)
         self.assertEqual({"A": "b"}, config["Environment"]["Variables"])
-
-
-class Policies(Case):
-    def test_a_function_without_statements_has_no_policy(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
-        api.get_policy(FunctionName=name)
-        api.remove_permission(FunctionName=name, StatementId="s")
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-
-    def test_the_emulator_alone_shows_an_empty_policy(self):
-        self.assertIn('"Statement": []', plain().client("lambda").get_policy(FunctionName=plain().function())["Policy"])
-
-    def test_a_stale_revision_is_refused(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*")
-        revision = api.get_policy(FunctionName=name)["RevisionId"]
-        api.add_permission(FunctionName=name, StatementId="t", Action="lambda:InvokeFunction", Principal="*", RevisionId=revision)
-        self.refused("PreconditionFailedException", api.remove_permission, FunctionName=name, StatementId="s", RevisionId=revision)
-        api.remove_permission(FunctionName=name, StatementId="s", RevisionId=api.get_policy(FunctionName=name)["RevisionId"])
-
-    def test_principals_are_kept_as_lambda_keeps_them(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        for sid, principal in (("a", "123456789012"), ("b", "alexa-appkit.amazon.com"), ("c", "s3.amazonaws.com"), ("d", "*")):
-            api.add_permission(FunctionName=name, StatementId=sid, Action="lambda:InvokeFunction", Principal=principal)
-        statements = json.loads(api.get_policy(FunctionName=name)["Policy"])["Statement"]
-        self.assertEqual([{"AWS": "arn:aws:iam::123456789012:root"}, {"Service": "alexa-appkit.amazon.com"}, {"Service": "s3.amazonaws.com"}, "*"],
-                         [statement["Principal"] for statement in statements])
-
-    def test_each_qualifier_has_a_policy_of_its_own(self):
-        api, name = self.aws.client("lambda"), self.aws.function()
-        api.create_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
-        for qualifier in ({}, {"Qualifier": "live"}):
-            api.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="*", **qualifier)
-        api.remove_permission(FunctionName=name, StatementId="s")
-        self.refused("ResourceNotFoundException", api.get_policy, FunctionName=name)
-        self.assertEqual(1, len(json.loads(api.get_policy(FunctionName=name, Qualifier="live")["Policy"])["Statement"]))
-
-    def test_a_policy_can_be_replaced_as_a_whole(self):
-        aws, name = self.aws, self.aws.function()
-        api, arn = aws.client("lambda"), f"arn:aws:lambda:us-east-1:{aws.id}:function:{name}"
-        document = {"Version": "2012-10-17", "Statement": [{"Sid": "s", "Effect": "Deny", "Principal": "*", "Action": "lambda:UpdateFunctionCode", "Resource": arn}]}
-        revision = api.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document))["RevisionId"]
-        self.assertEqual(document["Statement"], json.loads(api.get_resource_policy(ResourceArn=arn)["Policy"])["Statement"])
-        self.assertIn("Deny", api.get_policy(FunctionName=name)["Policy"])
-        self.refused("AccessDeniedException", aws.client("lambda", aws.admin).update_function_code, FunctionName=name, ZipFile=package("2"))
-        self.refused("PreconditionFailedException", api.put_resource_policy, ResourceArn=arn, Policy=json.dumps(document), RevisionId="stale")
-        api.delete_resource_policy(ResourceArn=arn, RevisionId=revision)
-        self.refused("ResourceNotFoundException", api.get_resource_policy, ResourceArn=arn)
 
 
 class Urls(Case):

@@ -34,10 +34,19 @@ function withAlias(world: World): void {
   world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
 }
 
-function withPolicy(world: World, statement: object): void {
+function withPolicy(world: World, ...Statement: object[]): void {
   withFunction(world);
-  world.lambda.putResourcePolicy({ ResourceArn: orders, Policy: JSON.stringify({ Version: '2012-10-17', Statement: [statement] }) });
+  world.lambda.putResourcePolicy({ ResourceArn: orders, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
 }
+
+const nameless = {
+  Effect: 'Allow',
+  Principal: '*',
+  Action: 'lambda:InvokeFunctionUrl',
+  Resource: orders,
+  Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } },
+};
+const partner = { ...nameless, Sid: 'partner', Principal: { AWS: 'arn:aws:iam::444455556666:root' } };
 
 ruleTest(rule, {
   rows: [
@@ -271,16 +280,9 @@ ruleTest(rule, {
       },
     },
     {
-      name: 'a public statement without a Sid is not fixed',
+      name: 'a public statement without a Sid',
       kind: 'violating',
-      arrange: (world) =>
-        withPolicy(world, {
-          Effect: 'Allow',
-          Principal: '*',
-          Action: 'lambda:InvokeFunctionUrl',
-          Resource: orders,
-          Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'NONE' } },
-        }),
+      arrange: (world) => withPolicy(world, nameless, partner),
       event: sample('PutResourcePolicy/lambda.json'),
       expect: {
         violations: [
@@ -288,28 +290,28 @@ ruleTest(rule, {
             subject: orders,
             severity: 'medium',
             summary: `The policy of ${orders} lets anyone invoke it through a public function URL, which it does not have (any more): the next one would be open at once.`,
-            evidence: { statements: [''] },
+            evidence: { statements: ['#0'] },
             tags: { team: 'shop' },
-            plan: {
-              steps: [],
-              refused: `The policy of ${orders} holds a public statement that has no Sid and that AddPermission could not put back as it was: edit the policy by hand.`,
-            },
           },
         ],
       },
     },
     {
-      name: 'a public statement with two actions is not fixed',
+      name: 'a public statement with two actions',
       kind: 'violating',
       arrange: (world) =>
-        withPolicy(world, {
-          Sid: 'both',
-          Effect: 'Allow',
-          Principal: { AWS: '*' },
-          Action: ['lambda:InvokeFunctionUrl', 'lambda:InvokeFunction'],
-          Resource: orders,
-          Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': ['NONE'] } },
-        }),
+        withPolicy(
+          world,
+          {
+            Sid: 'both',
+            Effect: 'Allow',
+            Principal: { AWS: '*' },
+            Action: ['lambda:InvokeFunctionUrl', 'lambda:InvokeFunction'],
+            Resource: orders,
+            Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': ['NONE'] } },
+          },
+          partner,
+        ),
       event: sample('PutResourcePolicy/lambda.json'),
       expect: {
         violations: [
@@ -320,8 +322,37 @@ ruleTest(rule, {
             evidence: { statements: ['both'] },
             tags: { team: 'shop' },
             plan: {
+              steps: [
+                {
+                  call: 'removePermission',
+                  input: { FunctionName: orders, StatementId: 'both', RevisionId: expect.any(String) },
+                  undo: [{ call: 'restoreResourcePolicy', input: { ResourceArn: orders, Policy: expect.stringContaining('both') } }],
+                },
+              ],
+            },
+          },
+        ],
+      },
+    },
+    {
+      name: 'a public statement without a Sid, beside a principal that was deleted',
+      kind: 'violating',
+      arrange: (world) => {
+        withPolicy(world, nameless, partner);
+        world.lambda.deletePrincipal('arn:aws:iam::444455556666:root', 'AROA1234567890EXAMPLE');
+      },
+      event: sample('PutResourcePolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            subject: orders,
+            severity: 'medium',
+            summary: `The policy of ${orders} lets anyone invoke it through a public function URL, which it does not have (any more): the next one would be open at once.`,
+            evidence: { statements: ['#0'] },
+            tags: { team: 'shop' },
+            plan: {
               steps: [],
-              refused: `The policy of ${orders} holds the public statement both and that AddPermission could not put back as it was: edit the policy by hand.`,
+              refused: `The policy of ${orders} names a principal that was deleted, and Lambda takes no such policy back: take that out first.`,
             },
           },
         ],
@@ -356,6 +387,11 @@ ruleTest(rule, {
           requestParameters: { functionName: undefined, queueUrl: 'https://sqs.us-east-1.amazonaws.com/111122223333/orders' },
         },
       }),
+    },
+    {
+      name: 'the policy of a version, which has no URL',
+      kind: 'ignored',
+      event: sample('PutResourcePolicy/lambda-version.json'),
     },
     {
       name: 'a name that is no function',
@@ -468,6 +504,36 @@ ruleTest(rule, {
       },
       event: sample('DeleteFunctionUrlConfig/plain.json'),
       steps: ['removePermission', 'removePermission'],
+    },
+    {
+      name: 'a statement without a Sid beside others',
+      arrange: (world) => {
+        withPolicy(world, partner, { ...nameless, Principal: { AWS: ['*', '444455556666'] } });
+        world.lambda.createFunctionUrlConfig({ FunctionName: 'orders', AuthType: 'NONE' });
+      },
+      event: sample('CreateFunctionUrlConfig/none.json'),
+      steps: ['updateFunctionUrlConfig', 'putResourcePolicy'],
+      fixed: ({ lambda }) => {
+        const { Policy } = lambda.getPolicy({ FunctionName: 'orders' }) as { Policy: string };
+        expect(JSON.parse(Policy).Statement).toEqual([partner, { ...nameless, Principal: { AWS: ['444455556666'] } }]);
+      },
+    },
+    {
+      name: 'a statement without a Sid alone',
+      arrange: (world) => withPolicy(world, nameless),
+      event: sample('PutResourcePolicy/lambda.json'),
+      steps: ['deleteResourcePolicy'],
+    },
+    {
+      name: 'a statement that AddPermission could not make, of an alias',
+      arrange: (world) => {
+        withAlias(world);
+        const Statement = [{ ...nameless, Sid: 'all', Action: 'lambda:*', Resource: `${orders}:live` }, partner];
+        world.lambda.putResourcePolicy({ ResourceArn: `${orders}:live`, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
+        world.lambda.createFunctionUrlConfig({ FunctionName: 'orders', Qualifier: 'live', AuthType: 'NONE' });
+      },
+      event: sample('CreateFunctionUrlConfig/none-on-alias.json'),
+      steps: ['updateFunctionUrlConfig', 'removePermission'],
     },
   ],
 });

@@ -5,9 +5,9 @@ import type { Baseline } from '../../../guard/estate.ts';
 import { findingId } from '../../../guard/finding.ts';
 import type { Evaluation, Plan } from '../../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { type EventBody, sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };
@@ -28,7 +28,16 @@ beforeEach(() => {
 });
 
 function context() {
-  const settings = { deployers, archiveBucket: 'guard-archive', boundaryArn: '' };
+  const settings = {
+    stack: 'guard',
+    deployers,
+    operators: [],
+    archiveBucket: 'guard-archive',
+    boundaryArn: '',
+    denialArn: '',
+    keyArn: '',
+    alertTopicArn: '',
+  };
   return { aws: connect(rule.check, place), estate: ledger, params: {}, settings, now: world.now };
 }
 
@@ -102,7 +111,7 @@ describe('what a deployment leaves', () => {
     await look(deploys('approved package', '2026-11-22T12:00:00Z'));
     const first = await approved();
     await look(deploys('approved package', '2026-11-22T12:00:00Z'));
-    expect(await approved()).toEqual({ ...first, revision: 2 });
+    expect(await approved()).toEqual(first);
   });
 
   test('the settings that its code needs to come back', async () => {
@@ -181,7 +190,7 @@ describe('nothing is approved', () => {
     await look(deploys('second package', '2026-11-22T12:10:00Z'));
     put('first package');
     expect(await verdict(byHand('first package', '2026-11-22T12:20:00Z'))).toBe('violating');
-    expect(await verdict(deploys('first package', '2026-11-22T12:00:00Z'))).toBe('undecided');
+    expect(await verdict(deploys('first package', '2026-11-22T12:00:00Z'))).toBe('violating');
     expect((await approved()).package.sha256).toBe(sha256('second package'));
     expect(await verdict()).toBe('violating');
   });
@@ -280,6 +289,30 @@ describe('a change by hand', () => {
     expect(await verdict()).toBe('compliant');
   });
 
+  test('of nothing but a weight stays a finding, and ends where the old one is back', async () => {
+    make('first package');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    put('second package');
+    world.lambda.publishVersion({ FunctionName: 'orders' });
+    const weigh = (weight: number) => {
+      const RoutingConfig = { AdditionalVersionWeights: { 2: weight } };
+      world.lambda.updateAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1', RoutingConfig });
+      return { functionVersion: '1', routingConfig: { additionalVersionWeights: { 2: weight } } };
+    };
+    world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+    await look(deploys('second package', '2026-11-22T12:00:00Z'));
+    const canary = weigh(0.1);
+    const byPipeline = sample('UpdateAlias20150331/code-by-pipeline.json', at('2026-11-22T12:01:00Z', { responseElements: canary }));
+    expect(await verdict(byPipeline)).toBe('compliant');
+    const all = weigh(1);
+    expect(await verdict(sample('UpdateAlias20150331/code-by-hand.json', at('2026-11-22T12:05:00Z', { responseElements: all })))).toBe(
+      'violating',
+    );
+    expect(await plan()).toMatchObject({ steps: [{ input: { RoutingConfig: { AdditionalVersionWeights: { 2: 0.1 } } } }] });
+    weigh(0.1);
+    expect(await verdict()).toBe('compliant');
+  });
+
   test('is not approved because the pipeline publishes it and routes to it', async () => {
     make('approved package');
     world.lambda.publishVersion({ FunctionName: 'orders' });
@@ -322,22 +355,126 @@ describe('a change by hand', () => {
     await expect(look(byHand('foreign package', '2026-11-22T12:00:00Z'))).rejects.toMatchObject({ name: 'SlowDown' });
   });
 
-  test('by an event without a readable time is judged as a sweep would', async () => {
+  test('by an event without a readable time decides nothing', async () => {
     make('approved package');
     await look(deploys('approved package', '2026-11-22T12:00:00Z'));
     put('foreign package');
-    expect(await verdict(byHand('foreign package', 'yesterday'))).toBe('violating');
+    expect(await verdict(byHand('foreign package', 'yesterday'))).toBe('undecided');
     expect(await verdict(deploys('foreign package', 'yesterday'))).toBe('undecided');
+  });
+});
+
+describe('what decides which code runs', () => {
+  const hooks = 'arn:aws:lambda:us-east-1:111122223333:layer:hooks:3';
+  const setsUp = (by: 'hand' | 'pipeline', time: string, request: EventBody, response: EventBody = request) => {
+    const about = at(time, { requestParameters: { handler: undefined, layers: undefined, environment: undefined, ...request } });
+    const { detail } = about as { detail: EventBody };
+    const responseElements = { handler: 'index.handler', layers: undefined, lastModified: undefined, ...response };
+    return sample(`UpdateFunctionConfiguration20150331v2/setup-by-${by}.json`, { detail: { ...detail, responseElements } });
+  };
+  const modified = () => world.lambda.getFunctionConfiguration({ FunctionName: 'orders' }).LastModified;
+  const variables = (Variables: Record<string, string>) =>
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Environment: { Variables } });
+
+  beforeEach(async () => {
+    make('approved package');
+    await look(deploys('approved package', '2026-11-22T11:00:00Z'));
+  });
+
+  test('is what a deployer left last, also where its event comes after that of somebody who changed it since', async () => {
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Handler: 'hook.handler' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'hook.handler' }))).toBe('violating');
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:05:00Z', { handler: 'next.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ call: 'putSetup', input: { Handler: 'next.handler' } }]);
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:00:00Z', { handler: 'old.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { Handler: 'next.handler' } }]);
+    expect(await verdict(setsUp('pipeline', '2026-11-22T12:15:00Z', { handler: 'hook.handler' }))).toBe('compliant');
+    expect((await approved()).byHand).toEqual([]);
+  });
+
+  test('is not what somebody sent along without changing it', async () => {
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Timeout: 9 });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'index.handler', runtime: 'nodejs24.x' }))).toBe('compliant');
+    expect((await approved()).byHand).toEqual([]);
+  });
+
+  test('is an image configuration as well', async () => {
+    const command = { entryPoint: [], command: ['hook.handler'] };
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', ImageConfig: { Command: ['hook.handler'] } });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { imageConfig: command }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { ImageConfig: { EntryPoint: [], Command: [], WorkingDirectory: '' } } }]);
+  });
+
+  test('are the variables that a deployer wrote, where nobody changed the function after it', async () => {
+    variables({ NODE_OPTIONS: '--enable-source-maps' });
+    await look(setsUp('pipeline', '2026-11-22T12:05:00Z', { environment: {} }, { lastModified: modified() }));
+    variables({ NODE_OPTIONS: '--enable-source-maps', LOG_LEVEL: 'debug' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { environment: {} }))).toBe('compliant');
+    variables({ NODE_OPTIONS: '--require /tmp/hook.js' });
+    const { violations } = await look(setsUp('hand', '2026-11-22T12:11:00Z', { environment: {} }));
+    expect(violations).toMatchObject([{ evidence: { setup: [{ what: 'NODE_OPTIONS', now: 'set to another value' }] } }]);
+    expect(JSON.stringify([violations, await approved()])).not.toMatch(/hook|source-maps/);
+    variables({ LD_PRELOAD: '/tmp/hook.so' });
+    const changes = [
+      { what: 'LD_PRELOAD', now: 'set' },
+      { what: 'NODE_OPTIONS', now: 'taken out' },
+    ];
+    const further = await look(setsUp('hand', '2026-11-22T12:12:00Z', { environment: {} }));
+    expect(further.violations).toMatchObject([{ evidence: { setup: changes } }]);
+  });
+
+  test('are the variables that came before the code of the same deployment', async () => {
+    variables({ NODE_OPTIONS: '--enable-source-maps' });
+    const [first] = [modified()];
+    world.advance(5);
+    put('next package');
+    await look(setsUp('pipeline', '2026-11-22T12:05:00Z', { environment: {} }, { lastModified: first }));
+    expect(await approved()).toMatchObject({ variablesDue: Date.parse('2026-11-22T12:05:00Z') });
+    const code = { codeSha256: sha256('next package'), lastModified: modified() };
+    await look(sample('UpdateFunctionCode20150331v2/code-by-pipeline.json', at('2026-11-22T12:05:05Z', { responseElements: code })));
+    expect(await approved()).not.toHaveProperty('variablesDue');
+    variables({ NODE_OPTIONS: '--enable-source-maps', LOG_LEVEL: 'debug' });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { environment: {} }))).toBe('compliant');
+  });
+
+  test('is what the event told of a function that was made, not what somebody changed since', async () => {
+    world.lambda.deleteFunction({ FunctionName: 'orders' });
+    world.lambda.createFunction({ FunctionName: 'orders', Code: zip('approved package'), Handler: 'hook.handler', Layers: [hooks] });
+    const told = { codeSha256: sha256('approved package') };
+    await look(sample('CreateFunction20150331/code-by-pipeline.json', at('2026-11-22T12:00:00Z', { responseElements: told })));
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { handler: 'hook.handler' }))).toBe('violating');
+    expect((await plan()).steps).toMatchObject([{ input: { Handler: 'index.handler' } }]);
+  });
+
+  test('is not known of a function that nobody deployed, and then by hand whatever it is', async () => {
+    ledger = new MemoryLedger();
+    world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', Layers: [hooks] });
+    expect(await verdict(setsUp('hand', '2026-11-22T12:10:00Z', { layers: [hooks] }))).toBe('violating');
+    expect(await plan()).toMatchObject({ steps: [], refused: expect.stringContaining('No approved package') });
+  });
+
+  test('keeps whoever touched an event source last', async () => {
+    const UUID = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
+    world.lambda.createEventSourceMapping({ FunctionName: 'orders', UUID });
+    expect(await verdict(sample('UpdateEventSourceMapping20150331/source-by-pipeline.json', at('2026-11-22T12:20:00Z')))).toBe('compliant');
+    expect(await verdict(sample('CreateEventSourceMapping20150331/source-by-hand.json', at('2026-11-22T12:10:00Z')))).toBe('compliant');
+    expect(await verdict(sample('CreateEventSourceMapping20150331/source-by-hand.json', at('2026-11-22T12:30:00Z')))).toBe('violating');
+    expect(await verdict()).toBe('violating');
+    world.lambda.deleteEventSourceMapping({ UUID });
+    expect(await verdict()).toBe('compliant');
   });
 });
 
 describe('what an operator approves', () => {
   const olga = 'arn:aws:sts::111122223333:assumed-role/Operators/olga';
 
+  /** How a function runs that nobody has set up otherwise. */
+  const asMade = ['handler→index.handler', 'runtime→nodejs24.x', 'layers→', 'command→', 'switches→'].map((part) => `setup:${part}`);
+
   /** As operate writes it down: what the operator saw, and nothing else of the baseline. */
   async function approves(...runs: readonly string[]): Promise<void> {
     const baseline = await approved();
-    const approval = { runs, sha256: runs[0] ?? '', by: olga, at: new Date(world.now).toISOString() };
+    const approval = { runs: [...runs, ...asMade], sha256: runs[0] ?? '', by: olga, at: new Date(world.now).toISOString() };
     expect(await ledger.recordBaseline({ ...baseline, approval, revision: (baseline.revision ?? 0) + 1 })).toBe(true);
   }
 
@@ -466,13 +603,13 @@ describe('a plan', () => {
     expect(await plan()).toMatchObject({ refused: 'What runs as orders now could not be kept, so this fix could not be taken back.' });
   });
 
-  test('is refused where no event told who put there what runs: a deployment whose event is late looks the same', async () => {
-    await look(deploys('approved package', '2026-11-22T12:00:00Z'));
+  test('is empty where no event told who put there what runs: a deployment whose event is late looks the same', async () => {
     put('hotfix');
     await look(byHand('hotfix', '2026-11-22T12:05:00Z'));
     expect(await plan()).toMatchObject({ steps: [{ call: 'updateFunctionCode' }] });
     put('next release');
-    expect(await plan()).toMatchObject({ steps: [], refused: expect.stringContaining('still on its way') });
+    expect(await plan()).toEqual({ steps: [] });
+    expect(await verdict()).toBe('undecided');
   });
 
   test('is empty where the function is gone', async () => {

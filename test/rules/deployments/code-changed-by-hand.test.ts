@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { UpdateFunctionConfigurationCommandInput } from '@aws-sdk/client-lambda';
 import type { Baseline } from '../../../guard/estate.ts';
+import { setupOf } from '../../../guard/run-setup.ts';
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/deployments/code-changed-by-hand.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../support/memory-ledger.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 
@@ -76,8 +78,25 @@ function withTwoVersions({ lambda }: World): void {
   lambda.publishVersion({ FunctionName: 'orders' });
 }
 
+const hooks = 'arn:aws:lambda:us-east-1:111122223333:layer:hooks:3';
+const mapping = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
+const known = (is: string) => ({ is, asOf: 0 });
+const asDeployed = {
+  handler: known('index.handler'),
+  runtime: known('nodejs24.x'),
+  layers: known(''),
+  command: known(''),
+  switches: known(''),
+};
+
+/** At the time that the samples tell. */
+function setUp({ lambda }: World, settings: Omit<UpdateFunctionConfigurationCommandInput, 'FunctionName'>): void {
+  lambda.updateFunctionConfiguration({ FunctionName: 'orders', ...settings });
+  lambda.edit('orders', { LastModified: '2026-11-22T12:00:00.000+0000' });
+}
+
 const approvalOf = (hash: string) => ({
-  runs: [hash],
+  runs: [hash, 'setup:handler→index.handler', 'setup:runtime→nodejs24.x', 'setup:layers→', 'setup:command→', 'setup:switches→'],
   sha256: hash,
   by: 'arn:aws:sts::111122223333:assumed-role/Operators/olga',
   at: '2026-11-22T11:30:00.000Z',
@@ -196,6 +215,75 @@ ruleTest(rule, {
       calls: { aws: 2, ledger: 1 },
     },
     {
+      name: 'the pipeline changes handler, layers and variables',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Handler: 'hook.handler', Layers: [hooks], Environment: { Variables: { NODE_OPTIONS: '--enable-source-maps' } } });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-by-pipeline.json'),
+      expect: { compliant: [orders] },
+      calls: { aws: 2, ledger: 2 },
+    },
+    {
+      name: 'a variable of the application that somebody sets by hand',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Environment: { Variables: { LOG_LEVEL: 'debug' } } });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-variables-by-hand.json'),
+      expect: { compliant: [orders] },
+      calls: { aws: 2, ledger: 1 },
+    },
+    {
+      name: 'an event source that a deployer has taken over since',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        world.lambda.createEventSourceMapping({ FunctionName: 'orders', UUID: mapping });
+        await approve(world, ledger, { sources: { [mapping]: { byHand: true, asOf: 1 } } });
+      },
+      settings,
+      event: sample('UpdateEventSourceMapping20150331/source-by-pipeline.json'),
+      expect: { compliant: [orders] },
+      calls: { aws: 2, ledger: 2 },
+    },
+    {
+      name: 'an event source by hand that is disabled by now',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        world.lambda.createEventSourceMapping({ FunctionName: 'orders', UUID: mapping });
+        world.lambda.updateEventSourceMapping({ UUID: mapping, Enabled: false });
+        await approve(world, ledger, { sources: { [mapping]: { byHand: true, asOf: 1 } } });
+      },
+      settings,
+      sweep: orders,
+      expect: { compliant: [orders] },
+      calls: { aws: 3, ledger: 1 },
+    },
+    {
+      name: 'a layer that another rule of the guard has put back',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Handler: 'hook.handler', Layers: [hooks] });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-by-hand.json', {
+        detail: {
+          userIdentity: { sessionContext: { sessionIssuer: { arn: 'arn:aws:iam::111122223333:role/guard-remediate-layer-foreign' } } },
+        },
+      }),
+      expect: { compliant: [orders] },
+    },
+    {
       name: 'by hand, and nothing that was not observed before',
       kind: 'compliant',
       arrange: async (world, ledger) => {
@@ -238,6 +326,18 @@ ruleTest(rule, {
       sweep: orders,
       expect: { compliant: [orders] },
       calls: { ledger: 2 },
+    },
+    {
+      name: 'a sweep that finds code of which no event told, which is of code-drifted',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        withForeignCode(world);
+        await approve(world, ledger);
+      },
+      settings,
+      sweep: orders,
+      expect: { compliant: [orders] },
+      calls: { aws: 2, ledger: 1 },
     },
     {
       name: 'code by hand that an operator approved, and that still runs',
@@ -419,18 +519,6 @@ ruleTest(rule, {
       calls: { aws: 2, ledger: 1 },
     },
     {
-      name: 'a sweep that finds code of which no event told',
-      kind: 'violating',
-      arrange: async (world, ledger) => {
-        withForeignCode(world);
-        await approve(world, ledger);
-      },
-      settings,
-      sweep: orders,
-      expect: { violations: [changed] },
-      calls: { aws: 4, ledger: 1 },
-    },
-    {
       name: 'somebody publishes the code that they put there',
       kind: 'violating',
       arrange: async (world, ledger) => {
@@ -577,6 +665,127 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'a handler and a layer that somebody changed by hand',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Handler: 'hook.handler', Layers: [hooks] });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-by-hand.json'),
+      expect: {
+        violations: [
+          {
+            ...changed,
+            summary: `orders: its handler is hook.handler instead of index.handler, and no deployer did that, and its layers are ${hooks} instead of none, and no deployer did that. ${byPipeline}`,
+            evidence: {
+              sha256: approvedHash,
+              ...approvedBy,
+              aliases: [],
+              setup: [
+                { what: 'handler', now: 'hook.handler', approved: 'index.handler' },
+                { what: 'layers', now: hooks, approved: '' },
+              ],
+            },
+            plan: {
+              steps: [
+                {
+                  call: 'putSetup',
+                  input: { FunctionName: orders, Handler: 'index.handler', Layers: [], RevisionId: anyRevision },
+                  undo: [{ call: 'putSetup', input: { FunctionName: orders, Handler: 'hook.handler', Layers: [hooks] } }],
+                },
+              ],
+            },
+          },
+        ],
+      },
+      calls: { aws: 2, ledger: 2 },
+    },
+    {
+      name: 'a variable by which other code is loaded, set by hand',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Environment: { Variables: { NODE_OPTIONS: '--require /tmp/hook.js', LOG_LEVEL: 'debug' } } });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-variables-by-hand.json'),
+      expect: {
+        violations: [
+          {
+            ...changed,
+            summary: `orders: its variable NODE_OPTIONS, which decides what code runs, was set, and no deployer did that. ${byPipeline}`,
+            evidence: { sha256: approvedHash, ...approvedBy, aliases: [], setup: [{ what: 'NODE_OPTIONS', now: 'set' }] },
+            plan: {
+              steps: [],
+              remains: ['NODE_OPTIONS: no values of variables are kept, so put them back yourself'],
+              refused: 'Nothing can be put back: NODE_OPTIONS: no values of variables are kept, so put them back yourself.',
+            },
+          },
+        ],
+      },
+      calls: { aws: 2, ledger: 2 },
+    },
+    {
+      name: 'a sweep that finds a handler again of which an event told',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        setUp(world, { Handler: 'hook.handler' });
+        await approve(world, ledger, { setup: asDeployed, byHand: ['setup:handler→hook.handler'] });
+      },
+      settings,
+      sweep: orders,
+      expect: {
+        violations: [
+          {
+            ...changed,
+            summary: `orders: its handler is hook.handler instead of index.handler, and no deployer did that. ${byPipeline}`,
+            evidence: {
+              sha256: approvedHash,
+              ...approvedBy,
+              aliases: [],
+              setup: [{ what: 'handler', now: 'hook.handler', approved: 'index.handler' }],
+            },
+          },
+        ],
+      },
+      calls: { aws: 2, ledger: 1 },
+    },
+    {
+      name: 'an event source that somebody gave the function by hand',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        world.lambda.createEventSourceMapping({ FunctionName: 'orders', UUID: mapping });
+        await approve(world, ledger);
+      },
+      settings,
+      event: sample('CreateEventSourceMapping20150331/source-by-hand.json'),
+      expect: {
+        violations: [
+          {
+            ...changed,
+            summary: `orders: its event source mapping ${mapping} (arn:aws:sqs:us-east-1:111122223333:stranger) was made or changed by no deployer. ${byPipeline}`,
+            evidence: {
+              sha256: approvedHash,
+              ...approvedBy,
+              aliases: [],
+              sources: [{ mapping, source: 'arn:aws:sqs:us-east-1:111122223333:stranger' }],
+            },
+            plan: {
+              steps: [],
+              remains: [`the event source mapping ${mapping}, which only who knows its source can judge`],
+              refused: `Nothing can be put back: the event source mapping ${mapping}, which only who knows its source can judge.`,
+            },
+          },
+        ],
+      },
+      calls: { aws: 3, ledger: 2 },
+    },
+    {
       name: 'an image that somebody put there by hand',
       kind: 'violating',
       arrange: async (world, ledger) => {
@@ -697,13 +906,25 @@ ruleTest(rule, {
         ],
       },
     },
+    {
+      name: 'variables that somebody wrote by hand, and that cannot be decrypted',
+      kind: 'failing',
+      arrange: async (world, ledger) => {
+        withFunction(world);
+        world.lambda.edit('orders', { Environment: { Error: { ErrorCode: 'AccessDeniedException', Message: 'no key' } } });
+        await approve(world, ledger, { setup: asDeployed });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-variables-by-hand.json'),
+      expect: { throws: 'lasting', error: 'VariablesUnreadable' },
+    },
     { name: 'a dry run', kind: 'ignored', event: sample('UpdateFunctionCode20150331v2/code-dry-run.json') },
     { name: 'a call that was denied', kind: 'ignored', event: sample('UpdateFunctionCode20150331v2/code-denied.json') },
     { name: 'a function of another account', kind: 'ignored', event: sample('UpdateFunctionCode20150331v2/code-other-account.json') },
     {
-      name: 'an event that puts no code anywhere',
+      name: 'an event that changes nothing that runs',
       kind: 'ignored',
-      event: sample('UpdateFunctionConfiguration20150331v2/secret-variables.json'),
+      event: sample('PutFunctionConcurrency20171031/own.json'),
     },
     {
       name: 'the function may not be read',
@@ -785,6 +1006,46 @@ ruleTest(rule, {
       event: sample('UpdateFunctionCode20150331v2/code-by-hand.json'),
       steps: ['updateFunctionCode'],
       fixed: ({ lambda }) => expect(lambda.getFunctionConfiguration({ FunctionName: 'orders' }).CodeSha256).toBe(approvedHash),
+    },
+    {
+      name: 'handler, runtime and layers come back',
+      arrange: async (world, ledger) => {
+        world.lambda.settleSeconds = 5;
+        withFunction(world);
+        world.advance(60);
+        setUp(world, { Handler: 'hook.handler', Runtime: 'nodejs22.x', Layers: [hooks] });
+        const byHand = ['setup:handler→hook.handler', 'setup:runtime→nodejs22.x', `setup:layers→${hooks}`];
+        await approve(world, ledger, { setup: asDeployed, byHand });
+      },
+      settings,
+      event: sample('UpdateFunctionConfiguration20150331v2/setup-by-hand.json'),
+      steps: ['putSetup'],
+      fixed: ({ lambda }) => {
+        const { Handler, Runtime, Layers } = lambda.getFunctionConfiguration({ FunctionName: 'orders' });
+        expect({ Handler, Runtime, Layers }).toEqual({ Handler: 'index.handler', Runtime: 'nodejs24.x', Layers: undefined });
+      },
+    },
+    {
+      name: 'the command of an image and its code come back, and a variable stays',
+      arrange: async (world, ledger) => {
+        world.lambda.settleSeconds = 5;
+        world.lambda.createFunction({ FunctionName: 'orders', PackageType: 'Image', Code: { ImageUri: image('foreign image') } });
+        world.advance(60);
+        setUp(world, { ImageConfig: { Command: ['hook.handler'] }, Environment: { Variables: { LD_PRELOAD: '/tmp/hook.so' } } });
+        const hash = sha256('approved image', 'hex');
+        const command = JSON.stringify({ EntryPoint: [], Command: ['hook.handler'], WorkingDirectory: '' });
+        const { switches } = setupOf(world.lambda.getFunctionConfiguration({ FunctionName: 'orders' }), orders);
+        await approve(world, ledger, {
+          package: { type: 'Image', sha256: hash, imageUri: image('approved image'), architecture: 'arm64' },
+          approvedHashes: [hash],
+          setup: { ...asDeployed, handler: { is: '', asOf: 0 }, runtime: { is: '', asOf: 0 } },
+          byHand: [`setup:command→${command}`, `setup:switches→${switches}`],
+        });
+      },
+      settings,
+      event: sample('UpdateFunctionCode20150331v2/code-image-by-hand.json'),
+      steps: ['updateFunctionCode', 'putSetup'],
+      remains: ['LD_PRELOAD: no values of variables are kept, so put them back yourself'],
     },
     {
       name: 'code and alias come back',

@@ -7,14 +7,17 @@ import type { Finding } from '../../../guard/finding.ts';
 import { readRole } from '../../../guard/role-source.ts';
 import type { Evaluation } from '../../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../../guard/subject.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/roles/role-shared.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
 import { changeId, place } from '../../support/rule-test.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 import { awsError } from '../../support/world/service.ts';
 
-const settings = { deployers: [], archiveBucket: '', boundaryArn: `arn:aws:iam::${place.account}:policy/boundary` };
+const settings = {
+  ...{ stack: 'guard', deployers: [], operators: [], archiveBucket: '', keyArn: '', alertTopicArn: '', denialArn: '' },
+  boundaryArn: `arn:aws:iam::${place.account}:policy/boundary`,
+};
 const roleArn = (name: string) => `arn:aws:iam::${place.account}:role/${name}`;
 const subjectOf = (name: string) => functionSubject(name, place) as Subject;
 const read = readEvent(sample('CreateFunction20150331/role-shared.json'), place);

@@ -1,6 +1,6 @@
+import type { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/roles/role-shared.ts';
 import { sample } from '../../support/events.ts';
-import type { MemoryLedger } from '../../support/memory-ledger.ts';
 import { ruleTest } from '../../support/rule-test.ts';
 import type { World } from '../../support/world/index.ts';
 

@@ -7,9 +7,9 @@ import { readConfig } from '../../../guard/config.ts';
 import type { FixPorts } from '../../../guard/ports.ts';
 import { remediate } from '../../../guard/remediate.ts';
 import { undo } from '../../../guard/run.ts';
+import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/secrets/secret-in-environment.ts';
 import { sample } from '../../support/events.ts';
-import { MemoryLedger } from '../../support/memory-ledger.ts';
 import { createWorld, type World } from '../../support/world/index.ts';
 
 // Joined from parts, so that the secret scanners of code hosts find nothing here.

@@ -11,6 +11,7 @@ export const assignedByAws: readonly string[] = [
   // EC2
   'SecurityGroupRuleId',
   'SecurityGroupRuleArn',
+  'NetworkAclAssociationId',
   // IAM
   'CreateDate',
   'RoleId',

@@ -1,13 +1,29 @@
 import type {
+  AuthorizeSecurityGroupEgressCommandInput,
   AuthorizeSecurityGroupIngressCommandInput,
+  CreateNetworkAclEntryCommandInput,
+  CreateRouteCommandInput,
   Filter,
+  InternetGateway,
   IpPermission,
   ModifySecurityGroupRulesCommandInput,
+  NatGateway,
+  NetworkAcl,
+  NetworkAclEntry,
   NetworkInterface,
   PrefixListEntry,
+  RevokeSecurityGroupEgressCommandInput,
   RevokeSecurityGroupIngressCommandInput,
+  Route,
+  RouteTable,
   SecurityGroupRule,
+  Subnet,
   Tag,
+  TransitGatewayAttachment,
+  TransitGatewayRoute,
+  TransitGatewayVpcAttachment,
+  VpcEndpoint,
+  VpcPeeringConnection,
 } from '@aws-sdk/client-ec2';
 import { awsError, page, type Service, type Surroundings } from './service.ts';
 
@@ -27,9 +43,40 @@ interface PrefixList {
   Entries: PrefixListEntry[];
 }
 
+interface Acl extends Omit<NetworkAcl, 'Associations'> {
+  readonly NetworkAclId: string;
+  Entries: NetworkAclEntry[];
+  Associations: { readonly SubnetId: string; readonly NetworkAclAssociationId: string }[];
+}
+
 type Group = { readonly GroupId?: string | undefined; readonly GroupName?: string | undefined };
 type Rules = Group &
   Pick<AuthorizeSecurityGroupIngressCommandInput, 'IpPermissions' | 'IpProtocol' | 'FromPort' | 'ToPort' | 'CidrIp' | 'TagSpecifications'>;
+
+/** Parts of a network that are only read, but for the routes of tables. */
+interface NetworkParts {
+  routeTables: RouteTable;
+  vpcEndpoints: VpcEndpoint;
+  natGateways: NatGateway;
+  internetGateways: InternetGateway;
+  peerings: VpcPeeringConnection;
+  transitGatewayAttachments: TransitGatewayAttachment;
+  transitGatewayVpcAttachments: TransitGatewayVpcAttachment;
+}
+
+const networkIds = {
+  routeTables: 'RouteTableId',
+  vpcEndpoints: 'VpcEndpointId',
+  natGateways: 'NatGatewayId',
+  internetGateways: 'InternetGatewayId',
+  peerings: 'VpcPeeringConnectionId',
+  transitGatewayAttachments: 'TransitGatewayAttachmentId',
+  transitGatewayVpcAttachments: 'TransitGatewayAttachmentId',
+} as const;
+
+interface Filtered {
+  readonly Filters?: Filter[] | undefined;
+}
 
 interface Tokens {
   readonly NextToken?: string | undefined;
@@ -42,6 +89,21 @@ export class Ec2Service implements Service {
   readonly #groups = new Map<string, SecurityGroup>();
   readonly #interfaces = new Map<string, NetworkInterface>();
   readonly #prefixLists = new Map<string, PrefixList>();
+  readonly #acls = new Map<string, Acl>();
+  readonly #parts: { [K in keyof NetworkParts]: NetworkParts[K][] } = {
+    routeTables: [],
+    vpcEndpoints: [],
+    natGateways: [],
+    internetGateways: [],
+    peerings: [],
+    transitGatewayAttachments: [],
+    transitGatewayVpcAttachments: [],
+  };
+  /** The routes of transit gateways' route tables. */
+  readonly transitRoutes = new Map<string, TransitGatewayRoute[]>();
+  /** `enableDnsSupport` and `enableDnsHostnames`, where a VPC has them off. */
+  readonly dnsOff = new Set<string>();
+  readonly #subnets = new Map<string, Subnet>();
 
   constructor(world: Surroundings) {
     this.#world = world;
@@ -126,8 +188,16 @@ export class Ec2Service implements Service {
   }
 
   authorizeSecurityGroupIngress(input: AuthorizeSecurityGroupIngressCommandInput): object {
+    return this.#authorize(input, false);
+  }
+
+  authorizeSecurityGroupEgress(input: AuthorizeSecurityGroupEgressCommandInput): object {
+    return this.#authorize(input, true);
+  }
+
+  #authorize(input: Rules, isEgress: boolean): object {
     const group = this.#group(input);
-    const rules = this.#rulesFrom(group, input, false);
+    const rules = this.#rulesFrom(group, input, isEgress);
     for (const rule of rules) {
       if (group.rules.some((existing) => sameRule(existing, rule))) {
         throw awsError('InvalidPermission.Duplicate', `the specified rule "peer: ${rangeOf(rule)}" already exists`);
@@ -139,12 +209,20 @@ export class Ec2Service implements Service {
   }
 
   revokeSecurityGroupIngress(input: RevokeSecurityGroupIngressCommandInput): object {
+    return this.#revoke(input, false);
+  }
+
+  revokeSecurityGroupEgress(input: RevokeSecurityGroupEgressCommandInput): object {
+    return this.#revoke(input, true);
+  }
+
+  #revoke(input: Rules & { readonly SecurityGroupRuleIds?: string[] | undefined }, isEgress: boolean): object {
     const group = this.#group(input);
     const ids = input.SecurityGroupRuleIds;
     for (const id of ids ?? []) if (!group.rules.some(({ SecurityGroupRuleId }) => SecurityGroupRuleId === id)) throw noRule(id);
     const unwanted =
       ids === undefined
-        ? this.#rulesFrom(group, input, false).map((rule) => group.rules.find((existing) => sameRule(existing, rule)))
+        ? this.#rulesFrom(group, input, isEgress).map((rule) => group.rules.find((existing) => sameRule(existing, rule)))
         : group.rules.filter(({ SecurityGroupRuleId = '' }) => ids.includes(SecurityGroupRuleId));
     if (unwanted.includes(undefined))
       throw awsError('InvalidPermission.NotFound', 'The specified rule does not exist in this security group.');
@@ -195,6 +273,35 @@ export class Ec2Service implements Service {
     return { NetworkInterfaces: items, NextToken: next };
   }
 
+  createSubnet(
+    input: {
+      SubnetId?: string;
+      VpcId?: string;
+      AvailabilityZone?: string;
+      CidrBlock?: string;
+      Tags?: Readonly<Record<string, string>>;
+    } = {},
+  ): { Subnet: Subnet } {
+    const {
+      SubnetId = this.#world.id('subnet'),
+      VpcId = 'vpc-0a1b2c3d4e5f60718',
+      AvailabilityZone = 'us-east-1a',
+      Tags = {},
+      ...more
+    } = input;
+    const Subnet: Subnet = { SubnetId, VpcId, AvailabilityZone, OwnerId: this.#world.account, ...more, Tags: tagsOf(Tags) };
+    this.#subnets.set(SubnetId, Subnet);
+    return { Subnet };
+  }
+
+  describeSubnets({ Filters, NextToken, MaxResults = 1000 }: Tokens & { Filters?: Filter[] | undefined } = {}): object {
+    const found = [...this.#subnets.values()].filter(({ SubnetId = '', VpcId = '' }) =>
+      matches(Filters, { 'subnet-id': [SubnetId], 'vpc-id': [VpcId] }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    return { Subnets: items, NextToken: next };
+  }
+
   /** `OwnerId: 'AWS'` makes one that AWS manages. */
   createManagedPrefixList(input: { PrefixListId?: string; PrefixListName: string; OwnerId?: string; Entries: string[] }): {
     PrefixListId: string;
@@ -202,6 +309,196 @@ export class Ec2Service implements Service {
     const { PrefixListId = this.#world.id('pl'), PrefixListName, OwnerId = this.#world.account, Entries } = input;
     this.#prefixLists.set(PrefixListId, { PrefixListId, PrefixListName, OwnerId, Entries: Entries.map((Cidr) => ({ Cidr })) });
     return { PrefixListId };
+  }
+
+  /** With the entries that deny everything, which AWS puts at the end. `Subnets` are associated with it from the beginning. */
+  createNetworkAcl({
+    NetworkAclId = this.#world.id('acl'),
+    VpcId = 'vpc-0a1b2c3d4e5f60718',
+    IsDefault = false,
+    Subnets = [],
+    Tags = {},
+  }: {
+    NetworkAclId?: string;
+    VpcId?: string;
+    IsDefault?: boolean;
+    Subnets?: readonly string[];
+    Tags?: Readonly<Record<string, string>>;
+  } = {}): { NetworkAcl: NetworkAcl } {
+    const rest = { CidrBlock: '0.0.0.0/0', Protocol: '-1', RuleAction: 'deny' as const, RuleNumber: 32_767 };
+    const Entries = [false, true].map((Egress) => ({ Egress, ...rest }));
+    const acl: Acl = { NetworkAclId, VpcId, IsDefault, Entries, Associations: [], Tags: tagsOf(Tags) };
+    this.#acls.set(NetworkAclId, acl);
+    for (const SubnetId of Subnets) this.#associate(acl, SubnetId);
+    return { NetworkAcl: acl };
+  }
+
+  deleteNetworkAcl({ NetworkAclId = '' }: { NetworkAclId?: string }): object {
+    if (this.#acl(NetworkAclId).Associations.length > 0) {
+      throw awsError('DependencyViolation', `The networkAcl '${NetworkAclId}' has dependencies and cannot be deleted.`);
+    }
+    this.#acls.delete(NetworkAclId);
+    return {};
+  }
+
+  describeNetworkAcls({ Filters, NextToken, MaxResults = 1000 }: Tokens & { Filters?: Filter[] | undefined } = {}): object {
+    const found = [...this.#acls.values()].filter(({ NetworkAclId, VpcId = '', Associations }) =>
+      matches(Filters, {
+        'network-acl-id': [NetworkAclId],
+        'vpc-id': [VpcId],
+        'association.subnet-id': Associations.map(({ SubnetId }) => SubnetId),
+      }),
+    );
+    const { items, next } = page(found, NextToken, MaxResults);
+    const NetworkAcls = items.map((acl) => ({
+      ...acl,
+      Associations: acl.Associations.map((one) => ({ ...one, NetworkAclId: acl.NetworkAclId })),
+      OwnerId: this.#world.account,
+    }));
+    return { NetworkAcls, NextToken: next };
+  }
+
+  createNetworkAclEntry({ NetworkAclId = '', ...entry }: CreateNetworkAclEntryCommandInput): object {
+    const acl = this.#acl(NetworkAclId);
+    if (acl.Entries.some((existing) => sameEntry(existing, entry)))
+      throw awsError('NetworkAclEntryAlreadyExists', `The network acl entry identified by ${entry.RuleNumber} already exists.`);
+    acl.Entries.push(entryFrom(entry));
+    this.#world.tick();
+    return {};
+  }
+
+  replaceNetworkAclEntry({ NetworkAclId = '', ...entry }: CreateNetworkAclEntryCommandInput): object {
+    const acl = this.#acl(NetworkAclId);
+    const index = acl.Entries.findIndex((existing) => sameEntry(existing, entry));
+    if (index < 0) throw noEntry(entry);
+    acl.Entries[index] = entryFrom(entry);
+    this.#world.tick();
+    return {};
+  }
+
+  deleteNetworkAclEntry({
+    NetworkAclId = '',
+    ...entry
+  }: Pick<CreateNetworkAclEntryCommandInput, 'NetworkAclId' | 'RuleNumber' | 'Egress'>): object {
+    const acl = this.#acl(NetworkAclId);
+    if (!acl.Entries.some((existing) => sameEntry(existing, entry))) throw noEntry(entry);
+    acl.Entries = acl.Entries.filter((existing) => !sameEntry(existing, entry));
+    this.#world.tick();
+    return {};
+  }
+
+  replaceNetworkAclAssociation({ AssociationId = '', NetworkAclId = '' }: { AssociationId?: string; NetworkAclId?: string }): object {
+    const to = this.#acl(NetworkAclId);
+    for (const acl of this.#acls.values()) {
+      const one = acl.Associations.find(({ NetworkAclAssociationId }) => NetworkAclAssociationId === AssociationId);
+      if (one === undefined) continue;
+      acl.Associations = acl.Associations.filter((other) => other !== one);
+      this.#world.tick();
+      return { NewAssociationId: this.#associate(to, one.SubnetId) };
+    }
+    throw awsError('InvalidAssociationID.NotFound', `The association ID '${AssociationId}' does not exist`);
+  }
+
+  /** A subnet that is gone is associated with no ACL. */
+  deleteSubnet({ SubnetId = '' }: { SubnetId?: string }): object {
+    for (const acl of this.#acls.values()) acl.Associations = acl.Associations.filter((one) => one.SubnetId !== SubnetId);
+    this.#subnets.delete(SubnetId);
+    return {};
+  }
+
+  /** Puts parts of a network there as DescribeRouteTables and its like answer them; what has the same id is replaced. */
+  put<K extends keyof NetworkParts>(kind: K, ...parts: NetworkParts[K][]): void {
+    const id = networkIds[kind] as unknown as keyof NetworkParts[K];
+    const all = this.#parts[kind] as NetworkParts[K][];
+    for (const part of parts) {
+      const index = all.findIndex((one) => one[id] === part[id]);
+      if (index < 0) all.push(structuredClone(part));
+      else all[index] = structuredClone(part);
+    }
+  }
+
+  describeRouteTables({ Filters }: Filtered = {}): object {
+    const RouteTables = this.#parts.routeTables.filter(({ RouteTableId = '', VpcId = '' }) =>
+      matches(Filters, { 'route-table-id': [RouteTableId], 'vpc-id': [VpcId] }),
+    );
+    return { RouteTables };
+  }
+
+  describeVpcEndpoints({ Filters }: Filtered = {}): object {
+    return { VpcEndpoints: this.#parts.vpcEndpoints.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] })) };
+  }
+
+  describeNatGateways({ Filter }: { Filter?: Filter[] | undefined } = {}): object {
+    return { NatGateways: this.#parts.natGateways.filter(({ VpcId = '' }) => matches(Filter, { 'vpc-id': [VpcId] })) };
+  }
+
+  describeInternetGateways({ Filters }: Filtered = {}): object {
+    const vpcs = ({ Attachments = [] }: InternetGateway) => Attachments.map(({ VpcId = '' }) => VpcId);
+    return { InternetGateways: this.#parts.internetGateways.filter((one) => matches(Filters, { 'attachment.vpc-id': vpcs(one) })) };
+  }
+
+  describeVpcPeeringConnections({ Filters }: Filtered = {}): object {
+    const found = this.#parts.peerings.filter(({ VpcPeeringConnectionId: id = '' }) =>
+      matches(Filters, { 'vpc-peering-connection-id': [id] }),
+    );
+    return { VpcPeeringConnections: found };
+  }
+
+  describeTransitGatewayAttachments({ Filters }: Filtered = {}): object {
+    const found = this.#parts.transitGatewayAttachments.filter(({ ResourceId = '' }) => matches(Filters, { 'resource-id': [ResourceId] }));
+    return { TransitGatewayAttachments: found };
+  }
+
+  describeTransitGatewayVpcAttachments({ Filters }: Filtered = {}): object {
+    const found = this.#parts.transitGatewayVpcAttachments.filter(({ VpcId = '' }) => matches(Filters, { 'vpc-id': [VpcId] }));
+    return { TransitGatewayVpcAttachments: found };
+  }
+
+  searchTransitGatewayRoutes({ TransitGatewayRouteTableId = '' }: { TransitGatewayRouteTableId?: string | undefined }): object {
+    return { Routes: this.transitRoutes.get(TransitGatewayRouteTableId) ?? [], AdditionalRoutesAvailable: false };
+  }
+
+  describeManagedPrefixLists({ Filters }: Filtered = {}): object {
+    const all = [...this.#prefixLists.values()].map(({ Entries: _, ...list }) => list);
+    return { PrefixLists: all.filter(({ PrefixListName }) => matches(Filters, { 'prefix-list-name': [PrefixListName] })) };
+  }
+
+  describeVpcAttribute({ VpcId, Attribute = '' }: { VpcId?: string; Attribute?: string }): object {
+    const name = `${Attribute.charAt(0).toUpperCase()}${Attribute.slice(1)}`;
+    return { VpcId, [name]: { Value: !this.dnsOff.has(Attribute) } };
+  }
+
+  createRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.some((one) => sameDestination(one, route)))
+      throw awsError('RouteAlreadyExists', `The route identified by ${route.DestinationCidrBlock} already exists.`);
+    table.Routes = [...(table.Routes ?? []), { ...shownRoute(route), Origin: 'CreateRoute', State: 'active' }];
+    this.#world.tick();
+    return { Return: true };
+  }
+
+  replaceRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.every((one) => !sameDestination(one, route))) throw noRoute(route);
+    table.Routes = table.Routes?.map((one) =>
+      sameDestination(one, route) ? { ...shownRoute(route), Origin: 'CreateRoute', State: 'active' } : one,
+    );
+    this.#world.tick();
+    return {};
+  }
+
+  deleteRoute({ RouteTableId = '', ...route }: CreateRouteCommandInput): object {
+    const table = this.#table(RouteTableId);
+    if (table.Routes?.every((one) => !sameDestination(one, route))) throw noRoute(route);
+    table.Routes = table.Routes?.filter((one) => !sameDestination(one, route));
+    this.#world.tick();
+    return {};
+  }
+
+  deleteRouteTable({ RouteTableId = '' }: { RouteTableId?: string }): object {
+    this.#table(RouteTableId);
+    this.#parts.routeTables = this.#parts.routeTables.filter((one) => one.RouteTableId !== RouteTableId);
+    return {};
   }
 
   getManagedPrefixListEntries({ PrefixListId = '', NextToken, MaxResults = 100 }: Tokens & { PrefixListId?: string | undefined }): object {
@@ -221,7 +518,45 @@ export class Ec2Service implements Service {
       ),
       interfaces: Object.fromEntries(this.#interfaces),
       prefixLists: Object.fromEntries(this.#prefixLists),
+      // The order of routes means nothing.
+      parts: {
+        ...this.#parts,
+        routeTables: this.#parts.routeTables.map(({ Routes = [], ...table }) => ({
+          ...table,
+          Routes: Routes.toSorted((a, b) => String(destinationOf(a)).localeCompare(String(destinationOf(b)))),
+        })),
+      },
+      // Neither the order of entries nor that of associations means anything.
+      networkAcls: Object.fromEntries(
+        [...this.#acls.values()].map((acl) => [
+          acl.NetworkAclId,
+          {
+            ...acl,
+            Entries: acl.Entries.map((one) => JSON.stringify(one)).sort(),
+            Associations: acl.Associations.map(({ SubnetId }) => SubnetId).sort(),
+          },
+        ]),
+      ),
+      subnets: Object.fromEntries(this.#subnets),
     };
+  }
+
+  #table(RouteTableId: string): RouteTable {
+    const table = this.#parts.routeTables.find((one) => one.RouteTableId === RouteTableId);
+    if (table === undefined) throw awsError('InvalidRouteTableID.NotFound', `The routeTable ID '${RouteTableId}' does not exist`);
+    return table;
+  }
+
+  #acl(NetworkAclId: string): Acl {
+    const acl = this.#acls.get(NetworkAclId);
+    if (acl === undefined) throw awsError('InvalidNetworkAclID.NotFound', `The networkAcl ID '${NetworkAclId}' does not exist`);
+    return acl;
+  }
+
+  #associate(acl: Acl, SubnetId: string): string {
+    const NetworkAclAssociationId = this.#world.id('aclassoc');
+    acl.Associations.push({ SubnetId, NetworkAclAssociationId });
+    return NetworkAclAssociationId;
   }
 
   #group({ GroupId, GroupName }: Group): SecurityGroup {
@@ -265,6 +600,46 @@ export class Ec2Service implements Service {
 }
 
 const protocols: Readonly<Record<string, string>> = { '1': 'icmp', '6': 'tcp', '17': 'udp', '58': 'icmpv6' };
+
+type RouteKey = Pick<Route, 'DestinationCidrBlock' | 'DestinationIpv6CidrBlock' | 'DestinationPrefixListId'>;
+
+function sameDestination(a: RouteKey, b: RouteKey): boolean {
+  return destinationOf(a) === destinationOf(b);
+}
+
+function destinationOf({ DestinationCidrBlock, DestinationIpv6CidrBlock, DestinationPrefixListId }: RouteKey): string | undefined {
+  return DestinationCidrBlock ?? DestinationIpv6CidrBlock ?? DestinationPrefixListId;
+}
+
+function shownRoute({ DryRun: _, VpcEndpointId: __, ...route }: Omit<CreateRouteCommandInput, 'RouteTableId'>): Route {
+  return definedOf(route) as Route;
+}
+
+function noRoute(route: RouteKey): Error {
+  return awsError('InvalidRoute.NotFound', `no route with destination-cidr-block ${destinationOf(route)} in the route table`);
+}
+
+type EntryKey = Pick<NetworkAclEntry, 'RuleNumber' | 'Egress'>;
+
+function sameEntry(a: EntryKey, b: EntryKey): boolean {
+  return a.RuleNumber === b.RuleNumber && a.Egress === b.Egress;
+}
+
+/** Ports of protocols that have none are left out, as AWS does. */
+function entryFrom(entry: Omit<CreateNetworkAclEntryCommandInput, 'NetworkAclId' | 'DryRun'>): NetworkAclEntry {
+  const { CidrBlock, Egress, Ipv6CidrBlock, Protocol, RuleAction, RuleNumber, PortRange, IcmpTypeCode } = entry;
+  const ports = ['6', '17'].includes(Protocol ?? '') ? { PortRange } : {};
+  const icmp = ['1', '58'].includes(Protocol ?? '') ? { IcmpTypeCode } : {};
+  return definedOf({ CidrBlock, Egress, Ipv6CidrBlock, Protocol, RuleAction, RuleNumber, ...ports, ...icmp });
+}
+
+function noEntry({ RuleNumber, Egress }: EntryKey): Error {
+  return awsError('InvalidNetworkAclEntry.NotFound', `The ${Egress === true ? 'egress' : 'ingress'} entry ${RuleNumber} does not exist`);
+}
+
+function definedOf<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
 
 function noRule(id: string): Error {
   return awsError('InvalidSecurityGroupRuleId.NotFound', `The security group rule ID '${id}' does not exist`);

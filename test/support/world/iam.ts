@@ -3,10 +3,13 @@ import type {
   CreatePolicyCommandInput,
   CreatePolicyVersionCommandInput,
   CreateRoleCommandInput,
+  CreateUserCommandInput,
+  ListEntitiesForPolicyCommandInput,
+  SimulateCustomPolicyCommandInput,
   SimulatePrincipalPolicyCommandInput,
 } from '@aws-sdk/client-iam';
 import { matchesGlob } from '../../../guard/arn.ts';
-import { readPolicy } from '../../../guard/policy-document.ts';
+import { readPolicy, type Statement } from '../../../guard/policy-document.ts';
 import { awsError, page, type Service, type Surroundings } from './service.ts';
 
 interface Role {
@@ -22,6 +25,20 @@ interface Role {
   readonly tags: Map<string, string>;
   readonly inline: Map<string, string>;
   readonly attached: Set<string>;
+}
+
+/** A user or a group. */
+interface Holder {
+  readonly id: string;
+  readonly arn: string;
+  readonly name: string;
+  readonly created: Date;
+  boundary: string | undefined;
+  readonly tags: Map<string, string>;
+  readonly inline: Map<string, string>;
+  readonly attached: Set<string>;
+  /** Names of the groups that a user is in. */
+  readonly groups: Set<string>;
 }
 
 interface ManagedPolicy {
@@ -43,6 +60,16 @@ interface Inline extends OfRole {
 interface Attached extends OfRole {
   readonly PolicyArn: string | undefined;
 }
+interface OfUser {
+  readonly UserName: string | undefined;
+}
+interface OfGroup {
+  readonly GroupName: string | undefined;
+}
+interface Document {
+  readonly PolicyName: string | undefined;
+  readonly PolicyDocument: string | undefined;
+}
 interface Paged {
   readonly Marker?: string | undefined;
   readonly MaxItems?: number | undefined;
@@ -52,6 +79,8 @@ const logs = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'], Resource: '*' }],
 });
+const allowing = (...Action: readonly string[]) =>
+  JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action, Resource: '*' }] });
 const lambdaMayAssume = JSON.stringify({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' }, Action: 'sts:AssumeRole' }],
@@ -62,10 +91,14 @@ export class IamService implements Service {
   readonly #world: Surroundings;
   readonly #roles = new Map<string, Role>();
   readonly #policies = new Map<string, ManagedPolicy>();
+  readonly #users = new Map<string, Holder>();
+  readonly #groups = new Map<string, Holder>();
 
   constructor(world: Surroundings) {
     this.#world = world;
     this.#awsManaged('service-role/AWSLambdaBasicExecutionRole', logs);
+    this.#awsManaged('AdministratorAccess', allowing('*'));
+    this.#awsManaged('ReadOnlyAccess', allowing('s3:Get*', 'dynamodb:Get*', 'iam:Get*', 'iam:List*'));
   }
 
   createRole(input: Input<CreateRoleCommandInput, 'RoleName'>): object {
@@ -121,7 +154,21 @@ export class IamService implements Service {
 
   updateAssumeRolePolicy({ RoleName, PolicyDocument = '' }: OfRole & { readonly PolicyDocument: string | undefined }): object {
     understood(PolicyDocument);
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
+    const [, deleted] = /"(A(?:IDA|ROA)[A-Z0-9]{12,})"/.exec(PolicyDocument) ?? [];
+    if (deleted !== undefined) throw wire('MalformedPolicyDocument', `Invalid principal in policy: "AWS":"${deleted}"`, 400);
     this.#role(RoleName).trust = PolicyDocument;
+    return {};
+  }
+
+  /** Somebody whom the trust policy names was deleted: IAM shows their unique id from then on. */
+  deletePrincipal(name: string, arn: string, id: string): void {
+    const role = this.#role(name);
+    role.trust = role.trust.replace(arn, id);
+  }
+
+  deleteRolePermissionsBoundary({ RoleName }: OfRole): object {
+    this.#role(RoleName).boundary = undefined;
     return {};
   }
 
@@ -136,6 +183,11 @@ export class IamService implements Service {
     if (role.attached.size > 0) throw wire('DeleteConflict', 'Cannot delete entity, must detach all policies first.', 409);
     this.#roles.delete(role.name);
     return {};
+  }
+
+  /** Deletes a role with everything on it. */
+  forgetRole(name: string): void {
+    this.#roles.delete(name);
   }
 
   putRolePolicy({ RoleName, PolicyName = '', PolicyDocument = '' }: Inline & { readonly PolicyDocument: string | undefined }): object {
@@ -202,8 +254,11 @@ export class IamService implements Service {
 
   getPolicy({ PolicyArn }: { readonly PolicyArn: string | undefined }): object {
     const { arn, name, path, defaultVersion } = this.#policy(PolicyArn);
-    const AttachmentCount = [...this.#roles.values()].filter(({ attached }) => attached.has(arn)).length;
-    return { Policy: { PolicyName: name, Arn: arn, Path: path, DefaultVersionId: defaultVersion, AttachmentCount, IsAttachable: true } };
+    const roles = [...this.#roles.values()];
+    const AttachmentCount = roles.filter(({ attached }) => attached.has(arn)).length;
+    const PermissionsBoundaryUsageCount = roles.filter(({ boundary }) => boundary === arn).length;
+    const counted = { AttachmentCount, PermissionsBoundaryUsageCount };
+    return { Policy: { PolicyName: name, Arn: arn, Path: path, DefaultVersionId: defaultVersion, ...counted, IsAttachable: true } };
   }
 
   createPolicyVersion({ PolicyArn, PolicyDocument = '', SetAsDefault }: CreatePolicyVersionCommandInput): object {
@@ -223,6 +278,13 @@ export class IamService implements Service {
     return {};
   }
 
+  deletePolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
+    const policy = this.#policy(PolicyArn);
+    if (policy.defaultVersion === VersionId) throw wire('DeleteConflict', 'Cannot delete the default version of a policy.', 409);
+    policy.versions.delete(VersionId);
+    return {};
+  }
+
   getPolicyVersion({ PolicyArn, VersionId = '' }: { PolicyArn: string | undefined; VersionId: string | undefined }): object {
     const { versions, defaultVersion } = this.#policy(PolicyArn);
     const document = versions.get(VersionId);
@@ -230,23 +292,143 @@ export class IamService implements Service {
     return { PolicyVersion: { Document: encodeURIComponent(document), VersionId, IsDefaultVersion: VersionId === defaultVersion } };
   }
 
-  /** By action and resource alone: conditions and boundaries are not weighed. */
-  simulatePrincipalPolicy({ PolicySourceArn = '', ActionNames = [], ResourceArns = ['*'] }: SimulatePrincipalPolicyCommandInput): object {
-    const role = [...this.#roles.values()].find(({ arn }) => arn === PolicySourceArn);
-    if (role === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
-    const documents = [...role.inline.values(), ...[...role.attached].map((arn) => this.#default(arn))];
-    const statements = documents.flatMap((document) => readPolicy(document));
-    const EvaluationResults = ActionNames.flatMap((EvalActionName) =>
-      ResourceArns.map((EvalResourceName) => {
-        const effects = statements.flatMap(({ Effect, Action = [], Resource = ['*'] }) => {
-          const action = Action.some((pattern) => matchesGlob(EvalActionName.toLowerCase(), pattern.toLowerCase()));
-          return action && Resource.some((pattern) => matchesGlob(EvalResourceName, pattern)) ? [Effect] : [];
-        });
-        const EvalDecision = effects.includes('Deny') ? 'explicitDeny' : effects.includes('Allow') ? 'allowed' : 'implicitDeny';
-        return { EvalActionName, EvalResourceName, EvalDecision };
-      }),
+  listEntitiesForPolicy({ PolicyArn, EntityFilter, Marker, MaxItems = 100 }: ListEntitiesForPolicyCommandInput): object {
+    const { arn } = this.#policy(PolicyArn);
+    const having = <T extends Pick<Holder, 'attached'>>(kind: string, all: Iterable<T>) =>
+      EntityFilter === undefined || EntityFilter === kind ? [...all].filter(({ attached }) => attached.has(arn)) : [];
+    const roles = having('Role', this.#roles.values()).map((role) => ({ RoleName: role.name, RoleId: role.id }));
+    const { items, next } = page(roles, Marker, MaxItems);
+    const PolicyUsers = having('User', this.#users.values()).map(({ name, id }) => ({ UserName: name, UserId: id }));
+    const PolicyGroups = having('Group', this.#groups.values()).map(({ name, id }) => ({ GroupName: name, GroupId: id }));
+    return { PolicyRoles: items, PolicyGroups, PolicyUsers, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  // --- users and groups
+
+  createUser({ UserName = '', Path = '/', Tags = [] }: Input<CreateUserCommandInput, 'UserName'>): object {
+    this.#users.set(UserName, this.#holder('user', 'AIDA', UserName, Path));
+    for (const { Key = '', Value = '' } of Tags) this.#user(UserName).tags.set(Key, Value);
+    return this.getUser({ UserName });
+  }
+
+  getUser({ UserName }: OfUser): object {
+    const { arn, name, id, created, tags } = this.#user(UserName);
+    const Tags = [...tags].map(([Key, Value]) => ({ Key, Value }));
+    return { User: { Arn: arn, UserName: name, UserId: id, CreateDate: created, ...(Tags.length === 0 ? {} : { Tags }) } };
+  }
+
+  createGroup({ GroupName = '', Path = '/' }: { readonly GroupName: string; readonly Path?: string }): object {
+    this.#groups.set(GroupName, this.#holder('group', 'AGPA', GroupName, Path));
+    return this.getGroup({ GroupName });
+  }
+
+  getGroup({ GroupName }: OfGroup): object {
+    const { arn, name, id, created } = this.#group(GroupName);
+    const Users = [...this.#users.values()].flatMap((user) => (user.groups.has(name) ? [{ UserName: user.name, Arn: user.arn }] : []));
+    return { Group: { Arn: arn, GroupName: name, GroupId: id, CreateDate: created }, Users, IsTruncated: false };
+  }
+
+  addUserToGroup({ UserName, GroupName }: OfUser & OfGroup): object {
+    this.#user(UserName).groups.add(this.#group(GroupName).name);
+    return {};
+  }
+
+  listGroupsForUser({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).groups], Marker, MaxItems);
+    const Groups = items.map((name) => ({ GroupName: name, Arn: this.#group(name).arn }));
+    return { Groups, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  putUserPolicy({ UserName, PolicyName = '', PolicyDocument = '' }: OfUser & Document): object {
+    this.#user(UserName).inline.set(PolicyName, PolicyDocument);
+    return {};
+  }
+
+  putGroupPolicy({ GroupName, PolicyName = '', PolicyDocument = '' }: OfGroup & Document): object {
+    this.#group(GroupName).inline.set(PolicyName, PolicyDocument);
+    return {};
+  }
+
+  getUserPolicy({ UserName, PolicyName = '' }: OfUser & Partial<Document>): object {
+    return { PolicyDocument: encodeURIComponent(this.#user(UserName).inline.get(PolicyName) ?? '') };
+  }
+
+  getGroupPolicy({ GroupName, PolicyName = '' }: OfGroup & Partial<Document>): object {
+    return { PolicyDocument: encodeURIComponent(this.#group(GroupName).inline.get(PolicyName) ?? '') };
+  }
+
+  listUserPolicies({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).inline.keys()], Marker, MaxItems);
+    return { PolicyNames: items, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  listGroupPolicies({ GroupName, Marker, MaxItems = 100 }: OfGroup & Paged): object {
+    const { items, next } = page([...this.#group(GroupName).inline.keys()], Marker, MaxItems);
+    return { PolicyNames: items, IsTruncated: next !== undefined, Marker: next };
+  }
+
+  attachUserPolicy({ UserName, PolicyArn }: OfUser & { readonly PolicyArn: string | undefined }): object {
+    this.#user(UserName).attached.add(this.#policy(PolicyArn).arn);
+    return {};
+  }
+
+  detachUserPolicy({ UserName, PolicyArn = '' }: OfUser & { readonly PolicyArn: string | undefined }): object {
+    if (!this.#user(UserName).attached.delete(PolicyArn)) throw gone(`Policy ${PolicyArn} was not found.`);
+    return {};
+  }
+
+  attachGroupPolicy({ GroupName, PolicyArn }: OfGroup & { readonly PolicyArn: string | undefined }): object {
+    this.#group(GroupName).attached.add(this.#policy(PolicyArn).arn);
+    return {};
+  }
+
+  listAttachedUserPolicies({ UserName, Marker, MaxItems = 100 }: OfUser & Paged): object {
+    const { items, next } = page([...this.#user(UserName).attached], Marker, MaxItems);
+    return { AttachedPolicies: items.map((PolicyArn) => ({ PolicyArn })), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  listAttachedGroupPolicies({ GroupName, Marker, MaxItems = 100 }: OfGroup & Paged): object {
+    const { items, next } = page([...this.#group(GroupName).attached], Marker, MaxItems);
+    return { AttachedPolicies: items.map((PolicyArn) => ({ PolicyArn })), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  putUserPermissionsBoundary({ UserName, PermissionsBoundary }: OfUser & { readonly PermissionsBoundary: string | undefined }): object {
+    this.#user(UserName).boundary = PermissionsBoundary;
+    return {};
+  }
+
+  /** Deletes a user with everything on it. */
+  forgetUser(name: string): void {
+    this.#users.delete(name);
+  }
+
+  /** Principals alone: that is what the guard asks for. */
+  getAccountAuthorizationDetails({ Marker, MaxItems = 100 }: Paged): object {
+    const all = [
+      ...[...this.#users.values()].map(({ arn }) => ['UserDetailList', { Arn: arn }] as const),
+      ...[...this.#groups.values()].map(({ arn }) => ['GroupDetailList', { Arn: arn }] as const),
+      ...[...this.#roles.values()].map(({ arn }) => ['RoleDetailList', { Arn: arn }] as const),
+    ];
+    const { items, next } = page(all, Marker, MaxItems);
+    const lists = Object.groupBy(items, ([list]) => list);
+    const details = Object.entries(lists).map(([list, entries]) => [list, (entries ?? []).map(([, detail]) => detail)]);
+    return { ...Object.fromEntries(details), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  /** With the boundary and a user's groups, as if the account belonged to no organization. */
+  simulatePrincipalPolicy({ PolicySourceArn = '', ...asked }: SimulatePrincipalPolicyCommandInput): object {
+    const principal = [...this.#roles.values(), ...this.#users.values(), ...this.#groups.values()].find(
+      ({ arn }) => arn === PolicySourceArn,
     );
-    return { EvaluationResults, IsTruncated: false };
+    if (principal === undefined) throw gone(`Entity ${PolicySourceArn} does not exist.`);
+    const holders = [principal, ...('groups' in principal ? [...principal.groups].map((name) => this.#group(name)) : [])];
+    const documents = holders.flatMap((holder) => [...holder.inline.values(), ...[...holder.attached].map((arn) => this.#default(arn))]);
+    return simulation(documents, principal.boundary === undefined ? undefined : this.#default(principal.boundary), asked);
+  }
+
+  simulateCustomPolicy({ PolicyInputList = [], ...asked }: SimulateCustomPolicyCommandInput): object {
+    for (const document of PolicyInputList) understood(document);
+    return simulation(PolicyInputList, undefined, asked);
   }
 
   snapshot(): unknown {
@@ -258,12 +440,26 @@ export class IamService implements Service {
       policy.arn,
       { ...policy, versions: Object.fromEntries(policy.versions) },
     ]);
-    return { roles: Object.fromEntries(roles), policies: Object.fromEntries(policies) };
+    const holders = (all: ReadonlyMap<string, Holder>) =>
+      Object.fromEntries(
+        [...all.values()].map(({ id: _id, created: _created, name, inline, attached, tags, groups, ...holder }) => [
+          name,
+          {
+            ...holder,
+            inline: Object.fromEntries(inline),
+            attached: [...attached].sort(),
+            tags: Object.fromEntries(tags),
+            groups: [...groups].sort(),
+          },
+        ]),
+      );
+    const others = { users: holders(this.#users), groups: holders(this.#groups) };
+    return { roles: Object.fromEntries(roles), policies: Object.fromEntries(policies), ...others };
   }
 
   #awsManaged(name: string, document: string): void {
     const arn = `arn:aws:iam::aws:policy/${name}`;
-    const [, path = '/', last = ''] = /^(.*\/)?([^/]+)$/.exec(name) ?? [];
+    const [, path = '', last = ''] = /^(.*\/)?([^/]+)$/.exec(name) ?? [];
     this.#policies.set(arn, {
       arn,
       name: last,
@@ -272,6 +468,32 @@ export class IamService implements Service {
       defaultVersion: 'v1',
       nextVersion: 2,
     });
+  }
+
+  #holder(kind: string, prefix: string, name: string, path: string): Holder {
+    return {
+      id: `${prefix}${createHash('sha256').update(`${name} ${this.#world.uuid()}`).digest('hex').slice(0, 17).toUpperCase()}`,
+      arn: `arn:aws:iam::${this.#world.account}:${kind}${path}${name}`,
+      name,
+      created: this.#world.tick(),
+      boundary: undefined,
+      tags: new Map(),
+      inline: new Map(),
+      attached: new Set(),
+      groups: new Set(),
+    };
+  }
+
+  #user(name = ''): Holder {
+    const user = this.#users.get(name);
+    if (user === undefined) throw gone(`The user with name ${name} cannot be found.`);
+    return user;
+  }
+
+  #group(name = ''): Holder {
+    const group = this.#groups.get(name);
+    if (group === undefined) throw gone(`The group with name ${name} cannot be found.`);
+    return group;
   }
 
   #role(name = ''): Role {
@@ -290,6 +512,64 @@ export class IamService implements Service {
     const { versions, defaultVersion } = this.#policy(arn);
     return versions.get(defaultVersion);
   }
+}
+
+type Asked = Pick<SimulateCustomPolicyCommandInput, 'ActionNames' | 'ResourceArns' | 'ContextEntries'>;
+
+/** One result an action, as AWS sums up the resources: the most restrictive decision. */
+function simulation(
+  documents: readonly (string | undefined)[],
+  boundary: string | undefined,
+  { ActionNames = [], ResourceArns = ['*'], ContextEntries = [] }: Asked,
+): object {
+  const context = new Map(
+    ContextEntries.map(({ ContextKeyName = '', ContextKeyValues = [] }) => [ContextKeyName.toLowerCase(), ContextKeyValues]),
+  );
+  const statements = documents.flatMap((document) => readPolicy(document));
+  const limits = boundary === undefined ? undefined : readPolicy(boundary);
+  const keys = [...statements, ...(limits ?? [])].flatMap(({ Condition = {} }) =>
+    Object.values(Condition).flatMap((block) => Object.keys(block)),
+  );
+  const MissingContextValues = [...new Set(keys)].filter((key) => !context.has(key.toLowerCase()));
+  const EvaluationResults = ActionNames.map((EvalActionName) => {
+    const decide = (from: readonly Statement[], resource: string) => {
+      const effects = from.flatMap((statement) => (applies(statement, EvalActionName, resource, context) ? [statement.Effect] : []));
+      return effects.includes('Deny') ? 'explicitDeny' : effects.includes('Allow') ? 'allowed' : 'implicitDeny';
+    };
+    const within = (resource: string) => limits === undefined || decide(limits, resource) === 'allowed';
+    const one = (resource: string) => {
+      const own = decide(statements, resource);
+      return own === 'allowed' && !within(resource) ? 'implicitDeny' : own;
+    };
+    const decisions = ResourceArns.map(one);
+    const EvalDecision = (['explicitDeny', 'implicitDeny'] as const).find((decision) => decisions.includes(decision)) ?? 'allowed';
+    const detail =
+      limits === undefined ? {} : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: ResourceArns.every(within) } };
+    const EvalResourceName = ResourceArns.length === 1 ? ResourceArns[0] : '*';
+    return { EvalActionName, EvalResourceName, EvalDecision, MatchedStatements: [], MissingContextValues, ...detail };
+  });
+  return { EvaluationResults, IsTruncated: false };
+}
+
+function applies(statement: Statement, action: string, resource: string, context: ReadonlyMap<string, readonly string[]>): boolean {
+  const { Action, NotAction = [], Resource, NotResource, Condition = {} } = statement;
+  const named = (patterns: readonly string[]) => patterns.some((pattern) => matchesGlob(action.toLowerCase(), pattern.toLowerCase()));
+  const covered = (patterns: readonly string[]) => patterns.some((pattern) => matchesGlob(resource, pattern));
+  return (
+    (Action === undefined ? !named(NotAction) : named(Action)) &&
+    (NotResource === undefined ? covered(Resource ?? ['*']) : !covered(NotResource)) &&
+    Object.entries(Condition).every(([operator, block]) =>
+      Object.entries(block).every(([key, values]) => met(operator, values, context.get(key.toLowerCase()))),
+    )
+  );
+}
+
+/** The operators that tests use: equal or like, the opposite, and `…IfExists`. */
+function met(operator: string, values: readonly string[], actual: readonly string[] | undefined): boolean {
+  const [, type = '', not, , ifExists] = /^(String|Arn|Bool)(Not)?(Equals|Like)?(IfExists)?$/.exec(operator) ?? [];
+  if (type === '') throw new Error(`test/support/world weighs no ${operator}`);
+  if (actual === undefined) return not !== undefined || ifExists !== undefined;
+  return actual.some((one) => values.some((value) => matchesGlob(one, value))) === (not === undefined);
 }
 
 /** The errors of IAM carry the code of the wire beside the name of the SDK's class. */

@@ -1,5 +1,10 @@
+import { APIGatewayClient } from '@aws-sdk/client-api-gateway';
+import { ApiGatewayV2Client } from '@aws-sdk/client-apigatewayv2';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import { CloudTrailClient } from '@aws-sdk/client-cloudtrail';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -9,8 +14,11 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Place } from '../../../guard/arn.ts';
+import { ApiGatewayService } from './api-gateway.ts';
+import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
+import { CloudFormationService, CloudTrailService, EventBridgeService, KmsService, SnsService } from './guard-services.ts';
 import { IamService } from './iam.ts';
 import { LambdaService } from './lambda.ts';
 import { ResourcePolicies } from './resource-policies.ts';
@@ -27,9 +35,11 @@ export interface SdkCall {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-type ServiceName = 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | OnlyPolicies;
+type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | GuardServices | OnlyPolicies;
+/** What a guard is made of. */
+type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation' | 'cloudTrail';
 /** Services of which the world has nothing but the policies on their resources. */
-type OnlyPolicies = 'sqs' | 'sns' | 'kms' | 'dynamoDb';
+type OnlyPolicies = 'sqs' | 'dynamoDb';
 
 /** What every call of the SDK passes on its way to the world, which it may delay, lose, repeat or refuse. */
 export type Wire = (call: SdkCall, make: () => unknown) => Promise<unknown>;
@@ -58,11 +68,18 @@ const statuses: Readonly<Record<string, number>> = {
  * The world that was made last is the one that clients reach.
  */
 export class World extends Surroundings {
+  readonly apiGateway = new ApiGatewayService(this);
+  readonly apiGatewayV2 = new ApiGatewayV2Service(this);
   readonly s3 = new S3Service(this);
   readonly secretsManager = new SecretsManagerService(this);
   readonly iam = new IamService(this);
   readonly ec2 = new Ec2Service(this);
   readonly lambda = new LambdaService(this, this.s3);
+  readonly eventBridge = new EventBridgeService();
+  readonly kms = new KmsService(() => this.resourcePolicies);
+  readonly sns = new SnsService();
+  readonly cloudFormation = new CloudFormationService(this);
+  readonly cloudTrail = new CloudTrailService();
   readonly resourcePolicies = new ResourcePolicies(this);
   /** Every call that the SDK was asked for, in order; a test's own preparations are not among them. */
   readonly calls: SdkCall[] = [];
@@ -97,12 +114,15 @@ export class World extends Surroundings {
   }
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
-    return { lambda: this.lambda, ec2: this.ec2, iam: this.iam, secretsManager: this.secretsManager, s3: this.s3 };
+    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail } = this;
+    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail };
   }
 }
 
 /** The SDK's clients that reach a world, by the world's name for their service. */
 export const clients = {
+  apiGateway: APIGatewayClient,
+  apiGatewayV2: ApiGatewayV2Client,
   lambda: LambdaClient,
   ec2: EC2Client,
   iam: IAMClient,
@@ -112,6 +132,9 @@ export const clients = {
   sns: SNSClient,
   kms: KMSClient,
   dynamoDb: DynamoDBClient,
+  eventBridge: EventBridgeClient,
+  cloudFormation: CloudFormationClient,
+  cloudTrail: CloudTrailClient,
 };
 
 /** The world that was made last, and the stubs that lead to it: to make them again for every world takes longer than most tests. */

@@ -2,14 +2,18 @@ import { createHash } from 'node:crypto';
 import type {
   AddPermissionCommandInput,
   AliasConfiguration,
+  CodeSigningConfig,
   CreateAliasCommandInput,
+  CreateCodeSigningConfigCommandInput,
   CreateFunctionCommandInput,
   CreateFunctionUrlConfigCommandInput,
+  DeleteResourcePolicyCommandInput,
   FunctionConfiguration,
   FunctionUrlConfig,
   PutResourcePolicyCommandInput,
   RemovePermissionCommandInput,
   UpdateAliasCommandInput,
+  UpdateCodeSigningConfigCommandInput,
   UpdateFunctionCodeCommandInput,
   UpdateFunctionConfigurationCommandInput,
   UpdateFunctionUrlConfigCommandInput,
@@ -50,6 +54,9 @@ interface LambdaFunction {
   readonly policies: Map<string, Policy>;
   readonly urls: Map<string, FunctionUrlConfig>;
   concurrency?: number;
+  codeSigning?: string;
+  /** Event source mappings by their ids, and whether they are enabled. */
+  readonly mappings: Map<string, boolean>;
   /** When State and LastUpdateStatus settle. */
   settledAt: number;
   nextVersion: number;
@@ -65,6 +72,9 @@ export class LambdaService implements Service {
   readonly #s3: Pick<S3Service, 'object'>;
   readonly #functions = new Map<string, LambdaFunction>();
   readonly #packages = new Map<string, Uint8Array>();
+  readonly #deletedLayers = new Set<string>();
+  readonly #codeSigning = new Map<string, CodeSigningConfig & { tags?: Record<string, string> | undefined }>();
+  readonly #layers = new Map<string, string>();
 
   constructor(world: Surroundings, s3: Pick<S3Service, 'object'>) {
     this.#world = world;
@@ -72,7 +82,17 @@ export class LambdaService implements Service {
   }
 
   createFunction(input: Preset<CreateFunctionCommandInput, 'FunctionName'>): FunctionConfiguration {
-    const { FunctionName: name = '', Code: given, Tags = {}, Publish, VpcConfig, Environment, Layers, ...settings } = input;
+    const {
+      FunctionName: name = '',
+      Code: given,
+      Tags = {},
+      Publish,
+      VpcConfig,
+      Environment,
+      Layers,
+      CodeSigningConfigArn,
+      ...settings
+    } = input;
     if (this.#functions.has(name)) throw awsError('ResourceConflictException', `Function already exist: ${name}`, 409);
     const code = this.#codeFrom(given ?? { ZipFile: Buffer.from(`package of ${name}`) });
     const arn = functionArn(name, this.#world) ?? '';
@@ -104,9 +124,11 @@ export class LambdaService implements Service {
       tags: new Map(Object.entries(Tags)),
       policies: new Map(),
       urls: new Map(),
+      mappings: new Map(),
       settledAt: 0,
       nextVersion: 1,
     };
+    if (CodeSigningConfigArn !== undefined) made.codeSigning = CodeSigningConfigArn;
     this.#functions.set(name, made);
     this.#changed(made);
     if (Publish === true) return this.publishVersion({ FunctionName: name });
@@ -161,11 +183,19 @@ export class LambdaService implements Service {
     Object.assign(found.latest, definedOf(settings));
     if (VpcConfig !== undefined) found.latest.VpcConfig = networkOf(VpcConfig);
     if (Environment !== undefined) found.latest.Environment = { Variables: { ...Environment.Variables } };
+    for (const Arn of Layers ?? [])
+      if (this.#deletedLayers.has(Arn) && !found.latest.Layers?.some((layer) => layer.Arn === Arn))
+        throw notFound(`Layer version ${Arn} does not exist.`);
     if (Layers !== undefined) found.latest.Layers = Layers.map((Arn) => ({ Arn, CodeSize: 1024 }));
     if (found.latest.Layers?.length === 0) delete found.latest.Layers;
     if (KMSKeyArn !== undefined) found.latest.KMSKeyArn = KMSKeyArn;
     if (found.latest.KMSKeyArn === '') delete found.latest.KMSKeyArn;
-    if (ImageConfig !== undefined) found.latest.ImageConfigResponse = { ImageConfig };
+    // What is empty is taken out.
+    if (ImageConfig !== undefined) {
+      const set = Object.fromEntries(Object.entries(ImageConfig).filter(([, value]) => (value?.length ?? 0) > 0));
+      delete found.latest.ImageConfigResponse;
+      if (Object.keys(set).length > 0) found.latest.ImageConfigResponse = { ImageConfig: set };
+    }
     if (SnapStart !== undefined) found.latest.SnapStart = { ApplyOn: SnapStart.ApplyOn, OptimizationStatus: 'Off' };
     this.#changed(found);
     return this.#shown(found);
@@ -185,6 +215,11 @@ export class LambdaService implements Service {
     Object.assign(found.latest, { CodeSha256: code.sha256, CodeSize: code.size }, definedOf({ Architectures }));
     this.#changed(found);
     return Publish === true ? this.publishVersion({ FunctionName }) : this.#shown(found);
+  }
+
+  /** Where it is attached it runs on; nothing can be given it any more. */
+  deleteLayerVersion(arn: string): void {
+    this.#deletedLayers.add(arn);
   }
 
   publishVersion(input: {
@@ -281,6 +316,8 @@ export class LambdaService implements Service {
   }
 
   listTags({ Resource }: { Resource: string | undefined }): object {
+    const configuration = this.#codeSigning.get(Resource ?? '');
+    if (configuration !== undefined) return { Tags: configuration.tags ?? {} };
     return { Tags: Object.fromEntries(this.#find(Resource).tags) };
   }
 
@@ -351,7 +388,9 @@ export class LambdaService implements Service {
     const found = this.#find(ResourceArn);
     const qualifier = this.#existing(found, qualifierIn(ResourceArn));
     refuseStale(RevisionId, found.policies.get(qualifier)?.revision);
-    const policy = { document: JSON.parse(Policy), revision: '' };
+    if (/"A(IDA|ROA)[A-Z0-9]{12,}"/.test(Policy)) throw awsError('InvalidParameterValueException', 'The provided principal was invalid.');
+    const document = JSON.parse(Policy);
+    const policy = { document: { ...document, Statement: [document.Statement].flat() }, revision: '' };
     this.#wrote(found, qualifier, policy);
     return { Policy, RevisionId: policy.revision };
   }
@@ -360,12 +399,23 @@ export class LambdaService implements Service {
     return this.getPolicy({ FunctionName: ResourceArn });
   }
 
-  deleteResourcePolicy({ ResourceArn }: { ResourceArn: string | undefined }): object {
+  deleteResourcePolicy({ ResourceArn, RevisionId }: DeleteResourcePolicyCommandInput): object {
     const found = this.#find(ResourceArn);
     const qualifier = this.#existing(found, qualifierIn(ResourceArn));
-    this.#policy(found, qualifier);
+    refuseStale(RevisionId, this.#policy(found, qualifier).revision);
     found.policies.delete(qualifier);
     return {};
+  }
+
+  /** In policies that name a principal only its unique id is left. */
+  deletePrincipal(arn: string, uniqueId: string): void {
+    for (const { policies } of this.#functions.values()) {
+      for (const [qualifier, policy] of policies)
+        policies.set(qualifier, {
+          ...policy,
+          document: JSON.parse(JSON.stringify(policy.document).replaceAll(`"${arn}"`, `"${uniqueId}"`)),
+        });
+    }
   }
 
   createFunctionUrlConfig(input: CreateFunctionUrlConfigCommandInput): FunctionUrlConfig {
@@ -424,9 +474,112 @@ export class LambdaService implements Service {
     return {};
   }
 
+  /** https://docs.aws.amazon.com/lambda/latest/api/API_CreateCodeSigningConfig.html */
+  createCodeSigningConfig({ AllowedPublishers, CodeSigningPolicies, Tags }: Partial<CreateCodeSigningConfigCommandInput>): string {
+    const CodeSigningConfigId = `csc-${String(this.#codeSigning.size).padStart(17, '0')}`;
+    const arn = `arn:aws:lambda:${this.#world.region}:${this.#world.account}:code-signing-config:${CodeSigningConfigId}`;
+    this.#codeSigning.set(arn, {
+      CodeSigningConfigId,
+      CodeSigningConfigArn: arn,
+      AllowedPublishers: AllowedPublishers ?? { SigningProfileVersionArns: [] },
+      CodeSigningPolicies: CodeSigningPolicies ?? { UntrustedArtifactOnDeployment: 'Warn' },
+      LastModified: lambdaTime(this.#world.tick()),
+      tags: Tags,
+    });
+    return arn;
+  }
+
+  getCodeSigningConfig({ CodeSigningConfigArn = '' }: { CodeSigningConfigArn: string | undefined }): object {
+    const found = this.#codeSigning.get(CodeSigningConfigArn);
+    if (found === undefined) throw notFound(`The code signing configuration cannot be found: ${CodeSigningConfigArn}`);
+    return { CodeSigningConfig: found };
+  }
+
+  updateCodeSigningConfig({ CodeSigningConfigArn = '', CodeSigningPolicies }: UpdateCodeSigningConfigCommandInput): object {
+    this.getCodeSigningConfig({ CodeSigningConfigArn });
+    Object.assign(this.#codeSigning.get(CodeSigningConfigArn) ?? {}, {
+      ...definedOf({ CodeSigningPolicies }),
+      LastModified: lambdaTime(this.#world.tick()),
+    });
+    return this.getCodeSigningConfig({ CodeSigningConfigArn });
+  }
+
+  deleteCodeSigningConfig({ CodeSigningConfigArn = '' }: { CodeSigningConfigArn: string | undefined }): object {
+    this.#codeSigning.delete(CodeSigningConfigArn);
+    return {};
+  }
+
+  putFunctionCodeSigningConfig(input: { FunctionName: string | undefined; CodeSigningConfigArn: string | undefined }): object {
+    const found = this.#find(input.FunctionName);
+    if (!this.#codeSigning.has(input.CodeSigningConfigArn ?? ''))
+      throw awsError(
+        'CodeSigningConfigNotFoundException',
+        `The code signing configuration cannot be found: ${input.CodeSigningConfigArn}`,
+        404,
+      );
+    found.codeSigning = input.CodeSigningConfigArn ?? '';
+    return this.getFunctionCodeSigningConfig(input);
+  }
+
+  getFunctionCodeSigningConfig({ FunctionName }: Named): object {
+    const { name, codeSigning } = this.#find(FunctionName);
+    return { FunctionName: name, ...definedOf({ CodeSigningConfigArn: codeSigning }) };
+  }
+
+  deleteFunctionCodeSigningConfig({ FunctionName }: Named): object {
+    delete this.#find(FunctionName).codeSigning;
+    return {};
+  }
+
+  createEventSourceMapping({ FunctionName, UUID }: Named & { readonly UUID: string }): object {
+    this.#find(FunctionName).mappings.set(UUID, true);
+    return { UUID };
+  }
+
+  getEventSourceMapping({ UUID }: { readonly UUID: string }): object {
+    const found = [...this.#functions.values()].find(({ mappings }) => mappings.has(UUID));
+    if (found === undefined) throw awsError('ResourceNotFoundException', 'The resource you requested does not exist.', 404);
+    const EventSourceArn = `arn:aws:sqs:${this.#world.region}:${this.#world.account}:stranger`;
+    return { UUID, FunctionArn: found.arn, EventSourceArn, State: found.mappings.get(UUID) === true ? 'Enabled' : 'Disabled' };
+  }
+
+  updateEventSourceMapping({ UUID, Enabled }: { readonly UUID: string; readonly Enabled: boolean }): object {
+    const found = [...this.#functions.values()].find(({ mappings }) => mappings.has(UUID));
+    if (found === undefined) throw awsError('ResourceNotFoundException', 'The resource you requested does not exist.', 404);
+    found.mappings.set(UUID, Enabled);
+    return { UUID, FunctionArn: found.arn };
+  }
+
+  deleteEventSourceMapping({ UUID }: { readonly UUID: string }): object {
+    for (const { mappings } of this.#functions.values()) mappings.delete(UUID);
+    return { UUID };
+  }
+
+  listEventSourceMappings({ FunctionName }: Named): object {
+    // A function that is not there is no error here: it has none.
+    const mappings = this.#functions.get(functionName(FunctionName ?? ''))?.mappings ?? new Map<string, boolean>();
+    return { EventSourceMappings: [...mappings].map(([UUID, enabled]) => ({ UUID, State: enabled ? 'Enabled' : 'Disabled' })) };
+  }
+
   /** Sets what no operation sets, e.g. an Environment that Lambda could not decrypt. */
   edit(name: string, configuration: Partial<FunctionConfiguration>): void {
     Object.assign(this.#find(name).latest, configuration);
+  }
+
+  /** A layer version with this package, by its ARN. */
+  publishLayer(arn: string, bytes: Uint8Array): void {
+    this.#layers.set(arn, this.#codeFrom({ ZipFile: bytes }).sha256);
+  }
+
+  getLayerVersionByArn({ Arn = '' }: { readonly Arn?: string }): object {
+    const sha256 = this.#deletedLayers.has(Arn) ? undefined : this.#layers.get(Arn);
+    if (sha256 === undefined) throw notFound(`Layer version ${Arn} does not exist.`);
+    return { LayerVersionArn: Arn, Content: { Location: `${downloads}${encodeURIComponent(sha256)}`, CodeSha256: sha256 } };
+  }
+
+  /** What lies at a Code.Location by now, whatever the hash says. */
+  tamper(sha256: string, bytes: Uint8Array): void {
+    this.#packages.set(sha256, bytes);
   }
 
   /** The bytes behind a Code.Location. */
@@ -436,25 +589,29 @@ export class LambdaService implements Service {
 
   snapshot(): unknown {
     return Object.fromEntries(
-      [...this.#functions.values()].map((found) => [
-        found.name,
-        {
-          latest: this.#shown(found),
-          code: found.code,
-          versions: Object.fromEntries(found.versions),
-          aliases: Object.fromEntries(found.aliases),
-          tags: Object.fromEntries(found.tags),
-          // The order of statements means nothing, and one that is added again comes last.
-          policies: Object.fromEntries(
-            [...found.policies].map(([qualifier, { document }]) => [
-              qualifier,
-              { ...document, Statement: document.Statement.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) },
-            ]),
-          ),
-          urls: Object.fromEntries(found.urls),
-          concurrency: found.concurrency,
-        },
-      ]),
+      [...this.#functions.values()]
+        .map((found): [string, unknown] => [
+          found.name,
+          {
+            latest: this.#shown(found),
+            code: found.code,
+            versions: Object.fromEntries(found.versions),
+            aliases: Object.fromEntries(found.aliases),
+            tags: Object.fromEntries(found.tags),
+            // The order of statements means nothing, and one that is added again comes last.
+            policies: Object.fromEntries(
+              [...found.policies].map(([qualifier, { document }]) => [
+                qualifier,
+                { ...document, Statement: document.Statement.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))) },
+              ]),
+            ),
+            urls: Object.fromEntries(found.urls),
+            concurrency: found.concurrency,
+            mappings: Object.fromEntries(found.mappings),
+            codeSigning: found.codeSigning,
+          },
+        ])
+        .concat([...this.#codeSigning]),
     );
   }
 

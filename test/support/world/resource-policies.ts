@@ -14,6 +14,7 @@ export class ResourcePolicies implements Service {
   readonly #world: Surroundings;
   readonly #policies = new Map<string, string | undefined>();
   readonly #grants = new Map<string, Grant[]>();
+  readonly #keys = new Map<string, object>();
 
   constructor(world: Surroundings) {
     this.#world = world;
@@ -22,6 +23,17 @@ export class ResourcePolicies implements Service {
   /** @param policy left out: the resource is there and has none */
   put(arn: string, policy?: object): void {
     this.#policies.set(arn, policy === undefined ? undefined : JSON.stringify(policy));
+  }
+
+  /** What a key is where it is not an ordinary one of the customer's. */
+  key(arn: string, metadata: object): void {
+    this.#keys.set(arn, metadata);
+  }
+
+  describeKey({ KeyId }: { KeyId: string }): object {
+    if (!this.#keys.has(KeyId)) this.#of(KeyId, 'NotFoundException');
+    const ordinary = { KeyManager: 'CUSTOMER', KeyState: 'Enabled', KeySpec: 'SYMMETRIC_DEFAULT' };
+    return { KeyMetadata: { Arn: KeyId, ...ordinary, ...this.#keys.get(KeyId) } };
   }
 
   grant(keyArn: string, GranteePrincipal: string): void {

@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { CreateSecretCommandInput, DeleteSecretCommandInput, GetSecretValueCommandInput } from '@aws-sdk/client-secrets-manager';
+import type {
+  CreateSecretCommandInput,
+  DeleteSecretCommandInput,
+  DescribeSecretCommandOutput,
+  GetSecretValueCommandInput,
+  ListSecretsCommandInput,
+  RotateSecretCommandInput,
+} from '@aws-sdk/client-secrets-manager';
 import { awsError, type Service, type Surroundings } from './service.ts';
 
 interface Secret {
@@ -11,13 +18,32 @@ interface Secret {
   readonly versions: Map<string, string>;
   current: string;
   deletedAt: Date | undefined;
+  /** What DescribeSecret says of its rotation, and of who else has to do with it. */
+  rotation: Rotation;
 }
+
+type Rotation = Partial<
+  Pick<
+    DescribeSecretCommandOutput,
+    | 'RotationEnabled'
+    | 'RotationLambdaARN'
+    | 'RotationRules'
+    | 'LastRotatedDate'
+    | 'NextRotationDate'
+    | 'LastChangedDate'
+    | 'OwningService'
+    | 'PrimaryRegion'
+  >
+>;
 
 interface Named {
   readonly SecretId: string | undefined;
 }
 
 const day = 24 * 3600_000;
+
+/** Of the first secret in a world, so that the samples in events/ can name it. */
+const firstSuffix = 'a1B2c3';
 
 /** Secrets Manager, as far as the guard uses it. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html */
 export class SecretsManagerService implements Service {
@@ -44,7 +70,7 @@ export class SecretsManagerService implements Service {
       throw awsError('ResourceExistsException', `The operation failed because the secret ${Name} already exists.`);
     }
     // AWS adds six characters of its own to the name. https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
-    const suffix = createHash('sha256').update(this.#world.uuid()).digest('hex').slice(0, 6);
+    const suffix = this.#secrets.size === 0 ? firstSuffix : createHash('sha256').update(this.#world.uuid()).digest('hex').slice(0, 6);
     const secret: Secret = present ?? {
       arn: `arn:aws:secretsmanager:${this.#world.region}:${this.#world.account}:secret:${Name}-${suffix}`,
       name: Name,
@@ -53,6 +79,7 @@ export class SecretsManagerService implements Service {
       versions: new Map([[token, SecretString]]),
       current: token,
       deletedAt: undefined,
+      rotation: {},
     };
     this.#secrets.set(Name, secret);
     this.#world.tick();
@@ -60,8 +87,9 @@ export class SecretsManagerService implements Service {
   }
 
   describeSecret({ SecretId }: Named): object {
-    const { arn, name, description, tags, current, deletedAt } = this.#secret(SecretId);
+    const { arn, name, description, tags, current, deletedAt, rotation } = this.#secret(SecretId);
     return {
+      ...rotation,
       ARN: arn,
       Name: name,
       Description: description,
@@ -92,6 +120,52 @@ export class SecretsManagerService implements Service {
     return { ARN: secret.arn, Name: secret.name };
   }
 
+  /** One secret a page, so that whoever lists them goes through pages. */
+  listSecrets({ NextToken = '0' }: ListSecretsCommandInput): object {
+    const all = [...this.#secrets.values()].filter(({ deletedAt }) => deletedAt === undefined);
+    const at = Number(NextToken);
+    const SecretList = all.slice(at, at + 1).map(({ arn, name, rotation }) => ({ ARN: arn, Name: name, ...rotation }));
+    return { SecretList, ...(at + 1 < all.length ? { NextToken: String(at + 1) } : {}) };
+  }
+
+  rotateSecret({ SecretId, RotationLambdaARN, RotationRules, RotateImmediately = true }: RotateSecretCommandInput): object {
+    const secret = this.#secret(SecretId);
+    if (secret.deletedAt !== undefined) throw marked();
+    const rotator = RotationLambdaARN ?? secret.rotation.RotationLambdaARN;
+    if (rotator === undefined) throw awsError('InvalidRequestException', 'No Lambda rotation function ARN is associated with this secret.');
+    const rules = RotationRules ?? secret.rotation.RotationRules;
+    const now = this.#world.tick();
+    secret.rotation = {
+      ...secret.rotation,
+      RotationEnabled: true,
+      RotationLambdaARN: rotator,
+      ...(rules === undefined ? {} : { RotationRules: rules }),
+      ...(RotateImmediately ? { LastRotatedDate: now, LastChangedDate: now } : {}),
+      NextRotationDate: new Date(now.getTime() + (rules?.AutomaticallyAfterDays ?? 30) * day),
+    };
+    return { ARN: secret.arn, Name: secret.name, VersionId: secret.current };
+  }
+
+  /** Rotation is off: its function and schedule go on being told, its dates do not. */
+  cancelRotateSecret({ SecretId }: Named): object {
+    const secret = this.#secret(SecretId);
+    if (secret.deletedAt !== undefined) throw marked();
+    const { LastRotatedDate: _, NextRotationDate: _next, ...rest } = secret.rotation;
+    secret.rotation = { ...rest, RotationEnabled: false };
+    return { ARN: secret.arn, Name: secret.name };
+  }
+
+  /** What AWS says of a secret's rotation from now on. @returns the secret's ARN */
+  edit(name: string, rotation: Rotation): string {
+    const secret = this.#secret(name);
+    secret.rotation = { ...secret.rotation, ...rotation };
+    return secret.arn;
+  }
+
+  arnOf(name: string): string {
+    return this.#secret(name).arn;
+  }
+
   /** The secrets that are there, by their names. */
   names(): readonly string[] {
     return [...this.#secrets.values()].filter(({ deletedAt }) => deletedAt === undefined).map(({ name }) => name);
@@ -102,12 +176,15 @@ export class SecretsManagerService implements Service {
     return Object.fromEntries(
       [...this.#secrets.values()]
         .filter(({ deletedAt }) => deletedAt === undefined)
-        .map(({ name, description, tags, versions }) => [name, { description, tags, versions: Object.fromEntries(versions) }]),
+        .map(({ name, description, tags, versions, rotation }) => [
+          name,
+          { description, tags, versions: Object.fromEntries(versions), ...(Object.keys(rotation).length === 0 ? {} : { rotation }) },
+        ]),
     );
   }
 
   #secret(id = ''): Secret {
-    const found = [...this.#secrets.values()].find(({ arn, name }) => id === arn || id === name);
+    const found = [...this.#secrets.values()].find(({ arn, name }) => [arn, name, arn.slice(0, -7)].includes(id));
     if (found === undefined) throw missing();
     return found;
   }

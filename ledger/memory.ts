@@ -1,10 +1,12 @@
-import { matchesGlob } from '../../guard/arn.ts';
-import type { Change, Progress } from '../../guard/change.ts';
-import { RetryLater } from '../../guard/errors.ts';
-import type { Baseline, FunctionRecord, RoleUse } from '../../guard/estate.ts';
-import { type Finding, isUnended, rankOf, type Status } from '../../guard/finding.ts';
-import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../../guard/ledger.ts';
-import type { Mode } from '../../guard/mode.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { matchesGlob } from '../guard/arn.ts';
+import type { Change, Progress } from '../guard/change.ts';
+import { RetryLater } from '../guard/errors.ts';
+import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
+import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
+import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
+import type { Mode } from '../guard/mode.ts';
+import { withoutSuffix } from '../guard/subject.ts';
 
 /** The ledger in memory, held to the same contract as the one in DynamoDB. */
 export class MemoryLedger implements Ledger {
@@ -22,6 +24,9 @@ export class MemoryLedger implements Ledger {
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
   readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
   readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
+  readonly #secrets = new Map<string, { readonly asOf: number; readonly secrets: readonly string[] }>();
+  readonly #kept = new Map<string, Kept>();
+  readonly #needs = new Map<string, { readonly asOf: number } & Needs>();
   readonly #baselines = new Map<string, Baseline>();
   readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
@@ -301,6 +306,54 @@ export class MemoryLedger implements Ledger {
     return all.sort().slice(0, 10);
   }
 
+  async recordSecrets(record: FunctionRecord & { secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
+    this.calls.push('recordSecrets');
+    const present = this.#secrets.get(record.function);
+    if (present !== undefined && present.asOf > record.asOf) return { left: [], stale: true };
+    this.#secrets.set(record.function, { asOf: record.asOf, secrets: record.secrets });
+    return { left: (present?.secrets ?? []).filter((secret) => !record.secrets.includes(secret)), stale: false };
+  }
+
+  async forgetSecrets(functionArn: string, asOf: number): Promise<{ left: readonly string[] }> {
+    this.calls.push('forgetSecrets');
+    const present = this.#secrets.get(functionArn);
+    if (present === undefined || present.asOf > asOf) return { left: [] };
+    this.#secrets.delete(functionArn);
+    return { left: present.secrets };
+  }
+
+  async functionsReading(secretArn: string): Promise<readonly string[]> {
+    this.calls.push('functionsReading');
+    const names = [secretArn, withoutSuffix(secretArn)];
+    const all = [...this.#secrets].flatMap(([name, { secrets }]) => (secrets.some((secret) => names.includes(secret)) ? [name] : []));
+    return all.sort().slice(0, 10);
+  }
+
+  async recordNeeds({ function: name, asOf, places, needs }: FunctionRecord & Needs): Promise<void> {
+    this.calls.push('recordNeeds');
+    const present = this.#needs.get(name);
+    if (present === undefined ? places.length > 0 : present.asOf <= asOf) this.#needs.set(name, copy({ asOf, places, needs }));
+  }
+
+  async needing(place: string): Promise<readonly { function: string; needs: unknown }[]> {
+    this.calls.push('needing');
+    const all = [...this.#needs].flatMap(([name, { places, needs }]) => (places.includes(place) ? [{ function: name, needs }] : []));
+    return copy(all.toSorted((a, b) => (a.function < b.function ? -1 : 1)).slice(0, 100));
+  }
+
+  async recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void> {
+    this.calls.push('recordKept');
+    const key = `${rule} ${subjectArn}`;
+    const present = this.#kept.get(key);
+    if (present !== undefined && (present.asOf >= kept.asOf || isDeepStrictEqual(present.state, kept.state))) return;
+    this.#kept.set(key, copy(kept));
+  }
+
+  async kept(rule: string, subjectArn: string): Promise<Kept | undefined> {
+    this.calls.push('kept');
+    return copy(this.#kept.get(`${rule} ${subjectArn}`));
+  }
+
   async baseline(functionArn: string): Promise<Baseline | undefined> {
     this.calls.push('baseline');
     return copy(this.#baselines.get(functionArn));
@@ -326,7 +379,7 @@ export class MemoryLedger implements Ledger {
     this.calls.push('functionsRecorded');
     const recorded = [...this.#roles].flatMap(([name, { uses }]) => (uses.size === 0 ? [] : [name]));
     const baselines = [...this.#baselines.keys()].filter((name) => !this.#gone.has(name));
-    yield* new Set([...recorded, ...this.#networks.keys(), ...baselines]);
+    yield* new Set([...recorded, ...this.#networks.keys(), ...this.#secrets.keys(), ...baselines]);
   }
 
   async lastSweep(): Promise<{ id: string; startedAt: number } | undefined> {

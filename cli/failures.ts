@@ -1,0 +1,29 @@
+import { errorName } from '../guard/errors.ts';
+
+/** What to do about errors that are the operator's to mend, by their names. */
+const advice: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(CredentialsProviderError|UnrecognizedClientException|InvalidClientTokenId|InvalidAccessKeyId|AuthFailure|SignatureDoesNotMatch)$/,
+    'AWS does not know these credentials, or there are none: log in (`aws sso login`), set AWS_PROFILE, or give --profile.',
+  ],
+  [
+    /^(ExpiredToken(Exception)?|TokenRefreshRequired|RequestExpired|SSOTokenProviderFailure)$/,
+    'The credentials have expired: log in again, such as with `aws sso login --profile <profile>`.',
+  ],
+  [
+    /^(ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|NetworkingError|TimeoutError)$/,
+    'AWS cannot be reached from here: look at --region, --endpoint-url and the network.',
+  ],
+];
+
+/** An error as one sentence that says what to do. */
+export function explained(error: unknown): string {
+  const name = errorName(error);
+  const told = error instanceof Error ? error.message : String(error);
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+  const action = /not authorized to perform: ([a-z0-9-]+:\w+)/.exec(told)?.[1];
+  if (action !== undefined)
+    return `Your credentials do not allow ${action}: \`npm run guard -- policy\` prints what a scan needs, docs/operations.md what each command needs.`;
+  const known = advice.find(([names]) => names.test(name));
+  return known === undefined ? told : `${known[1]} (${name})`;
+}

@@ -1,0 +1,72 @@
+import type { Alert } from '../guard/alert.ts';
+import { rankOf } from '../guard/finding.ts';
+import type { AnyRule } from '../guard/rule.ts';
+import type { Unknown } from '../guard/scan.ts';
+import { htmlReport } from './formats/html.ts';
+import { ocsf } from './formats/ocsf.ts';
+import { sarif } from './formats/sarif.ts';
+import { table } from './terminal.ts';
+
+/** What a scan or a replay found. */
+export interface Result {
+  readonly account: string;
+  readonly regions: readonly string[];
+  /** When it began, ISO 8601. */
+  readonly at: string;
+  /** By which rules. */
+  readonly rules: readonly AnyRule[];
+  readonly findings: readonly Alert[];
+  readonly unknown: readonly Unknown[];
+  readonly stats: Stats;
+}
+
+export interface Stats {
+  /** Records read, of which a rule listens to `subscribed`; the others are skipped. */
+  readonly events: number;
+  readonly subscribed: number;
+  readonly skipped: number;
+  /** What could not be read. */
+  readonly failed: number;
+  readonly resources: number;
+  readonly calls: number;
+  readonly seconds: number;
+}
+
+export type Format = (result: Result) => string;
+
+const json: Format = ({ account, regions, at, rules, findings, unknown, stats }) =>
+  JSON.stringify({ version: '1', account, regions, at, rules: rules.map(({ id }) => id), findings, unknown, stats }, null, 2);
+
+const inATable: Format = ({ findings, unknown, stats: { resources, calls, seconds } }) => {
+  const sorted = [...findings].sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.rule.localeCompare(b.rule));
+  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+  return [
+    findings.length === 0
+      ? 'Nothing is wrong.'
+      : table(
+          ['severity', 'rule', 'resource', 'what is wrong'],
+          sorted.map(({ severity, rule, resource, evidence, summary }) => [severity, rule, placeIn(evidence) ?? resource.arn, summary]),
+        ),
+    ...(unknown.length === 0
+      ? []
+      : [
+          '',
+          'Not known, because it could not be read:',
+          table(
+            ['rule', 'resource', 'why'],
+            unknown.map(({ rule, resource, why, template }) => [rule, placeIn({ template }) ?? resource, why]),
+          ),
+        ]),
+    '',
+    `${many(findings.length, 'finding')} on ${many(resources, 'resource')}, ${many(unknown.length, 'unknown')}; ${many(calls, 'call')} in ${seconds.toFixed(1)} s.`,
+  ].join('\n');
+};
+
+/** Where something stands in a template, as `template.yaml:12 Orders`. */
+function placeIn({ template }: { readonly template?: unknown }): string | undefined {
+  if (typeof template !== 'object' || template === null) return undefined;
+  const { file, line, logicalId = '' } = template as NonNullable<Unknown['template']>;
+  return `${file}:${line} ${logicalId}`.trim();
+}
+
+export const formats: Readonly<Record<string, Format>> = { table: inATable, json, sarif, ocsf, html: htmlReport };

@@ -1,0 +1,172 @@
+import { setFlagsFromString } from 'node:v8';
+import type { Place } from '../guard/arn.ts';
+import { globalServices, readEvent } from '../guard/cloudtrail.ts';
+import type { Mode } from '../guard/mode.ts';
+import type { Unread } from '../guard/record-stream.ts';
+import { eventsIn, parsed, type RecordedEvent, Unreadable, wantedBy } from '../guard/records.ts';
+import { heard, ids } from '../rules/heard.ts';
+import { readRecords } from './records.ts';
+import { Spool } from './spool.ts';
+import { type Options, WrongUse } from './use.ts';
+
+// What reads the files loads neither the rules nor the SDK: memory is theirs only after the files have been read.
+
+/** So many broken records are named one by one. */
+const named = 50;
+
+export const formatNames: readonly string[] = ['table', 'json', 'sarif', 'ocsf', 'html'];
+
+/** What is asked for, read from the options. */
+export interface Asked {
+  readonly options: Options;
+  readonly modes: ReadonlyMap<string, Mode>;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly format: string;
+  /** Milliseconds. */
+  readonly from: number;
+  readonly to: number;
+  readonly regions: readonly string[] | undefined;
+  readonly account: string | undefined;
+}
+
+/** Puts the records in files to the rules as if they had come live, and says what would have been found and fixed. Changes nothing. */
+export async function replay(options: Options, paths: readonly string[]): Promise<'fine' | 'findings' | 'unreadable'> {
+  // Memory before speed: the clients of the SDK are made of many small things.
+  for (const flag of ['--optimize-for-size', '--semi-space-growth-factor=1']) setFlagsFromString(flag);
+  const began = Date.now();
+  const asked = askedBy(options);
+  const spool = new Spool();
+  try {
+    const read = await readInto(spool, paths, asked);
+    const { judge } = await import('./replaying.ts');
+    return await judge(spool, read, asked, began);
+  } finally {
+    spool.close();
+  }
+}
+
+function askedBy(options: Options): Asked {
+  const { region, account, from, to, format = 'table', rule } = options;
+  if (account !== undefined && !/^\d{12}$/.test(String(account)))
+    throw new WrongUse(`--account takes twelve digits; "${account}" is none.`);
+  if (!formatNames.includes(String(format))) throw new WrongUse(`--format takes ${formatNames.join(', ')}; "${format}" is none of them.`);
+  for (const id of listed(rule)) known(id);
+  return {
+    options,
+    format: String(format),
+    modes: modesIn(options),
+    parameters: parametersIn(options),
+    from: timeOf('from', from) ?? Number.NEGATIVE_INFINITY,
+    to: timeOf('to', to) ?? Number.POSITIVE_INFINITY,
+    regions: typeof region === 'string' && region !== 'all' ? region.split(',').map((one) => one.trim()) : undefined,
+    account: account === undefined ? undefined : String(account),
+  };
+}
+
+function listed(value: Options[string]): readonly string[] {
+  return typeof value === 'string' ? value.split(',').map((one) => one.trim()) : [];
+}
+
+function known(id: string): string {
+  if (!ids.includes(id)) throw new WrongUse(`There is no rule ${id}; there are ${ids.join(', ')}.`);
+  return id;
+}
+
+/** `--mode role-shared=remediate,layer-foreign=off`, and `--remediate role-shared`, which says the same of the first. */
+function modesIn({ mode, remediate }: Options): ReadonlyMap<string, Mode> {
+  const given = [...listed(mode), ...listed(remediate).map((id) => `${id}=remediate`)];
+  return new Map(
+    given.map((one) => {
+      const [id = '', to = ''] = one.split('=');
+      if (to !== 'off' && to !== 'alert' && to !== 'remediate')
+        throw new WrongUse(`--mode takes <rule>=off, alert or remediate; "${one}" is none of them.`);
+      return [known(id), to];
+    }),
+  );
+}
+
+/** `--parameter Deployers=arn:…`, one or several. */
+function parametersIn({ parameter }: Options): Readonly<Record<string, string>> {
+  const lines = typeof parameter === 'string' ? parameter.split('\n') : [];
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, name, value] = /^(\w+)=(.*)$/s.exec(line) ?? [];
+      if (name === undefined || value === undefined) throw new WrongUse(`--parameter takes <Name>=<value>; "${line}" is not that.`);
+      return [name, value];
+    }),
+  );
+}
+
+function timeOf(option: string, value: Options[string]): number | undefined {
+  if (value === undefined) return undefined;
+  const time = Date.parse(String(value));
+  if (Number.isNaN(time)) throw new WrongUse(`--${option} takes a time such as 2026-11-01 or 2026-11-01T12:00:00Z; "${value}" is none.`);
+  return time;
+}
+
+export interface Read {
+  readonly files: number;
+  readonly records: number;
+  /** What could not be read, records and files; and the records alone. */
+  readonly failed: number;
+  readonly brokenRecords: number;
+  readonly places: readonly Place[];
+  /** When the first event was, in milliseconds. */
+  readonly first: number;
+}
+
+/** Keeps the events that rules listen to, and that changed something. */
+async function readInto(spool: Spool, paths: readonly string[], asked: Asked): Promise<Read> {
+  const { options, from, to, regions, account } = asked;
+  const wanted = wantedBy(heard);
+  const homes = new Map<string, Set<string>>();
+  /** Where events of global services are told. */
+  const elsewhere = new Map<string, string>();
+  let first = Number.POSITIVE_INFINITY;
+  let [failed, brokenRecords] = [0, 0];
+  const keep = (event: RecordedEvent): string | undefined => {
+    if (!wanted.is(event)) return undefined;
+    const { account: owner, region, time, detail } = event;
+    const isGlobal = globalServices.some((service) => detail.eventSource.startsWith(`${service}.`));
+    const at = Date.parse(time);
+    if (at < from || at >= to || (account !== undefined && owner !== account)) return undefined;
+    if (regions !== undefined && !isGlobal && !regions.includes(region)) return undefined;
+    const read = readEvent(event, event);
+    if ('ignored' in read) return read.ignored === 'malformed' ? 'is not formed like a record of CloudTrail' : undefined;
+    const known = homes.get(owner) ?? new Set();
+    homes.set(owner, isGlobal ? known : known.add(region));
+    if (isGlobal) elsewhere.set(owner, region);
+    first = Math.min(first, at);
+    spool.add(JSON.stringify(event), at, read.event.id);
+    return undefined;
+  };
+  const take = (record: Buffer) => {
+    if (!wanted.mayBeIn(record)) return undefined;
+    try {
+      let why: string | undefined;
+      for (const event of eventsIn(parsed(record.toString()))) why = keep(event) ?? why;
+      return why;
+    } catch (error) {
+      if (error instanceof Unreadable) return error.message;
+      throw error;
+    }
+  };
+  const unread = (file: string, why: Unread | string) => {
+    failed += 1;
+    if (typeof why !== 'string') brokenRecords += 1;
+    if (failed > named) return;
+    console.error(typeof why === 'string' ? `${file} ${why}` : `${file}: record ${why.record}, at byte ${why.offset}, ${why.why}`);
+  };
+  const { files, records } = await readRecords(paths, regions?.[0] ?? regionOfSurroundings(), take, unread);
+  if (failed > named) console.error(`… and ${failed - named} more.`);
+  if (options['offline'] === true) console.error('Offline: nobody is asked, and what only the account knows is unknown.');
+  const places = [...homes].flatMap(([owner, seen]) => {
+    const here = regions ?? (seen.size === 0 ? [elsewhere.get(owner) ?? ''] : [...seen].sort());
+    return here.map((region) => ({ account: owner, region }));
+  });
+  return { files, records, failed, brokenRecords, places, first };
+}
+
+function regionOfSurroundings(): string {
+  return process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1';
+}

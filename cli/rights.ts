@@ -1,0 +1,57 @@
+import { describeRegions } from '../aws/account.ts';
+import { describeStack } from '../aws/cloudformation.ts';
+import { listFunctions } from '../aws/lambda.ts';
+import { partitionOf } from '../guard/arn.ts';
+import type { AnyCall } from '../guard/call.ts';
+import { rules } from '../rules/index.ts';
+import { policyOf, readsAmong } from './policy.ts';
+import { preventivePolicies } from './preventive.ts';
+import { chosenRules } from './scan.ts';
+import type { Options } from './session.ts';
+
+/** Every call that a scan makes by some rules. */
+export function scanCalls(of: readonly (typeof rules)[number][] = rules): readonly AnyCall[] {
+  const calls: readonly AnyCall[] = [
+    describeStack,
+    describeRegions,
+    listFunctions,
+    ...of.flatMap(({ check, list }) => [...check, ...(list?.calls ?? [])]),
+  ];
+  return readsAmong(calls);
+}
+
+/** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */
+export async function policy(options: Options): Promise<'fine'> {
+  const { account = '*', region = 'us-east-1', stack = 'lambda-compliance-guard', preventive } = options;
+  const listed = (option: string) =>
+    String(options[option] ?? '')
+      .split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== '');
+  if (preventive === true) {
+    const policies = preventivePolicies({ account: String(account), deployers: listed('deployers'), vpcs: listed('vpcs') });
+    console.log(
+      policies.map(({ name, note, policy: document }) => `# ${name}\n# ${note}\n${JSON.stringify(document, null, 2)}`).join('\n\n'),
+    );
+    return 'fine';
+  }
+  const partition = partitionOf(String(region).split(',')[0] ?? '');
+  const names = {
+    'AWS::Partition': partition,
+    'AWS::AccountId': String(account),
+    'AWS::Region': '*',
+    'AWS::StackName': String(stack),
+    // What the stack's own things are called begins with its name; a key has none.
+    AlertTopic: `arn:${partition}:sns:*:${account}:${stack}-*`,
+    'Archive.Arn': `arn:${partition}:s3:::${stack}-*`,
+    'Key.Arn': `arn:${partition}:kms:*:${account}:key/*`,
+  };
+  const { Version, Statement } = JSON.parse(policyOf(scanCalls(chosenRules(options)), names)) as {
+    Version: string;
+    Statement: readonly object[];
+  };
+  // What only a deployed stack has a name for, nobody reads without one.
+  const nameless = (statement: object) => JSON.stringify(statement).includes('${');
+  console.log(JSON.stringify({ Version, Statement: Statement.filter((statement) => !nameless(statement)) }, null, 2));
+  return 'fine';
+}

@@ -1,0 +1,193 @@
+import { callerAccount, describeRegions } from '../aws/account.ts';
+import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
+import { connect } from '../aws/handle.ts';
+import { functionPages } from '../aws/lambda.ts';
+import type { Alert } from '../guard/alert.ts';
+import { type AnyCall, type Connection, isReading } from '../guard/call.ts';
+import type { Config } from '../guard/config.ts';
+import { errorName } from '../guard/errors.ts';
+import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
+import type { AnyRule } from '../guard/rule.ts';
+import { type ScanSettings, scan as scanRegion } from '../guard/scan.ts';
+import { MemoryLedger } from '../ledger/memory.ts';
+import { rules } from '../rules/index.ts';
+import { type Format, formats, type Result } from './formats.ts';
+import { ruleOf } from './plan.ts';
+import { scanTemplates } from './scan-template.ts';
+import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './session.ts';
+import { progressBar } from './terminal.ts';
+
+/** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
+export class ReadsOnly extends Error {
+  override readonly name = 'ReadsOnly';
+}
+
+/** So many resources are looked at side by side; where AWS throttles, the SDK slows all of them down. */
+const sideBySide = 12;
+
+/**
+ * Looks at the account with read-only rights, whether or not the guard is deployed: by the parameters of the stack where it
+ * is, by those that the guard ships with where it is not.
+ */
+export async function scan(options: Options): Promise<'fine' | 'findings' | 'unreadable'> {
+  const began = Date.now();
+  const format = formatOf(options);
+  const atLeast = severityOf(options, 'severity');
+  const failOn = severityOf(options, 'failOn');
+  const chosen = chosenRules(options);
+  const seconds = () => (Date.now() - began) / 1_000;
+  const whole = typeof options['template'] === 'string' ? undefined : merged(await regionByRegion(chosen, options), seconds());
+  const { result, unreadable } =
+    whole === undefined
+      ? await ofTemplates(String(options['template']), chosen, options, seconds)
+      : { result: whole, unreadable: whole.unknown.length > 0 };
+  const shown = { ...result, findings: result.findings.filter((finding) => isAsked(finding, options, atLeast)) };
+  console.log(format(shown));
+  if (unreadable) return 'unreadable';
+  return shown.findings.some(({ severity }) => failOn === undefined || rankOf(severity) >= rankOf(failOn)) ? 'findings' : 'fine';
+}
+
+async function regionByRegion(chosen: readonly AnyRule[] | undefined, options: Options): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (const region of await regionsToScan(options)) results.push(await scanOf(region, chosen, options));
+  return results;
+}
+
+/** The same of templates. That an account alone knows something is no failure to read, where it is said to be expected. */
+async function ofTemplates(path: string, chosen: readonly AnyRule[] | undefined, options: Options, seconds: () => number) {
+  const { result, unreadable } = await scanTemplates(path, chosen, options);
+  const { resources, ...rest } = result;
+  const stats = { events: 0, subscribed: 0, skipped: 0, failed: rest.unknown.length, resources, calls: 0, seconds: seconds() };
+  return { result: { ...rest, stats }, unreadable: unreadable || (rest.unknown.length > 0 && options['allowUnknown'] !== true) };
+}
+
+function formatOf({ format = 'table' }: Options): Format {
+  const known = formats[String(format)];
+  if (known === undefined) throw new WrongUse(`--format takes ${Object.keys(formats).join(', ')}; "${format}" is none of them.`);
+  return known;
+}
+
+function severityOf(options: Options, option: 'severity' | 'failOn'): Severity | undefined {
+  const given = options[option];
+  if (given === undefined) return undefined;
+  const known = severities.find((severity) => severity === given);
+  if (known === undefined)
+    throw new WrongUse(`--${option === 'failOn' ? 'fail-on' : option} takes ${severities.join(', ')}; "${given}" is none of them.`);
+  return known;
+}
+
+/** The rules that were asked for: named by --rule or --practice. Undefined: whatever is not off. */
+export function chosenRules({ rule, practice, all }: Options): readonly AnyRule[] | undefined {
+  const named = typeof rule === 'string' ? rule.split(',').map((id) => ruleOf(id.trim())) : undefined;
+  if (practice === undefined) return named ?? (all === true ? rules : undefined);
+  if (!practices.some((one) => one === practice))
+    throw new WrongUse(`--practice takes ${practices.join(', ')}; "${practice}" is none of them.`);
+  return (named ?? rules).filter((one) => one.practice === practice && (named !== undefined || all === true || one.mode !== 'off'));
+}
+
+async function regionsToScan(options: Options): Promise<readonly string[]> {
+  if (options['region'] !== 'all') return regionsOf(options);
+  const [home = ''] = regionsOf({});
+  return await connect([describeRegions], { account: '', region: home }).describeRegions({});
+}
+
+async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, options: Options): Promise<Result> {
+  const { config, said } = await configOf(region, chosen, options);
+  console.error(said);
+  const account = config.home.account;
+  const connection: Connection = { account, region };
+  let calls = 0;
+  const ports = {
+    ledger: new MemoryLedger(),
+    config,
+    now: Date.now,
+    connect: <const Calls extends readonly AnyCall[]>(declared: Calls) =>
+      connect(declared, connection, (call) => {
+        if (!isReading(call)) throw new ReadsOnly(`a scan does not call ${call.name}`);
+        calls += 1;
+      }),
+  };
+  async function* pages() {
+    for await (const page of functionPages(connection)) {
+      calls += 1;
+      yield page;
+    }
+  }
+  const bar = progressBar(region);
+  const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
+  try {
+    const scanned = await scanRegion(pages(), rules, ports, settings);
+    const { findings, unknown, resources } = scanned;
+    return {
+      account,
+      regions: [region],
+      at: new Date().toISOString(),
+      rules: rules.filter(({ id }) => config.rule(id).mode !== 'off'),
+      findings,
+      unknown,
+      stats: { events: 0, subscribed: 0, skipped: 0, failed: unknown.length, resources, calls, seconds: 0 },
+    };
+  } finally {
+    bar?.end();
+  }
+}
+
+/** By what a region is judged: the stack's parameters, or those that ship. What is not off alerts here; nothing is ever changed. */
+async function configOf(
+  region: string,
+  chosen: readonly AnyRule[] | undefined,
+  options: Options,
+): Promise<{ readonly config: Config; readonly said: string }> {
+  const { config: base, deployed, by } = await parametersOf(region, options);
+  const { account } = base.home;
+  // What the guard's own stack needs can be judged only where there is one.
+  const judged = (rule: AnyRule) =>
+    (chosen === undefined ? base.rule(rule.id).mode !== 'off' : chosen.includes(rule)) &&
+    (rule.practice !== 'guard' || deployed !== undefined);
+  const on = new Set(rules.filter(judged).map(({ id }) => id));
+  const config: Config = { ...base, rule: (id) => ({ ...base.rule(id), mode: on.has(id) ? 'alert' : 'off' }) };
+  return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.` };
+}
+
+/**
+ * The configuration of the stack in a region, or that which ships.
+ * @param given parameters that stand in for either's
+ */
+export async function parametersOf(
+  region: string,
+  { stack }: Options,
+  given: Readonly<Record<string, string>> = {},
+): Promise<{ readonly config: Config; readonly deployed: StackDescription | undefined; readonly by: string }> {
+  const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
+    if (/ValidationError|AccessDenied/.test(errorName(error))) return undefined;
+    throw error;
+  });
+  const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : described;
+  if (deployed === undefined) {
+    const account = described?.account ?? (await callerAccount(region));
+    return { config: shippedWith({ account, region }, String(stack), given), deployed, by: 'the parameters that the guard ships with' };
+  }
+  const { config } = deployedWith({ ...deployed, parameters: { ...deployed.parameters, ...given } }, region);
+  return { config, deployed, by: `the parameters of the stack ${stack}` };
+}
+
+function merged(results: readonly Result[], seconds: number): Result {
+  const sum = (figure: 'failed' | 'resources' | 'calls') => results.reduce((total, { stats }) => total + stats[figure], 0);
+  return {
+    account: results[0]?.account ?? '',
+    regions: results.flatMap(({ regions }) => regions),
+    at: results[0]?.at ?? '',
+    rules: rules.filter((rule) => results.some((result) => result.rules.includes(rule))),
+    findings: results.flatMap(({ findings }) => findings),
+    unknown: results.flatMap(({ unknown }) => unknown),
+    stats: { events: 0, subscribed: 0, skipped: 0, failed: sum('failed'), resources: sum('resources'), calls: sum('calls'), seconds },
+  };
+}
+
+/** Whether a finding is among those that the options ask for; of a function, also what another resource's evidence says of it. */
+function isAsked({ severity, resource, evidence }: Alert, { function: name }: Options, atLeast: Severity | undefined): boolean {
+  if (atLeast !== undefined && rankOf(severity) < rankOf(atLeast)) return false;
+  if (typeof name !== 'string') return true;
+  const isIt = (text: string) => text === name || text.split(':function:')[1]?.split(':')[0] === name;
+  return isIt(resource.arn) || JSON.stringify(evidence).split('"').some(isIt);
+}

@@ -1,0 +1,69 @@
+import { type AnyCall, type Handle, isReading } from './call.ts';
+import type { Ledger } from './ledger.ts';
+import type { Ports } from './ports.ts';
+
+type Answers = Map<string, Promise<unknown>>;
+
+/** The answer that is known, or a new one; what failed is asked again. */
+function answerOnce(answers: Answers, key: string, ask: () => Promise<unknown>): Promise<unknown> {
+  const known = answers.get(key);
+  if (known !== undefined) return known;
+  const answer = ask();
+  answers.set(key, answer);
+  answer.catch(() => answers.delete(key));
+  return answer;
+}
+
+/**
+ * Calls that are made once: what one rule has read for a message, another does not read again. Only readings that
+ * succeeded are kept, and only as long as whoever holds the returned function.
+ */
+export function readOnce(connect: Ports['connect']): Ports['connect'] {
+  const answers: Answers = new Map();
+  const once = (call: AnyCall, method: (input: unknown) => Promise<unknown>) => (input: unknown) =>
+    answerOnce(answers, `${call.name} ${JSON.stringify(input)}`, () => method(input));
+  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> => {
+    const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
+    const methods = calls.map((call) => {
+      const method = handle[call.name] as (input: unknown) => Promise<unknown>;
+      return [call.name, isReading(call) ? once(call, method) : method];
+    });
+    return Object.fromEntries(methods) as Handle<Calls>;
+  };
+}
+
+/** What is written to the indexes, and which of the arguments say what of. */
+const records: Readonly<Record<string, (input: readonly unknown[]) => unknown>> = {
+  recordRoles: (input) => input,
+  recordNetwork: (input) => input,
+  recordSecrets: (input) => input,
+  // Whoever finds a function gone a moment later finds the same.
+  forgetRoles: ([functionArn]) => functionArn,
+  forgetNetwork: ([functionArn]) => functionArn,
+  forgetSecrets: ([functionArn]) => functionArn,
+};
+
+/** What is read from the indexes; whoever writes to one may change it. */
+const lookups: readonly string[] = ['functionsIn', 'functionsReading', 'longestUsers'] satisfies (keyof Ledger)[];
+
+/**
+ * A ledger whose indexes are written once: what a function left is answered to every rule of a message, not only to the first
+ * that records where it is now. What was looked up there is looked up again only after something was written.
+ */
+export function recordOnce(ledger: Ledger): Ledger {
+  const recorded: Answers = new Map();
+  const looked: Answers = new Map();
+  return new Proxy(ledger, {
+    get: (target, name) => {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof name !== 'string' || typeof method !== 'function') return method;
+      const ask = async (input: readonly unknown[]): Promise<unknown> => await Reflect.apply(method, target, input);
+      const which = records[name];
+      const write = async (input: readonly unknown[]) => await ask(input).finally(() => looked.clear());
+      if (which !== undefined)
+        return (...input: readonly unknown[]) => answerOnce(recorded, `${name} ${JSON.stringify(which(input))}`, () => write(input));
+      if (!lookups.includes(name)) return method.bind(target);
+      return (...input: readonly unknown[]) => answerOnce(looked, `${name} ${JSON.stringify(input)}`, () => ask(input));
+    },
+  });
+}

@@ -1,0 +1,67 @@
+import { parseArn } from './arn.ts';
+import type { Subject } from './subject.ts';
+
+/** A result of IAM's policy simulation, as far as it decides. */
+interface Result {
+  readonly EvalActionName: string | undefined;
+  readonly EvalDecision: string | undefined;
+  readonly MissingContextValues?: readonly string[] | undefined;
+  readonly OrganizationsDecisionDetail?: { readonly AllowedByOrganizations?: boolean | undefined } | undefined;
+  readonly PermissionsBoundaryDecisionDetail?: { readonly AllowedByPermissionsBoundary?: boolean | undefined } | undefined;
+}
+
+interface ContextEntry {
+  readonly ContextKeyName: string;
+  readonly ContextKeyValues: string[];
+  readonly ContextKeyType: 'string' | 'boolean' | 'numeric' | 'date';
+}
+
+/** What the simulation of several actions on one resource says. */
+export interface Decisions {
+  readonly allowed: readonly string[];
+  /** Denied by a statement, while a value that some condition asks for was not known: another request may not be. */
+  readonly doubtful: readonly string[];
+}
+
+/**
+ * The actions that a simulation allows. An answer about several resources sums them up in one decision, so each simulation is
+ * of one. What a boundary or the organization does not allow is not allowed; the simulation leaves conditions of service
+ * control policies out.
+ * https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
+ */
+export function decisionsOf({ EvaluationResults = [] }: { readonly EvaluationResults?: readonly Result[] | undefined }): Decisions {
+  const named = (wanted: (result: Result) => boolean) =>
+    EvaluationResults.flatMap((result) => (wanted(result) && result.EvalActionName !== undefined ? [result.EvalActionName] : []));
+  return {
+    allowed: named(
+      ({ EvalDecision, OrganizationsDecisionDetail: organization, PermissionsBoundaryDecisionDetail: boundary }) =>
+        EvalDecision === 'allowed' && organization?.AllowedByOrganizations !== false && boundary?.AllowedByPermissionsBoundary !== false,
+    ),
+    doubtful: named(({ EvalDecision, MissingContextValues = [] }) => EvalDecision === 'explicitDeny' && MissingContextValues.length > 0),
+  };
+}
+
+/**
+ * What every request of a principal carries, so that conditions on it count as they would. What a request would have to
+ * bring along for itself (addresses, networks, tags) is left out, and a grant under such a condition is not found.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+ */
+export function requestContext({ arn, region }: Subject, now: number): ContextEntry[] {
+  const account = parseArn(arn)?.account ?? '';
+  const entry = (ContextKeyName: string, value: string, ContextKeyType: ContextEntry['ContextKeyType'] = 'string') => ({
+    ContextKeyName,
+    ContextKeyValues: [value],
+    ContextKeyType,
+  });
+  return [
+    entry('aws:PrincipalArn', arn),
+    entry('aws:PrincipalAccount', account),
+    entry('aws:ResourceAccount', account),
+    entry('aws:RequestedRegion', region),
+    entry('aws:CurrentTime', new Date(now).toISOString(), 'date'),
+    entry('aws:SecureTransport', 'true', 'boolean'),
+    entry('aws:ViaAWSService', 'false', 'boolean'),
+    entry('aws:PrincipalIsAWSService', 'false', 'boolean'),
+  ];
+}

@@ -1,0 +1,17 @@
+import { explained } from '../../cli/failures.ts';
+
+const error = (name: string, message = 'x') => Object.assign(new Error(message), { name });
+
+test.each([
+  ['no credentials', error('CredentialsProviderError'), /--profile\. \(CredentialsProviderError\)$/],
+  ['credentials that are wrong', error('UnrecognizedClientException'), /AWS does not know these credentials/],
+  ['credentials that have expired', error('ExpiredTokenException'), /have expired: log in again/],
+  ['a network without AWS', Object.assign(new Error('x'), { code: 'ENOTFOUND' }), /cannot be reached from here/],
+  [
+    'a right that is missing',
+    error('AccessDeniedException', 'User: arn:aws:iam::1:user/a is not authorized to perform: lambda:ListFunctions on resource: *'),
+    /^Your credentials do not allow lambda:ListFunctions: `npm run guard -- policy`/,
+  ],
+  ['anything else', error('Error', 'There is no finding x.'), /^There is no finding x\.$/],
+  ['what is no error', 'broken', /^broken$/],
+])('%s', (_, given, told) => expect(explained(given)).toMatch(told));
