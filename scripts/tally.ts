@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 export interface Tally {
   passed: number;
   failed: number;
@@ -26,6 +28,37 @@ export function tallyUnittest(output: string): Tally {
 /** The runner's exit code has the last word: a run that fails without a failed test (a crash, a coverage threshold) is not a success. */
 export function withExitCode(tally: Tally, succeeded: boolean): Tally {
   return succeeded || tally.failed > 0 ? tally : { ...tally, failed: 1 };
+}
+
+/** What failed, by name and with how its message begins, from the file that `jest --json --outputFile` writes. */
+export function failedInJest(report: string | undefined): readonly string[] {
+  if (report === undefined) return ['no report was written'];
+  const { testResults } = z.object({ testResults: z.array(suite) }).parse(JSON.parse(report));
+  return testResults.flatMap(({ status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return status === 'failed' ? [beginning(message)] : [];
+    return failed.map(({ fullName, failureMessages }) => `${fullName}\n${beginning(failureMessages.join('\n'))}`);
+  });
+}
+
+const suite = z.object({
+  status: z.string(),
+  message: z.string(),
+  assertionResults: z.array(z.object({ fullName: z.string(), status: z.string(), failureMessages: z.array(z.string()) })),
+});
+
+/** The first lines of a message, without where in which file it came up. */
+const beginning = (message: string) =>
+  message
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^\s+at .*node_modules/.test(line))
+    .slice(0, 12)
+    .map((line) => `    ${line.slice(0, 240)}`)
+    .join('\n');
+
+/** What failed, by name, from the output of Python's unittest. */
+export function failedInUnittest(output: string): readonly string[] {
+  return output.match(/^(?:FAIL|ERROR): .*$/gm) ?? [];
 }
 
 export function total(tallies: Tally[]): Tally {

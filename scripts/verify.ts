@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { unlicensed } from './licences.ts';
-import { type Tally, tallyJest, tallyUnittest, total, withExitCode } from './tally.ts';
+import { failedInJest, failedInUnittest, type Tally, tallyJest, tallyUnittest, total, withExitCode } from './tally.ts';
 
 interface Outcome {
   succeeded: boolean;
@@ -16,6 +16,8 @@ interface Step {
   name: string;
   run: () => Promise<Outcome>;
   tally?: (outcome: Outcome) => Tally;
+  /** The tests that failed, each by name. */
+  failed?: (outcome: Outcome) => readonly string[];
 }
 
 const root = join(import.meta.dirname, '..');
@@ -61,13 +63,15 @@ function command(file: string, args: string[], minutes = 10): () => Promise<Outc
 
 function jest(project: 'unit' | 'faults' | 'e2e', ...args: string[]): Omit<Step, 'name'> {
   const report = join(work, `jest-${project}.json`);
+  const written = () => (existsSync(report) ? readFileSync(report, 'utf8') : undefined);
   const run = command(bin('jest'), ['--selectProjects', project, '--ci', '--json', '--outputFile', report, ...args], 40);
   return {
     run: async () => {
       rmSync(report, { force: true });
       return withoutReport(await run());
     },
-    tally: ({ succeeded }) => withExitCode(tallyJest(existsSync(report) ? readFileSync(report, 'utf8') : undefined), succeeded),
+    tally: ({ succeeded }) => withExitCode(tallyJest(written()), succeeded),
+    failed: () => failedInJest(written()),
   };
 }
 
@@ -112,9 +116,13 @@ const afterwards: Step[] = [
     name: 'emulator tests (unittest)',
     run: command(venv('emulator', 'python'), unittest, 20),
     tally: ({ succeeded, output }) => withExitCode(tallyUnittest(output), succeeded),
+    failed: ({ output }) => failedInUnittest(output),
   },
   { name: 'end to end on the emulator (jest)', ...jest('e2e', '--runInBand') },
 ];
+
+// Said again at the end: whoever sees only the last lines of a long run sees what failed.
+const failures: string[] = [];
 
 async function perform(step: Step): Promise<Tally> {
   const start = Date.now();
@@ -126,7 +134,10 @@ async function perform(step: Step): Promise<Tally> {
   const tests = step.tally ? `, ${tally.passed} of ${tally.passed + tally.failed} tests` : '';
   const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : '';
   console.log(`${tally.failed > 0 ? 'FAILED' : '  ok  '} ${step.name} (${seconds()}${tests}${skipped})`);
-  if (tally.failed > 0) console.log(outcome.output.trim().replace(/^/gm, '       | '));
+  if (tally.failed > 0) {
+    console.log(outcome.output.trim().replace(/^/gm, '       | '));
+    failures.push(...(step.failed?.(outcome) ?? []).map((test) => `${step.name}: ${test}`));
+  }
   return tally;
 }
 
@@ -145,5 +156,6 @@ const tallies = await performAll(independent, 2);
 if (!withoutEmulator) tallies.push(...(await performAll(afterwards, 1)));
 
 const { passed, failed } = total(tallies);
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0); // a process that could not start leaves its time limit behind

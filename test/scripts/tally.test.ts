@@ -1,4 +1,4 @@
-import { tallyJest, tallyUnittest, total, withExitCode } from '../../scripts/tally.ts';
+import { failedInJest, failedInUnittest, tallyJest, tallyUnittest, total, withExitCode } from '../../scripts/tally.ts';
 
 const report = (counts: object) =>
   JSON.stringify({ numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0, numRuntimeErrorTestSuites: 0, ...counts });
@@ -31,6 +31,39 @@ test('a runner that fails without a failed test is a failure', () => {
   expect(withExitCode({ passed: 5, failed: 0, skipped: 0 }, false)).toEqual({ passed: 5, failed: 1, skipped: 0 });
   expect(withExitCode({ passed: 5, failed: 2, skipped: 0 }, false)).toEqual({ passed: 5, failed: 2, skipped: 0 });
   expect(withExitCode({ passed: 5, failed: 0, skipped: 0 }, true)).toEqual({ passed: 5, failed: 0, skipped: 0 });
+});
+
+const testResult = (fullName: string, status: string, ...failureMessages: string[]) => ({ fullName, status, failureMessages });
+
+test('jest: what failed is named, with how its message begins', () => {
+  const testResults = [
+    { status: 'passed', message: '', assertionResults: [testResult('fine', 'passed')] },
+    {
+      status: 'failed',
+      message: 'all of it',
+      assertionResults: [
+        testResult('fine too', 'passed'),
+        testResult(
+          'a part does what it should',
+          'failed',
+          'Error: expected 1\n\n    at run (/repo/node_modules/jest/run.js:1)\n    at test/a.ts:3',
+        ),
+      ],
+    },
+    { status: 'failed', message: '  ● Test suite failed to run', assertionResults: [] },
+  ];
+  expect(failedInJest(JSON.stringify({ testResults }))).toEqual([
+    'a part does what it should\n    Error: expected 1\n        at test/a.ts:3',
+    '      ● Test suite failed to run',
+  ]);
+  expect(failedInJest(undefined)).toEqual(['no report was written']);
+});
+
+test('unittest: what failed is named', () => {
+  const output =
+    '..FE\n=====\nFAIL: test_alias (tests.test_lambda.Alias)\n----\nERROR: test_url (tests.test_lambda.Url)\nRan 4 tests in 3s\n';
+  expect(failedInUnittest(output)).toEqual(['FAIL: test_alias (tests.test_lambda.Alias)', 'ERROR: test_url (tests.test_lambda.Url)']);
+  expect(failedInUnittest('Ran 4 tests in 3s\n\nOK\n')).toEqual([]);
 });
 
 test('tallies add up', () => {
