@@ -10,6 +10,7 @@ import {
   DescribeNatGatewaysCommand,
   DescribeNetworkAclsCommand,
   DescribeNetworkInterfacesCommand,
+  DescribeRegionsCommand,
   DescribeRouteTablesCommand,
   DescribeSecurityGroupRulesCommand,
   DescribeSecurityGroupsCommand,
@@ -229,13 +230,18 @@ function reads<Name extends string, Input, Item>(
   };
 }
 
+/** The regions that are enabled for the account. EC2 has no pages of them. */
+export const describeRegions = reads('describeRegions', async (connection, _: object) => {
+  const { Regions = [] } = await client(connection).send(new DescribeRegionsCommand({}));
+  return { items: Regions.flatMap(({ RegionName }) => RegionName ?? []).sort(), next: undefined };
+});
+
 interface InVpc {
   readonly vpc: string;
 }
 
 const ofVpc = ({ vpc }: InVpc, Name = 'vpc-id') => [{ Name, Values: [vpc] }];
 
-/** The route tables of a VPC. */
 /** Route tables by their ids, or all of a VPC. */
 export const describeRouteTables = reads(
   'describeRouteTables',

@@ -343,6 +343,26 @@ export const getLayerVersionByArn = call('GetLayerVersionByArn', GetLayerVersion
   resource: layers,
 });
 
+/**
+ * Makes an update that may name layers. When the step is repeated after a kill its RevisionId is used up, and the
+ * configuration itself tells that it was done. A layer that is gone is an error: nothing can give the function that one again.
+ */
+async function updateWithLayers(
+  connection: Connection,
+  input: UpdateFunctionConfigurationCommandInput,
+  isSet: (now: FunctionConfiguration | undefined) => boolean,
+): Promise<void> {
+  try {
+    await updateConfiguration.run(connection, input);
+  } catch (error) {
+    const missing = errorName(error) === 'ResourceNotFoundException';
+    if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
+    const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
+    if (missing && now === undefined) return;
+    if (!isSet(now)) throw error;
+  }
+}
+
 /** Gives a function these layers, in this order, and no others. */
 export const putLayers = {
   ...updateConfiguration,
@@ -355,24 +375,15 @@ export const putLayers = {
   run: async (
     connection: Connection,
     input: { readonly FunctionName: string; readonly Layers: string[]; readonly RevisionId?: string },
-  ): Promise<void> => {
-    try {
-      await updateConfiguration.run(connection, input);
-    } catch (error) {
-      // A layer that is gone is an error: nothing can give the function that one again.
-      const missing = errorName(error) === 'ResourceNotFoundException';
-      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
-      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
-      if (missing && now === undefined) return;
-      if (JSON.stringify((now?.Layers ?? []).map(({ Arn }) => Arn)) !== JSON.stringify(input.Layers)) throw error;
-    }
-  },
+  ): Promise<void> =>
+    await updateWithLayers(
+      connection,
+      input,
+      (now) => JSON.stringify((now?.Layers ?? []).map(({ Arn }) => Arn)) === JSON.stringify(input.Layers),
+    ),
 };
 
-/**
- * Puts parts of what a function runs back, and no others. When the step is repeated after a kill its RevisionId is used up,
- * and the parts themselves tell that it was done. A layer that is gone is an error: nothing can give the function that one again.
- */
+/** Puts parts of what a function runs back, and no others. */
 export const putSetup = {
   ...updateConfiguration,
   name: 'putSetup' as const,
@@ -380,17 +391,7 @@ export const putSetup = {
   run: async (
     connection: Connection,
     input: Pick<UpdateFunctionConfigurationCommandInput, 'FunctionName' | 'Handler' | 'Runtime' | 'Layers' | 'ImageConfig' | 'RevisionId'>,
-  ): Promise<void> => {
-    try {
-      await updateConfiguration.run(connection, input);
-    } catch (error) {
-      const missing = errorName(error) === 'ResourceNotFoundException';
-      if (!missing && errorName(error) !== 'PreconditionFailedException') throw error;
-      const now = await ifPresent(getFunctionConfiguration.run(connection, { FunctionName: input.FunctionName }));
-      if (missing && now === undefined) return;
-      if (now === undefined || !isSetUp(now, input)) throw error;
-    }
-  },
+  ): Promise<void> => await updateWithLayers(connection, input, (now) => now !== undefined && isSetUp(now, input)),
 };
 
 function isSetUp(

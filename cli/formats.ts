@@ -5,7 +5,7 @@ import type { Unknown } from '../guard/scan.ts';
 import { htmlReport } from './formats/html.ts';
 import { ocsf } from './formats/ocsf.ts';
 import { sarif } from './formats/sarif.ts';
-import { table } from './terminal.ts';
+import { many, table } from './terminal.ts';
 
 /** What a scan or a replay found. */
 export interface Result {
@@ -37,15 +37,23 @@ export type Format = (result: Result) => string;
 const json: Format = ({ account, regions, at, rules, findings, unknown, stats }) =>
   JSON.stringify({ version: '1', account, regions, at, rules: rules.map(({ id }) => id), findings, unknown, stats }, null, 2);
 
+/** The gravest first, and those of a rule together. */
+export function gravestFirst(findings: readonly Alert[]): readonly Alert[] {
+  return [...findings].sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.rule.localeCompare(b.rule));
+}
+
 const inATable: Format = ({ findings, unknown, stats: { resources, calls, seconds } }) => {
-  const sorted = [...findings].sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.rule.localeCompare(b.rule));
-  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
   return [
     findings.length === 0
       ? 'Nothing is wrong.'
       : table(
           ['severity', 'rule', 'resource', 'what is wrong'],
-          sorted.map(({ severity, rule, resource, evidence, summary }) => [severity, rule, placeIn(evidence) ?? resource.arn, summary]),
+          gravestFirst(findings).map(({ severity, rule, resource, evidence, summary }) => [
+            severity,
+            rule,
+            placeIn(evidence) ?? resource.arn,
+            summary,
+          ]),
         ),
     ...(unknown.length === 0
       ? []

@@ -1,7 +1,7 @@
 import type { Change } from '../guard/change.ts';
 import { type Finding, isWrong, rankOf } from '../guard/finding.ts';
 import { type Options, openSession } from './session.ts';
-import { minuteOf, table } from './terminal.ts';
+import { minuteOf, table, whoOf } from './terminal.ts';
 
 /** What is wrong now, the gravest first; with --all what has ended as well. */
 export async function findings(options: Options): Promise<'fine' | 'findings'> {
@@ -33,9 +33,9 @@ function gravestFirst(a: Finding, b: Finding): number {
   return rankOf(b.severity) - rankOf(a.severity) || a.firstSeen.localeCompare(b.firstSeen);
 }
 
-/** `Admin/ana` of a session's ARN, `ana` of a user's. Sweeps find things that nobody is known to have done. */
+/** Sweeps find things that nobody is known to have done. */
 function actorOf({ actor }: Finding): string {
-  return actor === undefined ? '-' : actor.arn.replace(/^arn:[^:]*:[^:]*:[^:]*:[^:]*:(assumed-role\/|user\/(.*\/)?)?/, '');
+  return actor === undefined ? '-' : whoOf(actor.arn);
 }
 
 /** What the guard changed. */

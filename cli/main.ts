@@ -36,9 +36,7 @@ program
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
   .option('--format <format>', 'table, json, sarif (code scanning), ocsf (one event a line) or html (a report)', 'table')
   .option('--template <path>', 'instead of an account: a template of SAM or CloudFormation, or a folder of them, before it is deployed')
-  .option('--parameter <name=value>', 'a parameter of the template; may be given again', (one, before?: string) =>
-    before === undefined ? one : `${before}\n${one}`,
-  )
+  .option('--parameter <name=value>', 'a parameter of the template; may be given again', oneMore)
   .option('--account <id>', 'the account that the template is for')
   .option('--allow-unknown', 'exit code 3 only where a template could not be read, not for what only the account knows')
   .action(run(of(() => import('./scan.ts'), 'scan')));
@@ -53,11 +51,7 @@ program
   .option('--all', 'also the rules that ship switched off, because they are noisy')
   .option('--remediate <ids>', 'as if these rules had been in remediate: what would they have fixed?')
   .option('--mode <rule=mode>', 'as if rules had been in off, alert or remediate, separated by commas')
-  .option(
-    '--parameter <Name=value>',
-    'a parameter of the stack, such as Deployers; once or several times',
-    (one: string, others?: string) => (others === undefined ? one : `${others}\n${one}`),
-  )
+  .option('--parameter <Name=value>', 'a parameter of the stack, such as Deployers; once or several times', oneMore)
   .option('--account <id>', 'what happened in this account alone')
   .option('--allow-unknown', 'exit code 3 only where a record or file is broken, not for what is unknown')
   .option('--no-sweep', 'without looking at every function first, which rules need that compare functions')
@@ -162,6 +156,11 @@ program
     'a script for bash, zsh or fish that makes `guard` a command and completes it: source <(npm run --silent guard -- completion bash)',
   )
   .action(async (shell: string) => console.log((await import('./completion.ts')).completion(shell, program)));
+
+/** An option that may be given again: a line each. */
+function oneMore(one: string, before?: string): string {
+  return before === undefined ? one : `${before}\n${one}`;
+}
 
 function run(action: Action) {
   return async (...given: unknown[]) => {

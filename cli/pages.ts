@@ -3,12 +3,21 @@ import { join } from 'node:path';
 
 const folder = join(import.meta.dirname, '..', 'docs', 'rules');
 
+/** A rule's page, as Markdown; empty where there is none. */
+export function pageOf(rule: string): string {
+  const path = join(folder, `${rule}.md`);
+  return /^[a-z-]+$/.test(rule) && existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+/** Markdown with links by their words. */
+export function withoutLinks(text: string): string {
+  return text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1');
+}
+
 /** What a rule's page says below a heading, as Markdown without links; empty where the page or the heading is missing. */
 export function onPage(rule: string, heading: string): string {
-  const path = join(folder, `${rule}.md`);
-  if (!/^[a-z-]+$/.test(rule) || !existsSync(path)) return '';
-  const text = new RegExp(`^## ${heading}\\n([\\s\\S]*?)(?=^## |(?![\\s\\S]))`, 'm').exec(readFileSync(path, 'utf8'))?.[1] ?? '';
-  return text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1').trim();
+  const text = new RegExp(`^## ${heading}\\n([\\s\\S]*?)(?=^## |(?![\\s\\S]))`, 'm').exec(pageOf(rule))?.[1] ?? '';
+  return withoutLinks(text).trim();
 }
 
 /** The version of this guard, as its package says. */

@@ -1,13 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 import type { Place } from '../guard/arn.ts';
-import { globalServices, readEvent } from '../guard/cloudtrail.ts';
+import { isGlobal, readEvent } from '../guard/cloudtrail.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Unread } from '../guard/record-stream.ts';
 import { eventsIn, parsed, type RecordedEvent, Unreadable, wantedBy } from '../guard/records.ts';
 import { heard, ids } from '../rules/heard.ts';
 import { readRecords } from './records.ts';
 import { Spool } from './spool.ts';
-import { type Options, WrongUse } from './use.ts';
+import { listed, type Options, WrongUse } from './use.ts';
 
 // What reads the files loads neither the rules nor the SDK: memory is theirs only after the files have been read.
 
@@ -58,13 +58,9 @@ function askedBy(options: Options): Asked {
     parameters: parametersIn(options),
     from: timeOf('from', from) ?? Number.NEGATIVE_INFINITY,
     to: timeOf('to', to) ?? Number.POSITIVE_INFINITY,
-    regions: typeof region === 'string' && region !== 'all' ? region.split(',').map((one) => one.trim()) : undefined,
+    regions: typeof region === 'string' && region !== 'all' ? listed(region) : undefined,
     account: account === undefined ? undefined : String(account),
   };
-}
-
-function listed(value: Options[string]): readonly string[] {
-  return typeof value === 'string' ? value.split(',').map((one) => one.trim()) : [];
 }
 
 function known(id: string): string {
@@ -127,15 +123,15 @@ async function readInto(spool: Spool, paths: readonly string[], asked: Asked): P
   const keep = (event: RecordedEvent): string | undefined => {
     if (!wanted.is(event)) return undefined;
     const { account: owner, region, time, detail } = event;
-    const isGlobal = globalServices.some((service) => detail.eventSource.startsWith(`${service}.`));
+    const anywhere = isGlobal(detail.eventSource);
     const at = Date.parse(time);
     if (at < from || at >= to || (account !== undefined && owner !== account)) return undefined;
-    if (regions !== undefined && !isGlobal && !regions.includes(region)) return undefined;
+    if (regions !== undefined && !anywhere && !regions.includes(region)) return undefined;
     const read = readEvent(event, event);
     if ('ignored' in read) return read.ignored === 'malformed' ? 'is not formed like a record of CloudTrail' : undefined;
     const known = homes.get(owner) ?? new Set();
-    homes.set(owner, isGlobal ? known : known.add(region));
-    if (isGlobal) elsewhere.set(owner, region);
+    homes.set(owner, anywhere ? known : known.add(region));
+    if (anywhere) elsewhere.set(owner, region);
     first = Math.min(first, at);
     spool.add(JSON.stringify(event), at, read.event.id);
     return undefined;

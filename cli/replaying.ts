@@ -1,10 +1,6 @@
 import { callerAccount } from '../aws/account.ts';
-import { connect } from '../aws/handle.ts';
-import { functionPages } from '../aws/lambda.ts';
 import type { Place } from '../guard/arn.ts';
-import { type AnyCall, type Connection, type Handle, isReading } from '../guard/call.ts';
-import { type Config, ConfigError } from '../guard/config.ts';
-import { rankOf } from '../guard/finding.ts';
+import { type Config, ConfigError, withModes } from '../guard/config.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Ports } from '../guard/ports.ts';
@@ -15,17 +11,15 @@ import { DynamoLedger } from '../ledger/ledger.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
-import { formats, type Result } from './formats.ts';
+import { formats, gravestFirst, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
 import type { Asked, Read } from './replay.ts';
-import { chosenRules, parametersOf, ReadsOnly } from './scan.ts';
+import { chosenRules, countedPages, parametersOf, ReadsOnly, readingOnly, sideBySide } from './scan.ts';
 import { shippedWith } from './session.ts';
 import type { Spool } from './spool.ts';
-import { minuteOf, progressBar, table } from './terminal.ts';
+import { many, minuteOf, progressBar, table } from './terminal.ts';
 import { type Options, WrongUse } from './use.ts';
 
-/** So many functions are looked at side by side before the first event. */
-const sideBySide = 12;
 /** So many rows of what is not known, or would be fixed, are shown in the table. */
 const shownRows = 20;
 
@@ -100,11 +94,14 @@ async function homeAt(place: Place, chosen: Chosen, asked: Asked, cost: Cost): P
   const config = modesOf(base, chosen, asked, deployed !== undefined);
   console.error(`${where}: ${onIn(config)} rules by ${by}. AWS answers how things are now, not how they were then.`);
   const table = deployed?.outputs['LedgerTableName'];
+  const called = () => {
+    cost.calls += 1;
+  };
   return {
     config,
     ledger,
-    connect: reading(place, cost),
-    ...(options['sweep'] === false ? {} : { functions: pagesOf(place, cost) }),
+    connect: readingOnly(place, called),
+    ...(options['sweep'] === false ? {} : { functions: countedPages(place, called) }),
     ...(table === undefined ? {} : { deployed: counted(new DynamoLedger(new Table(table, place)), cost) }),
   };
 }
@@ -140,7 +137,7 @@ function modesOf(base: Config, chosen: Chosen, { modes }: Asked, withGuard: bool
     return mode === 'off' && chosen !== undefined ? 'alert' : mode;
   };
   const decided = new Map(rules.map((rule) => [rule.id, modeOf(rule)]));
-  return { ...base, rule: (id) => ({ ...base.rule(id), mode: decided.get(id) ?? 'off' }) };
+  return withModes(base, (id) => decided.get(id) ?? 'off');
 }
 
 function onIn(config: Config): number {
@@ -150,21 +147,6 @@ function onIn(config: Config): number {
 const nothing: Ports['connect'] = () => {
   throw new ReadsOnly('nobody is asked');
 };
-
-function reading(connection: Connection, cost: Cost): Ports['connect'] {
-  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> =>
-    connect(calls, connection, (call) => {
-      if (!isReading(call)) throw new ReadsOnly(`a replay does not call ${call.name}`);
-      cost.calls += 1;
-    });
-}
-
-async function* pagesOf(place: Place, cost: Cost): ReturnType<typeof functionPages> {
-  for await (const page of functionPages(place)) {
-    cost.calls += 1;
-    yield page;
-  }
-}
 
 /** Counts what the ledger is asked, which the one in memory writes down one by one. */
 function counted<L extends Ledger>(ledger: L, cost: Cost): L {
@@ -204,9 +186,8 @@ function inTables(
   { tallies, fixes }: Replayed,
   { period, files, ledgerCalls }: Surroundings,
 ): string {
-  const many = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
   const minute = (time: string) => (time === '' ? '' : minuteOf(time));
-  const sorted = [...findings].sort((a, b) => rankOf(b.severity) - rankOf(a.severity) || a.rule.localeCompare(b.rule));
+  const sorted = gravestFirst(findings);
   const part = (title: string, heads: readonly string[], rows: readonly (readonly string[])[]) => {
     const more = rows.length - shownRows;
     if (rows.length === 0) return [];

@@ -1,5 +1,5 @@
-import { describeRegions } from '../aws/account.ts';
 import { describeStack } from '../aws/cloudformation.ts';
+import { describeRegions } from '../aws/ec2.ts';
 import { listFunctions } from '../aws/lambda.ts';
 import { partitionOf } from '../guard/arn.ts';
 import type { AnyCall } from '../guard/call.ts';
@@ -7,7 +7,7 @@ import { rules } from '../rules/index.ts';
 import { policyOf, readsAmong } from './policy.ts';
 import { preventivePolicies } from './preventive.ts';
 import { chosenRules } from './scan.ts';
-import type { Options } from './session.ts';
+import { listed, type Options } from './use.ts';
 
 /** Every call that a scan makes by some rules. */
 export function scanCalls(of: readonly (typeof rules)[number][] = rules): readonly AnyCall[] {
@@ -23,13 +23,9 @@ export function scanCalls(of: readonly (typeof rules)[number][] = rules): readon
 /** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */
 export async function policy(options: Options): Promise<'fine'> {
   const { account = '*', region = 'us-east-1', stack = 'lambda-compliance-guard', preventive } = options;
-  const listed = (option: string) =>
-    String(options[option] ?? '')
-      .split(',')
-      .map((one) => one.trim())
-      .filter((one) => one !== '');
+  const named = (option: string) => listed(options[option]).filter((one) => one !== '');
   if (preventive === true) {
-    const policies = preventivePolicies({ account: String(account), deployers: listed('deployers'), vpcs: listed('vpcs') });
+    const policies = preventivePolicies({ account: String(account), deployers: named('deployers'), vpcs: named('vpcs') });
     console.log(
       policies.map(({ name, note, policy: document }) => `# ${name}\n# ${note}\n${JSON.stringify(document, null, 2)}`).join('\n\n'),
     );

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { rules as all } from '../rules/index.ts';
+import { pageOf, withoutLinks } from './pages.ts';
 import { ruleOf } from './plan.ts';
 import type { Options } from './session.ts';
 import { table } from './terminal.ts';
@@ -19,16 +19,14 @@ export async function rules(_: Options, [id]: readonly string[]): Promise<'fine'
     console.log('\nnpm run guard -- rules <rule> explains one: what it finds, what its fix does, and when not to use it.');
     return 'fine';
   }
-  const page = await readFile(new URL(`../docs/rules/${ruleOf(id).id}.md`, import.meta.url), 'utf8');
-  console.log(asText(page));
+  console.log(asText(pageOf(ruleOf(id).id)));
   return 'fine';
 }
 
 /** A page of Markdown as a terminal shows it best: without comments, links by their words, tables by their cells. */
 function asText(page: string): string {
-  return page
+  return withoutLinks(page)
     .replace(/<!--.*?-->\n?/gs, '')
-    .replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
     .replace(/^\|[-| ]+\|\n/gm, '')
     .replace(/^\| +\| +\|\n/gm, '')
     .replace(/^\| (.+?) \| (.*) \|$/gm, (_, head: string, cell: string) => `${head.padEnd(12)}${cell}`)

@@ -1,5 +1,5 @@
 import type { AnyCall, Handle } from '../guard/call.ts';
-import type { Config } from '../guard/config.ts';
+import { type Config, withModes } from '../guard/config.ts';
 import { OnlyTheAccountKnows } from '../guard/errors.ts';
 import { findingId } from '../guard/finding.ts';
 import type { Ledger } from '../guard/ledger.ts';
@@ -45,10 +45,7 @@ export async function scanTemplates(path: string, chosen: readonly AnyRule[] | u
   const files = filesAt(path);
   const judged = rules.filter((rule) => !senseless.has(rule.id) && (chosen === undefined ? rule.mode !== 'off' : chosen.includes(rule)));
   const shipped = shippedWith(deployment, 'stack');
-  const config: Config = {
-    ...shipped,
-    rule: (id) => ({ ...shipped.rule(id), mode: judged.some((rule) => rule.id === id) ? 'alert' : 'off' }),
-  };
+  const config = withModes(shipped, (id) => (judged.some((rule) => rule.id === id) ? 'alert' : 'off'));
   const scanned: Scanned[] = [];
   for (const file of files) scanned.push(await scanOf(file, judged, config, deployment));
   return {

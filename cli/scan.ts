@@ -1,12 +1,14 @@
-import { callerAccount, describeRegions } from '../aws/account.ts';
+import { callerAccount } from '../aws/account.ts';
 import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
+import { describeRegions } from '../aws/ec2.ts';
 import { connect } from '../aws/handle.ts';
 import { functionPages } from '../aws/lambda.ts';
 import type { Alert } from '../guard/alert.ts';
-import { type AnyCall, type Connection, isReading } from '../guard/call.ts';
-import type { Config } from '../guard/config.ts';
+import { type Connection, isReading } from '../guard/call.ts';
+import { type Config, withModes } from '../guard/config.ts';
 import { errorName } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
+import type { Ports } from '../guard/ports.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { type ScanSettings, scan as scanRegion } from '../guard/scan.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
@@ -16,6 +18,7 @@ import { ruleOf } from './plan.ts';
 import { scanTemplates } from './scan-template.ts';
 import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './session.ts';
 import { progressBar } from './terminal.ts';
+import { listed } from './use.ts';
 
 /** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
 export class ReadsOnly extends Error {
@@ -23,7 +26,7 @@ export class ReadsOnly extends Error {
 }
 
 /** So many resources are looked at side by side; where AWS throttles, the SDK slows all of them down. */
-const sideBySide = 12;
+export const sideBySide = 12;
 
 /**
  * Looks at the account with read-only rights, whether or not the guard is deployed: by the parameters of the stack where it
@@ -78,7 +81,7 @@ function severityOf(options: Options, option: 'severity' | 'failOn'): Severity |
 
 /** The rules that were asked for: named by --rule or --practice. Undefined: whatever is not off. */
 export function chosenRules({ rule, practice, all }: Options): readonly AnyRule[] | undefined {
-  const named = typeof rule === 'string' ? rule.split(',').map((id) => ruleOf(id.trim())) : undefined;
+  const named = typeof rule === 'string' ? listed(rule).map(ruleOf) : undefined;
   if (practice === undefined) return named ?? (all === true ? rules : undefined);
   if (!practices.some((one) => one === practice))
     throw new WrongUse(`--practice takes ${practices.join(', ')}; "${practice}" is none of them.`);
@@ -97,26 +100,19 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   const account = config.home.account;
   const connection: Connection = { account, region };
   let calls = 0;
+  const called = () => {
+    calls += 1;
+  };
   const ports = {
     ledger: new MemoryLedger(),
     config,
     now: Date.now,
-    connect: <const Calls extends readonly AnyCall[]>(declared: Calls) =>
-      connect(declared, connection, (call) => {
-        if (!isReading(call)) throw new ReadsOnly(`a scan does not call ${call.name}`);
-        calls += 1;
-      }),
+    connect: readingOnly(connection, called),
   };
-  async function* pages() {
-    for await (const page of functionPages(connection)) {
-      calls += 1;
-      yield page;
-    }
-  }
   const bar = progressBar(region);
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
-    const scanned = await scanRegion(pages(), rules, ports, settings);
+    const scanned = await scanRegion(countedPages(connection, called), rules, ports, settings);
     const { findings, unknown, resources } = scanned;
     return {
       account,
@@ -129,6 +125,23 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
     };
   } finally {
     bar?.end();
+  }
+}
+
+/** Calls as somebody who may only read makes them. @param called after each */
+export function readingOnly(connection: Connection, called: () => void): Ports['connect'] {
+  return (declared) =>
+    connect(declared, connection, (call) => {
+      if (!isReading(call)) throw new ReadsOnly(`nothing but reads: ${call.name} is not called`);
+      called();
+    });
+}
+
+/** The functions of a region. @param called after each page */
+export async function* countedPages(connection: Connection, called: () => void): ReturnType<typeof functionPages> {
+  for await (const page of functionPages(connection)) {
+    called();
+    yield page;
   }
 }
 
@@ -145,7 +158,7 @@ async function configOf(
     (chosen === undefined ? base.rule(rule.id).mode !== 'off' : chosen.includes(rule)) &&
     (rule.practice !== 'guard' || deployed !== undefined);
   const on = new Set(rules.filter(judged).map(({ id }) => id));
-  const config: Config = { ...base, rule: (id) => ({ ...base.rule(id), mode: on.has(id) ? 'alert' : 'off' }) };
+  const config = withModes(base, (id) => (on.has(id) ? 'alert' : 'off'));
   return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.` };
 }
 

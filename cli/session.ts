@@ -10,7 +10,7 @@ import { pascalCase } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
-import { type Options, WrongUse } from './use.ts';
+import { listed, type Options, WrongUse } from './use.ts';
 
 export { type Options, WrongUse } from './use.ts';
 
@@ -98,13 +98,7 @@ export function shippedWith({ account, region }: Connection, stack: string, give
 
 /** `--region a,b`, or the region of the environment. @throws WrongUse where there is none */
 export function regionsOf({ region = process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] }: Options): readonly string[] {
-  const named =
-    typeof region === 'string'
-      ? region
-          .split(',')
-          .map((one) => one.trim())
-          .filter((one) => one !== '')
-      : [];
+  const named = listed(region).filter((one) => one !== '');
   if (named.length === 0) throw new WrongUse('Which region? Give --region, or set AWS_REGION.');
   return named;
 }

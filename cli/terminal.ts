@@ -43,3 +43,13 @@ export function progressBar(what: string): { readonly show: (done: number, known
     end: () => void process.stderr.write('\r\u001B[2K'),
   };
 }
+
+/** `1 finding`, `2 findings`. */
+export function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** `Developers/ana` of a session's ARN, `ana` of a user's. */
+export function whoOf(arn: string): string {
+  return arn.replace(/^arn:[^:]*:[^:]*:[^:]*:[^:]*:(assumed-role\/|user\/(.*\/)?)?/, '');
+}

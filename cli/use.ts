@@ -5,3 +5,8 @@ export type Options = Readonly<Record<string, string | boolean | undefined>>;
 export class WrongUse extends Error {
   override readonly name = 'WrongUse';
 }
+
+/** The parts of an option that takes several, separated by commas; none where it was not given. */
+export function listed(value: Options[string]): readonly string[] {
+  return typeof value === 'string' ? value.split(',').map((one) => one.trim()) : [];
+}

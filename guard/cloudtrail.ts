@@ -57,6 +57,16 @@ export const globalRegions: Readonly<Record<string, string>> = {
   'aws-us-gov': 'us-gov-west-1',
 };
 
+/** `lambda` of the event source `lambda.amazonaws.com`, or of China's `lambda.amazonaws.com.cn`. */
+export function serviceOf(eventSource: string): string {
+  return eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
+}
+
+/** Whether an event tells of a service whose calls have no region of their own. */
+export function isGlobal(eventSource: string): boolean {
+  return globalServices.includes(serviceOf(eventSource));
+}
+
 /** Who made a change. `issuer` is the role behind a session; `console` is a session of the AWS console. */
 export interface Actor {
   readonly arn: string;
@@ -102,11 +112,11 @@ export function readEvent(body: unknown, home: Place): ReadEvent {
   const { detail, ...outer } = parsed.data;
   // aws.* sources are reserved: with eventSource alone anybody with events:PutEvents could forge a record.
   // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
-  const service = detail.eventSource.replace(/\.amazonaws\.com(\.cn)?$/, '');
+  const service = serviceOf(detail.eventSource);
   const kind = kinds.get(outer['detail-type']);
   if (kind === undefined || outer.source !== `aws.${service}`) return { ignored: 'not-an-api-call' };
-  const isGlobal = globalServices.includes(service) && outer.region === globalRegions[partitionOf(home.region)];
-  if (outer.account !== home.account || (outer.region !== home.region && !isGlobal)) return { ignored: 'elsewhere' };
+  const isTold = isGlobal(detail.eventSource) && outer.region === globalRegions[partitionOf(home.region)];
+  if (outer.account !== home.account || (outer.region !== home.region && !isTold)) return { ignored: 'elsewhere' };
   if (detail.errorCode !== undefined) return { ignored: 'failed-call' };
   const ofService = kind === 'service';
   const request = detail.requestParameters ?? (ofService ? { ...detail.serviceEventDetails, ...detail.additionalEventData } : {});

@@ -133,6 +133,11 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
   };
 }
 
+/** The same, with rules in other modes. */
+export function withModes(config: Config, modeOf: (id: string) => Mode): Config {
+  return { ...config, rule: (id) => ({ ...config.rule(id), mode: modeOf(id) }) };
+}
+
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }

@@ -4,13 +4,18 @@ import type { Ports } from './ports.ts';
 
 type Answers = Map<string, Promise<unknown>>;
 
-/** The answer that is known, or a new one; what failed is asked again. */
-function answerOnce(answers: Answers, key: string, ask: () => Promise<unknown>): Promise<unknown> {
+/** The answer that is known, or a new one; what failed is asked again, or what failed in some way alone. */
+export function answerOnce(
+  answers: Answers,
+  key: string,
+  ask: () => Promise<unknown>,
+  isAskedAgain: (error: unknown) => boolean = () => true,
+): Promise<unknown> {
   const known = answers.get(key);
   if (known !== undefined) return known;
   const answer = ask();
   answers.set(key, answer);
-  answer.catch(() => answers.delete(key));
+  answer.catch((error: unknown) => isAskedAgain(error) && answers.delete(key));
   return answer;
 }
 

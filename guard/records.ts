@@ -1,4 +1,4 @@
-import { detailTypes, operationOf } from './cloudtrail.ts';
+import { detailTypes, operationOf, serviceOf } from './cloudtrail.ts';
 import type { AnyRule } from './rule.ts';
 import { tagOperations } from './tags.ts';
 
@@ -73,10 +73,6 @@ export function wantedBy(heard: Heard): Wanted {
     is: ({ 'detail-type': type, detail }) =>
       byKind[type === detailTypes.service ? 'service' : 'call'].has(`${serviceOf(detail.eventSource)} ${operationOf(detail.eventName)}`),
   };
-}
-
-function serviceOf(source: string): string {
-  return source.replace(/\.amazonaws\.com(\.cn)?$/, '');
 }
 
 /** What stands behind a key, wherever it is; undefined where it is written with escapes. */

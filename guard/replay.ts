@@ -1,13 +1,14 @@
 import { type Alert, alertAbout } from './alert.ts';
 import type { AnyCall, Handle } from './call.ts';
 import { evaluate, look, triggered } from './check.ts';
-import { type ApiEvent, globalServices, readEvent } from './cloudtrail.ts';
+import { type ApiEvent, isGlobal, readEvent } from './cloudtrail.ts';
 import type { Config } from './config.ts';
 import { errorKind, errorSummary } from './errors.ts';
 import type { Finding } from './finding.ts';
 import type { Ledger } from './ledger.ts';
 import { describe, planFor } from './plan.ts';
 import type { Ports } from './ports.ts';
+import { answerOnce } from './reads.ts';
 import type { RecordedEvent } from './records.ts';
 import type { AnyRule, Evaluation } from './rule.ts';
 import { type ScanPorts, type ScanSettings, scan, type Unknown } from './scan.ts';
@@ -132,8 +133,7 @@ class Stage {
   }
 
   hears({ account, region, detail }: RecordedEvent): boolean {
-    const isGlobal = globalServices.some((service) => detail.eventSource.startsWith(`${service}.`));
-    return account === this.place.account && (region === this.place.region || isGlobal);
+    return account === this.place.account && (region === this.place.region || isGlobal(detail.eventSource));
   }
 
   /** What the guard's first sweep would have known of the estate before the first event; it finds nothing here. */
@@ -282,15 +282,13 @@ function answeredOnce(connect: Ports['connect']): Ports['connect'] {
   const answers = new Map<string, Promise<unknown>>();
   const once = (name: string, ask: (input: unknown) => Promise<unknown>) => (input: unknown) => {
     const key = `${name} ${JSON.stringify(input)}`;
-    const known = answers.get(key);
-    if (known !== undefined) return known;
-    if (answers.size >= keptAnswers) answers.clear();
-    const answer = ask(input);
-    answers.set(key, answer);
-    answer.catch((error: unknown) => {
-      if (errorKind(error) === 'passing') answers.delete(key);
-    });
-    return answer;
+    if (!answers.has(key) && answers.size >= keptAnswers) answers.clear();
+    return answerOnce(
+      answers,
+      key,
+      () => ask(input),
+      (error) => errorKind(error) === 'passing',
+    );
   };
   return <const Calls extends readonly AnyCall[]>(calls: Calls) => {
     const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;

@@ -2,6 +2,7 @@ import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as z from 'zod';
 import { putEvents } from '../aws/eventbridge.ts';
 import { type Alert, busSource, dueDetailType } from '../guard/alert.ts';
+import type { Place } from '../guard/arn.ts';
 import { check } from '../guard/check.ts';
 import { readEvent } from '../guard/cloudtrail.ts';
 import { errorSummary } from '../guard/errors.ts';
@@ -19,11 +20,14 @@ const sweepMessage = z.object({
 /** By schedule, so that an alarm tells where nothing comes through any more. */
 const heartbeat = z.object({ task: z.literal('heartbeat') });
 
+/** Tells alerts another way than by the bus. */
+type Aside = (alerts: readonly Alert[], home: Place) => Promise<void>;
+
 /**
  * The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus.
  * @param aside a second way for what it tells
  */
-export function checker(rules: readonly AnyRule[], aside?: Ports['publish']) {
+export function checker(rules: readonly AnyRule[], aside?: Aside) {
   const ports = tellingAside(wire(rules), aside);
   // A sweep takes what the quota has left, so that events overtake it.
   const sweeping = tellingAside(wire(rules, { burst: 0 }), aside);
@@ -45,10 +49,10 @@ export function checker(rules: readonly AnyRule[], aside?: Ports['publish']) {
 }
 
 /** What goes both ways has gone where the bus took it; where the bus did not, both are tried again. */
-function tellingAside<P extends Ports>(ports: P, aside: Ports['publish'] | undefined): P {
+function tellingAside<P extends Ports>(ports: P, aside: Aside | undefined): P {
   if (aside === undefined) return ports;
   const publish = async (alerts: readonly Alert[]) => {
-    await aside(alerts).catch((error: unknown) => {
+    await aside(alerts, ports.config.home).catch((error: unknown) => {
       logger.error('the second way failed', { error: errorSummary(error) });
       metrics.addMetric('SecondWayFailed', MetricUnit.Count, 1);
     });

@@ -1,7 +1,8 @@
 import type { Severity } from '../../guard/finding.ts';
+import { many } from '../terminal.ts';
 import { type Html, html } from './html.ts';
 import { median, type Open } from './model.ts';
-import { duration, gravest, many } from './words.ts';
+import { duration, gravest } from './words.ts';
 
 // Every picture says the same in words: the table beside it, or its label.
 

@@ -2,21 +2,12 @@ import { type Alert, alertAbout } from '../../guard/alert.ts';
 import type { Change } from '../../guard/change.ts';
 import { type Finding, isWrong, rankOf } from '../../guard/finding.ts';
 import type { Exemption } from '../../guard/ledger.ts';
-import type { AnyRule } from '../../guard/rule.ts';
-import type { Unknown } from '../../guard/scan.ts';
 import type { Result } from '../formats.ts';
 
 /** What a report tells. A scan knows what is wrong now; the rest is the ledger's. */
-export interface Report {
-  readonly account: string;
-  readonly regions: readonly string[];
-  /** When it was so, ISO 8601. */
-  readonly at: string;
-  /** By which rules. */
-  readonly rules: readonly AnyRule[];
+export interface Report extends Omit<Result, 'findings' | 'stats'> {
   /** What is wrong now, the gravest first. */
   readonly findings: readonly Open[];
-  readonly unknown: readonly Unknown[];
   readonly history?: History;
 }
 

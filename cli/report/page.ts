@@ -7,12 +7,12 @@ import type { Exemption } from '../../guard/ledger.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import { onPage, version } from '../pages.ts';
-import { minuteOf } from '../terminal.ts';
+import { many, minuteOf, whoOf } from '../terminal.ts';
 import { ageChart, bar, countsOf, sumOf, timesChart, timesInWords } from './charts.ts';
 import { Html, html } from './html.ts';
 import { markdown } from './markdown.ts';
 import type { History, Open, Report } from './model.ts';
-import { duration, gravest, many, momentOf, nameOf, whoOf } from './words.ts';
+import { duration, gravest, momentOf, nameOf } from './words.ts';
 
 const beside = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8').trim();
 const style = beside('page.css');

@@ -1,12 +1,8 @@
+import { severities } from '../../guard/finding.ts';
 import { minuteOf } from '../terminal.ts';
 
 /** Severities as the report lists them, the gravest first. */
-export const gravest = ['critical', 'high', 'medium', 'low'] as const;
-
-/** `1 finding`, `2 findings`. */
-export function many(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
+export const gravest = severities.toReversed();
 
 /** `19 s`, `5 min`, `3.5 h`, `12 days`. */
 export function duration(milliseconds: number): string {
@@ -27,11 +23,6 @@ export function nameOf(arn: string): string {
     resource.replace(/^(function|secret):/, '').replace(/^(role|user|group|policy|security-group|subnet|network-acl|route-table)\//, '') ||
     arn
   );
-}
-
-/** `Developers/ana` of a session's ARN. */
-export function whoOf(arn: string): string {
-  return arn.replace(/^arn:[^:]*:[^:]*:[^:]*:[^:]*:(assumed-role\/|user\/(.*\/)?)?/, '');
 }
 
 /** `2026-11-22 18:00 UTC`; a time that is none as it is written. */
