@@ -140,6 +140,8 @@ async function whyNot(
   { account, region }: Subject,
   aws: Reads,
 ): Promise<string | undefined> {
+  // Whoever else deploys is not known, and would be locked out of the function.
+  if (deployers.length === 0) return 'Nobody is listed in Deployers, so that nobody can be asked whether they may use the key.';
   const home = parseArn(key);
   if (home?.account !== account || home.region !== region) return `${key} is not in this account and region.`;
   const { KeyMetadata: metadata } = (await ifPresent(aws.describeCustomerKey({ KeyId: key }))) ?? {};

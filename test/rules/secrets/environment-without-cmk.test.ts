@@ -20,11 +20,15 @@ function withVariables({ lambda }: World, more: object = {}): void {
   lambda.createFunction({ FunctionName: 'orders', Environment: { Variables: { STAGE: 'prod' } }, Tags: { team: 'shop' }, ...more });
 }
 
-/** A key that leaves its use to IAM, and a role whom IAM allows it. */
+const settings = { deployers: [pipeline] };
+
+/** A key that leaves its use to IAM, and a role and a pipeline whom IAM allows it. */
 function withKey({ iam, resourcePolicies }: World, ...statements: readonly object[]): void {
   resourcePolicies.put(key, document(toIam, ...statements));
   iam.createRole({ RoleName: 'orders' });
   allow({ iam }, 'orders', 'kms:Decrypt');
+  iam.createRole({ RoleName: 'pipeline' });
+  allow({ iam }, 'pipeline', 'kms:Decrypt', 'kms:Encrypt', 'kms:CreateGrant');
 }
 
 function allow({ iam }: Pick<World, 'iam'>, RoleName: string, ...Action: readonly string[]): void {
@@ -128,6 +132,7 @@ ruleTest(rule, {
         withKey(world);
       },
       params,
+      settings,
       sweep: orders,
       expect: {
         violations: [
@@ -166,6 +171,7 @@ ruleTest(rule, {
         world.lambda.updateFunctionConfiguration({ FunctionName: 'orders', KMSKeyArn: key });
       },
       params,
+      settings,
       event: changed,
       expect: {
         violations: [
@@ -192,6 +198,7 @@ ruleTest(rule, {
         withKey(world);
       },
       params,
+      settings,
       event: changed,
       expect: { violations: [{ ...inLatest, plan: { steps: [step], remains: [] } }] },
     },
@@ -204,6 +211,7 @@ ruleTest(rule, {
         world.iam.deleteRolePolicy({ RoleName: 'orders', PolicyName: 'key' });
       },
       params,
+      settings,
       event: changed,
       expect: { violations: [{ ...inLatest, plan: { steps: [step], remains: [] } }] },
     },
@@ -216,6 +224,7 @@ ruleTest(rule, {
         world.iam.deleteRolePolicy({ RoleName: 'orders', PolicyName: 'key' });
       },
       params,
+      settings,
       event: changed,
       expect: refused(mayNot('execution role', role, 'kms:Decrypt')),
     },
@@ -227,6 +236,7 @@ ruleTest(rule, {
         withKey(world, { Effect: 'Deny', Principal: { AWS: role }, Action: 'kms:Decrypt', Resource: '*' });
       },
       params,
+      settings,
       event: changed,
       // Whoever is meant by a Deny is not asked: for the guard itself it is a doubt already.
       expect: refused(`The policy of ${key} does not leave kms:Decrypt to IAM: nobody knows who could encrypt with it.`),
@@ -243,6 +253,7 @@ ruleTest(rule, {
         );
       },
       params,
+      settings,
       event: changed,
       expect: refused(`The policy of ${key} does not leave kms:CreateGrant to IAM: nobody knows who could encrypt with it.`),
     },
@@ -252,11 +263,10 @@ ruleTest(rule, {
       arrange: (world) => {
         withVariables(world);
         withKey(world);
-        world.iam.createRole({ RoleName: 'pipeline' });
         allow(world, 'pipeline', 'kms:Decrypt', 'kms:Encrypt');
       },
       params,
-      settings: { deployers: [pipeline] },
+      settings,
       event: changed,
       expect: refused(mayNot('deployer', pipeline, 'kms:CreateGrant')),
     },
@@ -268,15 +278,27 @@ ruleTest(rule, {
         withKey(world);
       },
       params,
-      settings: { deployers: [pipeline] },
+      settings: { deployers: [`${pipeline}-of-before`] },
       event: changed,
-      expect: refused(mayNot('deployer', pipeline, 'kms:CreateGrant')),
+      expect: refused(mayNot('deployer', `${pipeline}-of-before`, 'kms:CreateGrant')),
+    },
+    {
+      name: 'no deployers are named',
+      kind: 'violating',
+      arrange: (world) => {
+        withVariables(world);
+        withKey(world);
+      },
+      params,
+      event: changed,
+      expect: refused('Nobody is listed in Deployers, so that nobody can be asked whether they may use the key.'),
     },
     {
       name: 'a key of another region',
       kind: 'violating',
       arrange: (world) => withVariables(world),
       params: { arn: key.replace('us-east-1', 'eu-west-1') },
+      settings,
       event: changed,
       expect: {
         violations: [
@@ -292,6 +314,7 @@ ruleTest(rule, {
       kind: 'violating',
       arrange: (world) => withVariables(world),
       params,
+      settings,
       event: changed,
       expect: refused(`${key} does not exist.`),
     },
@@ -303,6 +326,7 @@ ruleTest(rule, {
         world.resourcePolicies.key(key, { KeyState: 'Disabled' });
       },
       params,
+      settings,
       event: changed,
       expect: refused(`${key} cannot encrypt variables: it is Disabled and SYMMETRIC_DEFAULT.`),
     },
@@ -314,6 +338,7 @@ ruleTest(rule, {
         world.resourcePolicies.key(key, { KeyManager: 'AWS' });
       },
       params,
+      settings,
       event: changed,
       expect: refused(`${key} is not a key of your own.`),
     },
@@ -326,6 +351,7 @@ ruleTest(rule, {
         world.fail('GetKeyPolicy', 'AccessDeniedException');
       },
       params,
+      settings,
       event: changed,
       expect: refused(`Who may use ${key} could not be read (AccessDeniedException).`),
     },
@@ -375,12 +401,10 @@ ruleTest(rule, {
         world.lambda.settleSeconds = 5;
         withVariables(world);
         withKey(world);
-        world.iam.createRole({ RoleName: 'pipeline' });
-        allow(world, 'pipeline', 'kms:Decrypt', 'kms:Encrypt', 'kms:CreateGrant');
         world.advance(60);
       },
       params,
-      settings: { deployers: [pipeline] },
+      settings,
       event: changed,
       steps: ['encryptVariables'],
       fixed: ({ lambda }) =>
@@ -398,6 +422,7 @@ ruleTest(rule, {
         world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
       },
       params,
+      settings,
       sweep: orders,
       steps: ['encryptVariables'],
       remains: ['version 1, which live routes to'],
