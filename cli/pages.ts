@@ -14,6 +14,11 @@ export function withoutLinks(text: string): string {
   return text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1');
 }
 
+/** All that a rule's page says below its table, as Markdown without links; empty where there is no page. */
+export function proseOf(rule: string): string {
+  return withoutLinks(/^## [\s\S]*/m.exec(pageOf(rule))?.[0] ?? '').trim();
+}
+
 /** What a rule's page says below a heading, as Markdown without links; empty where the page or the heading is missing. */
 export function onPage(rule: string, heading: string): string {
   const text = new RegExp(`^## ${heading}\\n([\\s\\S]*?)(?=^## |(?![\\s\\S]))`, 'm').exec(pageOf(rule))?.[1] ?? '';

@@ -3,7 +3,7 @@ import type { Severity } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import type { Format } from '../formats.ts';
-import { onPage, version } from '../pages.ts';
+import { proseOf, version } from '../pages.ts';
 
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html, and what code scanning reads of it:
 // https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
@@ -43,14 +43,14 @@ export const sarif: Format = ({ account, regions, at, rules, findings, unknown, 
 };
 
 function described({ id, practice, severity, title }: AnyRule): object {
-  const [finds, fix, unfit] = ['What it finds', 'What the fix does', 'When not to use it'].map((heading) => onPage(id, heading));
-  const markdown = [`**${title}.**`, finds, `### What the fix does\n\n${fix}`, `### When not to use it\n\n${unfit}`].join('\n\n');
+  // The project publishes its pages nowhere, so that there is no helpUri, which must be absolute.
+  const markdown = `**${title}.**\n\n${proseOf(id)}`;
   return {
     id,
     name: pascalCase(id),
     shortDescription: { text: title },
     fullDescription: { text: `${title}.` },
-    help: { text: markdown.replace(/[*`]|^### /gm, ''), markdown },
+    help: { text: markdown.replace(/[*`]|^## /gm, ''), markdown },
     defaultConfiguration: { level: level[severity] },
     properties: {
       tags: ['security', 'aws', 'lambda', practice],

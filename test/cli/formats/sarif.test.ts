@@ -4,6 +4,7 @@ import { complaints } from './published.ts';
 
 const log = JSON.parse(sarif(sampleScan));
 const [run] = log.runs;
+const headings = ['What it finds', 'What the fix does', 'What can break', 'When not to use it', 'Limits', 'Undo'];
 
 test('follows the published schema', () => {
   expect(complaints('sarif', log)).toEqual([]);
@@ -19,7 +20,7 @@ test.each([
   expect(complaints('sarif', { ...log, runs: [broken] })).not.toEqual([]);
 });
 
-test('names each rule with what its page says, and how grave it is for code scanning', () => {
+test('names each rule with the whole page of it, and how grave it is for code scanning', () => {
   const { rules } = run.tool.driver;
   expect(rules.map(({ id }: { id: string }) => id)).toEqual(sampleScan.rules.map(({ id }) => id));
   const rule = rules.find(({ id }: { id: string }) => id === 'function-url-open');
@@ -31,7 +32,11 @@ test('names each rule with what its page says, and how grave it is for code scan
   });
   expect(rule.help.markdown).toContain("It sets the URL's AuthType to `AWS_IAM`");
   expect(rule.help.text).toContain("It sets the URL's AuthType to AWS_IAM");
-  expect(rule.help.markdown).not.toMatch(/\]\(/);
+  for (const { help } of rules) {
+    for (const heading of headings) expect(help.markdown).toContain(`\n\n## ${heading}\n\n`);
+    for (const heading of headings) expect(help.text).toContain(`\n\n${heading}\n\n`);
+    expect(help.markdown).not.toMatch(/\]\(|generated/);
+  }
 });
 
 test.each([
