@@ -1,5 +1,6 @@
 import type { Alert } from '../guard/alert.ts';
 import { rankOf } from '../guard/finding.ts';
+import type { PlannedFix, Tally } from '../guard/replay.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import type { Unknown } from '../guard/scan.ts';
 import { htmlReport } from './formats/html.ts';
@@ -18,6 +19,18 @@ export interface Result {
   readonly findings: readonly Alert[];
   readonly unknown: readonly Unknown[];
   readonly stats: Stats;
+  readonly replay?: Replay;
+}
+
+/** What a replay knows beside that. */
+export interface Replay {
+  readonly fixes: readonly PlannedFix[];
+  /** What each rule came to. */
+  readonly rules: readonly Tally[];
+  /** From the first event to the last; not there where no rule listened to any. */
+  readonly period?: { readonly from: string; readonly to: string };
+  readonly files: number;
+  readonly ledgerCalls: number;
 }
 
 export interface Stats {
@@ -34,8 +47,8 @@ export interface Stats {
 
 export type Format = (result: Result) => string;
 
-const json: Format = ({ account, regions, at, rules, findings, unknown, stats }) =>
-  JSON.stringify({ version: '1', account, regions, at, rules: rules.map(({ id }) => id), findings, unknown, stats }, null, 2);
+const json: Format = ({ account, regions, at, rules, findings, unknown, stats, replay }) =>
+  JSON.stringify({ version: '1', account, regions, at, rules: rules.map(({ id }) => id), findings, unknown, stats, ...replay }, null, 2);
 
 /** The gravest first, and those of a rule together. */
 export function gravestFirst(findings: readonly Alert[]): readonly Alert[] {

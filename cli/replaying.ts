@@ -5,13 +5,14 @@ import type { Ledger } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Ports } from '../guard/ports.ts';
 import { heardBy, type RecordedEvent, wantedBy } from '../guard/records.ts';
-import { type Home, type PlannedFix, type Replayed, replay } from '../guard/replay.ts';
+import { type Home, replay } from '../guard/replay.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
 import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
-import { formats, gravestFirst, type Result } from './formats.ts';
+import { whatOf } from './formats/fix.ts';
+import { formats, gravestFirst, type Replay, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
 import type { Asked, Read } from './replay.ts';
 import { chosenRules, countedPages, parametersOf, ReadsOnly, readingOnly, sideBySide } from './scan.ts';
@@ -56,6 +57,13 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
     }
   };
   const outcome = await replay(events(), homes, on, { concurrency: sideBySide, since: read.first }).finally(() => bar?.end());
+  const replayed: Replay = {
+    fixes: outcome.fixes,
+    rules: outcome.tallies,
+    ...(handled.count === 0 ? {} : { period: { from: handled.first, to: handled.last } }),
+    files: read.files,
+    ledgerCalls: cost.ledgerCalls,
+  };
   const result: Result = {
     account: [...new Set(read.places.map(({ account }) => account))].join(','),
     regions: [...new Set(read.places.map(({ region }) => region))],
@@ -72,9 +80,9 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
       calls: cost.calls,
       seconds: (Date.now() - began) / 1_000,
     },
+    replay: replayed,
   };
-  const period = handled.count === 0 ? undefined : { from: handled.first, to: handled.last };
-  console.log(printed(asked.format, result, outcome, { period, files: read.files, ledgerCalls: cost.ledgerCalls }));
+  console.log(asked.format === 'table' ? inTables(result, replayed) : formats[asked.format]?.(result));
   if (read.failed > 0 || (outcome.unknown.length > 0 && asked.options['allowUnknown'] !== true)) return 'unreadable';
   return outcome.findings.length > 0 ? 'findings' : 'fine';
 }
@@ -163,29 +171,7 @@ function counted<L extends Ledger>(ledger: L, cost: Cost): L {
   });
 }
 
-interface Surroundings {
-  readonly period: { readonly from: string; readonly to: string } | undefined;
-  readonly files: number;
-  readonly ledgerCalls: number;
-}
-
-function printed(format: string, result: Result, outcome: Replayed, { period, files, ledgerCalls }: Surroundings): string {
-  if (format === 'table') return inTables(result, outcome, { period, files, ledgerCalls });
-  const whole = formats[format]?.(result) ?? '';
-  if (format !== 'json') return whole;
-  const { fixes, tallies } = outcome;
-  return JSON.stringify(
-    { ...(JSON.parse(whole) as object), fixes, rules: tallies, ...(period === undefined ? {} : { period }), files, ledgerCalls },
-    null,
-    2,
-  );
-}
-
-function inTables(
-  { findings, unknown, stats }: Result,
-  { tallies, fixes }: Replayed,
-  { period, files, ledgerCalls }: Surroundings,
-): string {
+function inTables({ findings, unknown, stats }: Result, { rules: tallies, fixes, period, files, ledgerCalls }: Replay): string {
   const minute = (time: string) => (time === '' ? '' : minuteOf(time));
   const sorted = gravestFirst(findings);
   const part = (title: string, heads: readonly string[], rows: readonly (readonly string[])[]) => {
@@ -237,9 +223,4 @@ function inTables(
     '',
     `${many(stats.events, 'record')} in ${many(files, 'file')}${over}: ${stats.subscribed} to judge, ${stats.skipped} skipped, ${stats.failed} not readable; ${many(findings.length, 'finding')}, ${many(unknown.length, 'unknown')} on ${many(stats.resources, 'resource')}; ${many(stats.calls, 'call')} of AWS, ${ledgerCalls} of the ledger, in ${stats.seconds.toFixed(1)} s.`,
   ].join('\n');
-}
-
-function whatOf({ plan, refused, unknown }: PlannedFix): string {
-  if (unknown !== undefined) return `Unknown: ${unknown}`;
-  return refused === undefined ? plan.join('; ') : `Not made: ${refused}`;
 }

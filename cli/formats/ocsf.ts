@@ -1,6 +1,7 @@
 import type { Alert } from '../../guard/alert.ts';
 import { type Place, parseArn, partitionOf } from '../../guard/arn.ts';
 import type { Severity } from '../../guard/finding.ts';
+import type { PlannedFix } from '../../guard/replay.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import type { Format } from '../formats.ts';
@@ -21,18 +22,19 @@ const unknownStatus = { status: 'Unknown', status_id: 0 } as const;
  * One event a line: what Firehose (which makes Security Lake's Parquet of it), Glue and Athena, OpenSearch, Splunk and `jq` take
  * as it is. What could not be read is an event as well, with the status Unknown: it does not count as passed.
  */
-export const ocsf: Format = ({ account, regions, at, rules, findings, unknown }) => {
+export const ocsf: Format = ({ account, regions, at, rules, findings, unknown, replay }) => {
   const time = Date.parse(at);
   const ruleOf = new Map(rules.map((rule) => [rule.id, rule]));
+  const fixOf = new Map(replay?.fixes.map((fix) => [fix.findingId, fix]));
   return [
-    ...findings.map((finding) => eventOf(finding, time, ruleOf.get(finding.rule))),
+    ...findings.map((finding) => eventOf(finding, time, ruleOf.get(finding.rule), fixOf.get(finding.findingId))),
     ...unknown.map((one) => eventOfUnknown(one, time, placeOf(one, { account, region: regions[0] ?? '' }), ruleOf.get(one.rule))),
   ]
     .map((event) => JSON.stringify(event))
     .join('\n');
 };
 
-function eventOf(finding: Alert, time: number, rule: AnyRule | undefined): object {
+function eventOf(finding: Alert, time: number, rule: AnyRule | undefined, planned: PlannedFix | undefined): object {
   const {
     rule: id,
     practice,
@@ -84,7 +86,7 @@ function eventOf(finding: Alert, time: number, rule: AnyRule | undefined): objec
       },
     ],
     ...(fix === '' ? {} : { remediation: { desc: fix, references: [docs] } }),
-    unmapped: { status, plan, ...(managedBy === undefined ? {} : { managedBy }) },
+    unmapped: { status, plan, ...(planned === undefined ? {} : { fix: planned }), ...(managedBy === undefined ? {} : { managedBy }) },
   };
 }
 

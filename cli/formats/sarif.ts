@@ -1,9 +1,12 @@
 import type { Alert } from '../../guard/alert.ts';
 import type { Severity } from '../../guard/finding.ts';
+import type { PlannedFix } from '../../guard/replay.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import type { Format } from '../formats.ts';
 import { proseOf, version } from '../pages.ts';
+import { minuteOf } from '../terminal.ts';
+import { whatOf } from './fix.ts';
 
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html, and what code scanning reads of it:
 // https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
@@ -12,8 +15,9 @@ const level: Readonly<Record<Severity, string>> = { critical: 'error', high: 'er
 /** As code scanning reads a number: over 9 critical, from 7 high, from 4 medium, over 0 low. */
 const score: Readonly<Record<Severity, string>> = { critical: '9.5', high: '8.0', medium: '5.5', low: '2.5' };
 
-export const sarif: Format = ({ account, regions, at, rules, findings, unknown, stats }) => {
+export const sarif: Format = ({ account, regions, at, rules, findings, unknown, stats, replay }) => {
   const index = new Map(rules.map(({ id }, place) => [id, place]));
+  const fixes = new Map(replay?.fixes.map((fix) => [fix.findingId, fix]));
   const run = {
     tool: {
       driver: { name: 'lambda-compliance-guard', semanticVersion: version, rules: rules.map(described), notifications: [notReadable] },
@@ -28,7 +32,7 @@ export const sarif: Format = ({ account, regions, at, rules, findings, unknown, 
         toolExecutionNotifications: unknown.map((one) => notification(one, index.get(one.rule))),
       },
     ],
-    results: findings.map((finding) => result(finding, index.get(finding.rule))),
+    results: findings.map((finding) => result(finding, index.get(finding.rule), fixes.get(finding.findingId))),
     columnKind: 'utf16CodeUnits',
   };
   return JSON.stringify(
@@ -61,17 +65,17 @@ function described({ id, practice, severity, title }: AnyRule): object {
   };
 }
 
-function result(finding: Alert, ruleIndex: number | undefined): object {
+function result(finding: Alert, ruleIndex: number | undefined, fix: PlannedFix | undefined): object {
   const { rule, severity, summary, resource, findingId, status, evidence, plan, actor, event, managedBy, docs } = finding;
   return {
     ruleId: rule,
     ...(ruleIndex === undefined ? {} : { ruleIndex }),
     level: level[severity],
-    message: { text: summary },
+    message: { text: fix === undefined ? summary : `${summary}\n\nThe fix, at ${minuteOf(fix.at)}: ${whatOf(fix)}` },
     locations: [locationOf(resource.arn, evidence['template'] as Unknown['template'])],
     // Code scanning tells one alert from another by the first; it would make it of the line of a file, and there is none.
     partialFingerprints: { primaryLocationLineHash: `${findingId}:1`, 'findingId/v1': findingId },
-    properties: { severity, status, resource, evidence, plan, actor, event, managedBy, docs },
+    properties: { severity, status, resource, evidence, plan, actor, event, managedBy, docs, fix },
   };
 }
 

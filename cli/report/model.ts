@@ -23,8 +23,9 @@ export interface History {
   readonly exemptions: readonly Exemption[];
 }
 
-export function reportOfScan({ account, regions, at, rules, findings, unknown }: Omit<Result, 'stats'>): Report {
-  return { account, regions, at, rules, findings: [...findings].sort(gravestFirst), unknown };
+/** Of a scan, or of a replay. */
+export function reportOfScan({ findings, ...frame }: Omit<Result, 'stats'>): Report {
+  return { ...frame, findings: [...findings].sort(gravestFirst) };
 }
 
 /** What the ledger of a deployed guard knows. */

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import type { Change } from '../../guard/change.ts';
 import { practices } from '../../guard/finding.ts';
 import type { Exemption } from '../../guard/ledger.ts';
+import type { PlannedFix } from '../../guard/replay.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
+import { whatOf } from '../formats/fix.ts';
 import { onPage, version } from '../pages.ts';
 import { many, minuteOf, whoOf } from '../terminal.ts';
 import { ageChart, bar, countsOf, sumOf, timesChart, timesInWords } from './charts.ts';
@@ -21,7 +23,7 @@ const hash = (text: string) => `'sha256-${createHash('sha256').update(text).dige
 
 /** The report as one file that loads nothing: whoever gets it by mail sees what the sender saw. */
 export function page(report: Report): string {
-  const { account, regions, at, findings, unknown, history } = report;
+  const { account, regions, at, findings, unknown, history, replay } = report;
   const policy = `default-src 'none'; style-src ${hash(style)}; script-src ${hash(script)}; base-uri 'none'; form-action 'none'`;
   const where = `account ${account}, ${regions.join(', ')}`;
   return `${
@@ -41,12 +43,12 @@ ${findings.length === 0 ? undefined : html`<a class="skip" href="#findings">To t
 <p class="over">Lambda compliance report</p>
 <h1>${headline(report)}</h1>
 <p class="lead quiet">Account <strong>${account}</strong> in ${regions.join(', ')}, as of <time datetime="${at}">${momentOf(at)}</time>.
-${history === undefined ? 'From a scan' : "From the deployed guard's ledger"}, by ${many(report.rules.length, 'rule')}.</p>
+${sourceOf(report)}, by ${many(report.rules.length, 'rule')}.</p>
 ${figures(report)}
 </header>
 <main>
 ${posture(report)}
-${history === undefined ? onlyNow : times(report, history)}
+${history !== undefined ? times(report, history) : replay === undefined ? onlyNow : fixesOf(replay.fixes)}
 ${unknown.length === 0 ? undefined : notKnown(unknown)}
 ${findings.length === 0 ? undefined : findingsOf(report)}
 ${history === undefined ? undefined : [changesOf(history.changes), exemptionsOf(history.exemptions, Date.parse(at))]}
@@ -61,10 +63,17 @@ ${findings.length === 0 ? undefined : byHand(report)}
   }\n`;
 }
 
-function headline({ findings, unknown }: Report): string {
+function sourceOf({ history, replay }: Report): string {
+  if (replay === undefined) return history === undefined ? 'From a scan' : "From the deployed guard's ledger";
+  const { files, period } = replay;
+  const over = period === undefined ? '' : `, ${momentOf(period.from)} to ${momentOf(period.to)}`;
+  return `From a replay of ${many(files, 'log file')}${over}`;
+}
+
+function headline({ findings, unknown, replay }: Report): string {
   const critical = findings.filter(({ severity }) => severity === 'critical').length;
   if (findings.length > 0)
-    return `${many(findings.length, 'finding')} ${findings.length === 1 ? 'is' : 'are'} open${critical === 0 ? ', none of them critical' : `, ${critical} of them critical`}`;
+    return `${many(findings.length, 'finding')} ${replay === undefined ? `${findings.length === 1 ? 'is' : 'are'} open` : 'in what is replayed'}${critical === 0 ? ', none of them critical' : `, ${critical} of them critical`}`;
   return unknown.length === 0
     ? 'Nothing is wrong'
     : `Nothing that could be read is wrong; ${many(unknown.length, 'thing')} could not be read`;
@@ -147,6 +156,28 @@ ${
 }
 </section>
 </div>`;
+}
+
+/** What a replay knows beside what it found. */
+function fixesOf(fixes: readonly PlannedFix[]): Html {
+  return html`<section aria-labelledby="fixes">
+<h2 id="fixes">What would have been fixed</h2>
+<p class="quiet">Of rules in remediate, as the account is now. Nothing was changed.</p>
+${
+  fixes.length === 0
+    ? html`<p>Nothing.</p>`
+    : tableOf(
+        'What would have been fixed',
+        ['At', 'Resource', 'Rule', 'What'],
+        fixes.map((fix) => [
+          html`<time datetime="${fix.at}">${momentOf(fix.at)}</time>`,
+          html`<a href="#finding-${fix.findingId}">${nameOf(fix.resource)}</a>`,
+          fix.rule,
+          whatOf(fix),
+        ]),
+      )
+}
+</section>`;
 }
 
 function notKnown(unknown: readonly Unknown[]): Html {

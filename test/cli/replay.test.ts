@@ -15,6 +15,7 @@ import type { Alert } from '../../guard/alert.ts';
 import type { Unknown } from '../../guard/scan.ts';
 import { sample } from '../support/events.ts';
 import { createWorld } from '../support/world/index.ts';
+import { complaints } from './formats/published.ts';
 
 let folder: string;
 let printed: string[];
@@ -247,6 +248,34 @@ describe('with the account as it is now', () => {
     expect(outcome.fixes).toMatchObject([{ rule: 'function-url-open', plan: [expect.stringMatching(/^lambda:UpdateFunctionUrlConfig/)] }]);
     expect(outcome.stats['calls']).toBeGreaterThan(0);
     expect(outcome.code).toBe('findings');
+  });
+
+  describe('what would have been fixed, in each format', () => {
+    const when = '2026-10-01T12:00:00.000Z';
+    const inFormat = async (format: string) => {
+      await replay({ stack: 'guard', ...online, format }, [folder]);
+      return printed.join('\n');
+    };
+
+    test('SARIF: in the message and the properties of its result', async () => {
+      const log = JSON.parse(await inFormat('sarif'));
+      expect(complaints('sarif', log)).toEqual([]);
+      const [{ message, properties }] = log.runs[0].results;
+      expect(message.text).toMatch(/\n\nThe fix, at 2026-10-01 12:00: lambda:UpdateFunctionUrlConfig \{.*"AuthType":"AWS_IAM"\}$/);
+      expect(properties.fix).toMatchObject({ rule: 'function-url-open', at: when, plan: [expect.stringMatching(/^lambda:Update/)] });
+    });
+
+    test('OCSF: in what the class has no field for', async () => {
+      const event = JSON.parse(await inFormat('ocsf'));
+      expect(complaints('ocsf', event)).toEqual([]);
+      expect(event.unmapped.fix).toMatchObject({ at: when, plan: [expect.stringMatching(/^lambda:Update/)] });
+    });
+
+    test('HTML: in a section of its own', async () => {
+      const page = await inFormat('html');
+      expect(page).toContain('From a replay of 1 log file, 2026-10-01 12:00 UTC to 2026-10-01 12:00 UTC, by 1 rule.');
+      expect(page).toMatch(/<h2 id="fixes">What would have been fixed<\/h2>.*<td>lambda:UpdateFunctionUrlConfig .*<\/section>/s);
+    });
   });
 
   test('of another account nothing is known but what the events prove', async () => {

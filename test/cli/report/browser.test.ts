@@ -51,9 +51,23 @@ async function opened(report: Report, options: Parameters<Browser['newContext']>
 const shown = async (page: Page) => await page.locator('article.finding:visible h3').allTextContents();
 const count = async (page: Page) => await page.locator('#count').textContent();
 
+const fix = { rule: 'function-url-open', resource: 'arn:aws:lambda:eu-central-1:111122223333:function:status-page', plan: [] };
+const [{ findingId } = { findingId: '' }] = sampleScan.findings.filter(({ rule }) => rule === fix.rule);
+const replayed = reportOfScan({
+  ...sampleScan,
+  replay: {
+    fixes: [{ ...fix, findingId, at: '2026-11-20T12:00:00.000Z', refused: 'It is in NeverTouch.' }],
+    rules: [],
+    period: { from: '2026-11-01T00:00:00Z', to: '2026-11-21T09:00:00Z' },
+    files: 30,
+    ledgerCalls: 0,
+  },
+});
+
 const cases: readonly (readonly [string, Report])[] = [
   ["of the ledger's", sampleReport],
   ['of a scan', reportOfScan(sampleScan)],
+  ['of a replay', replayed],
   ['of nothing', reportOfScan({ ...sampleScan, findings: [], unknown: [] })],
 ];
 
@@ -120,6 +134,18 @@ test('each finding has its evidence, its plan, and the way to put it right by ha
   const about = page.getByRole('region', { name: 'function-url-open' });
   expect(await about.textContent()).toContain("It sets the URL's AuthType to AWS_IAM");
   expect(await about.boundingBox()).toMatchObject({ y: expect.closeTo(16, 0) });
+  await page.context().close();
+});
+
+test('a replay says what would have been fixed, and why not', async () => {
+  const { page } = await opened(replayed);
+  expect(await page.locator('h1').textContent()).toContain('findings in what is replayed');
+  expect(await page.locator('.lead').textContent()).toContain(
+    'From a replay of 30 log files, 2026-11-01 00:00 UTC to 2026-11-21 09:00 UTC',
+  );
+  const row = page.getByRole('region', { name: 'What would have been fixed' }).getByRole('row', { name: /Not made: It is in NeverTouch/ });
+  await row.getByRole('link', { name: 'status-page' }).click();
+  expect(await page.getByRole('article', { name: 'status-page' }).boundingBox()).toMatchObject({ y: expect.closeTo(16, 0) });
   await page.context().close();
 });
 
