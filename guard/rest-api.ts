@@ -16,6 +16,9 @@ export interface RestApiParts {
     readonly binaryMediaTypes?: readonly string[] | undefined;
     readonly minimumCompressionSize?: number | undefined;
     readonly apiKeySource?: string | undefined;
+    readonly disableExecuteApiEndpoint?: boolean | undefined;
+    readonly securityPolicy?: string | undefined;
+    readonly endpointAccessMode?: string | undefined;
   };
   readonly resources: readonly {
     readonly id?: string | undefined;
@@ -48,6 +51,9 @@ export function currentForm({ api, resources, authorizers, validators, models, g
     binaryMediaTypes: api.binaryMediaTypes,
     minimumCompressionSize: api.minimumCompressionSize,
     apiKeySource: api.apiKeySource,
+    disableExecuteApiEndpoint: api.disableExecuteApiEndpoint,
+    securityPolicy: api.securityPolicy,
+    endpointAccessMode: api.endpointAccessMode,
     methods: Object.fromEntries(methods),
     schemas: Object.fromEntries(models.map((model) => [String((model as Fields)['name']), schemaOf((model as Fields)['schema'])])),
     gatewayResponses: Object.fromEntries(
@@ -69,6 +75,8 @@ export function exportedForm(definition: unknown, apiId: string): Fields {
   const schemes = fields(components['securitySchemes']);
   const validators = fields(definition['x-amazon-apigateway-request-validators']);
   const everywhere = definition['x-amazon-apigateway-request-validator'];
+  const servers = Array.isArray(definition['servers']) ? definition['servers'] : [];
+  const endpoints = servers.map((server) => fields(fields(server)['x-amazon-apigateway-endpoint-configuration']));
   const methods = Object.entries(definition['paths']).flatMap(([path, item]) =>
     Object.entries(fields(item)).map(([verb, operation]): [string, Fields] => [
       methodKey(verb === anyMethod ? 'ANY' : verb.toUpperCase(), path),
@@ -80,6 +88,9 @@ export function exportedForm(definition: unknown, apiId: string): Fields {
     binaryMediaTypes: definition['x-amazon-apigateway-binary-media-types'],
     minimumCompressionSize: definition['x-amazon-apigateway-minimum-compression-size'],
     apiKeySource: definition['x-amazon-apigateway-api-key-source'],
+    disableExecuteApiEndpoint: endpoints.some(({ disableExecuteApiEndpoint }) => disableExecuteApiEndpoint === true),
+    securityPolicy: definition['x-amazon-apigateway-security-policy'],
+    endpointAccessMode: definition['x-amazon-apigateway-endpoint-access-mode'],
     methods: Object.fromEntries(methods),
     schemas: Object.fromEntries(Object.entries(fields(components['schemas'])).map(([name, schema]) => [name, schemaOf(schema)])),
     gatewayResponses: fields(definition['x-amazon-apigateway-gateway-responses']),
@@ -101,13 +112,24 @@ interface Parts {
   readonly binaryMediaTypes: unknown;
   readonly minimumCompressionSize: unknown;
   readonly apiKeySource: unknown;
+  readonly disableExecuteApiEndpoint: unknown;
+  readonly securityPolicy: unknown;
+  readonly endpointAccessMode: unknown;
   readonly methods: Readonly<Record<string, Fields>>;
   readonly schemas: Fields;
   readonly gatewayResponses: Fields;
 }
 
+/** What an API is told to have, and an export need not say. */
+const defaultSettings: Fields = {
+  apiKeySource: 'HEADER',
+  disableExecuteApiEndpoint: false,
+  securityPolicy: 'TLS_1_0',
+  endpointAccessMode: 'BASIC',
+};
+
 /** Without defaults, and of the models those that methods name: an export has no others. */
-function whole({ policy, binaryMediaTypes, minimumCompressionSize, apiKeySource, methods, schemas, gatewayResponses }: Parts): Fields {
+function whole({ policy, binaryMediaTypes, methods, schemas, gatewayResponses, ...settings }: Parts): Fields {
   const named = new Set(JSON.stringify(methods).match(/(?<="model:)[^"]+/g));
   // A set goes on with what is added to it meanwhile: models may name others.
   for (const name of named) for (const other of JSON.stringify(schemas[name] ?? '').match(/(?<="\$ref":")[^"]+/g) ?? []) named.add(other);
@@ -119,8 +141,7 @@ function whole({ policy, binaryMediaTypes, minimumCompressionSize, apiKeySource,
   return withoutEmpty({
     policy,
     binaryMediaTypes: Array.isArray(binaryMediaTypes) ? [...binaryMediaTypes].sort() : undefined,
-    minimumCompressionSize,
-    apiKeySource: apiKeySource === 'HEADER' ? undefined : apiKeySource,
+    ...Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== defaultSettings[name])),
     methods,
     models: Object.fromEntries(models),
     gatewayResponses: Object.fromEntries(responses),

@@ -75,8 +75,10 @@ const reads = [
 ] as const;
 type Reader = Handle<typeof reads>;
 
+const id = 'rest-method-open';
+
 export const rule = defineRule({
-  id: 'rest-method-open',
+  id,
   practice: 'apis',
   severity: 'high',
   title: 'A method of a REST API lets anyone on the internet in',
@@ -123,7 +125,9 @@ export const rule = defineRule({
 
   holds: ({ arn }) => arn.replace(/\/resources\/.*$/, ''),
 
-  async evaluate(subject, { aws, params }) {
+  async evaluate(subject, { aws, estate, params, event }) {
+    if (event !== undefined && changesSettings(event))
+      await estate.recordKept(id, subject.arn, { state: { settings: event.time }, asOf: Date.parse(event.time) });
     const seen = await look(subject, aws);
     if (seen === undefined) return { violations: [], compliant: [subject] };
     const { restApiId, methodArn } = idsOf(subject);
@@ -157,7 +161,7 @@ export const rule = defineRule({
     return { violations, compliant: [...new Map(looked.map((each) => [each.arn, each])).values()] };
   },
 
-  async plan({ subject, event }, { aws, params, changeId, now }) {
+  async plan({ subject, event }, { aws, estate, params, changeId, now }) {
     const { restApiId, methodArn } = idsOf(subject);
     if (methodArn === undefined)
       return { steps: [], refused: `What is served is no method of ${restApiId} any more: deploy the API anew, or take its stage away.` };
@@ -190,9 +194,11 @@ export const rule = defineRule({
       },
     ]);
     const plan: Plan = { steps: [...(authorizationType === 'NONE' ? [close] : []), ...deployments] };
+    const kept = (await estate.kept(id, apiOf(restApiId, subject).arn))?.state as { readonly settings: string } | undefined;
+    const quiet = { minutes: params.quiet, now, event: event?.time };
     const why =
       authorizationType === 'NONE' || authorizationType === 'AWS_IAM'
-        ? await whyNotDeploy(seen, method, open, { minutes: params.quiet, now, event: event?.time }, aws)
+        ? await whyNotDeploy(seen, method, open, { ...quiet, settings: kept?.settings }, aws)
         : `${httpMethod} ${path} asks for ${authorizationType} by now, and its stage does not serve that yet: deploy the API.`;
     return why === undefined ? plan : { ...plan, refused: why };
   },
@@ -353,12 +359,22 @@ function violationOfApi(served: readonly string[], { id = '', name = '', tags = 
   };
 }
 
+/**
+ * Settings of an API that no deployment holds: they take effect when any stage is written to. What an export tells of them is the
+ * API's word, and not what a stage does; so the event says when they were changed. The body of PutRestApi may change them too.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/updating-api.html
+ */
+function changesSettings({ operation, request }: ApiEvent): boolean {
+  const settings = /"\/(disableExecuteApiEndpoint|securityPolicy|endpointAccessMode)"/;
+  return operation === 'PutRestApi' || (operation === 'UpdateRestApi' && settings.test(JSON.stringify(request)));
+}
+
 /** Why a deployment to these stages might ship more than the fix, as a sentence; undefined where it ships that alone. */
 async function whyNotDeploy(
-  { restApiId, resources }: Seen,
+  { restApiId, resources, stages: all }: Seen,
   { verb, path }: LiveMethod,
   open: readonly Stage[],
-  wanted: Quiet,
+  { settings, ...wanted }: Quiet & { readonly settings: string | undefined },
   aws: Reader,
 ): Promise<string | undefined> {
   const api = await aws.getRestApi({ restApiId });
@@ -380,6 +396,9 @@ async function whyNotDeploy(
     if (different.length > 0)
       return `${stay}: it has changes that its stage ${stageName} does not serve yet (${different.join('; ')}), and they would be shipped.`;
   }
+  const written = Math.max(...all.map(({ lastUpdatedDate }) => lastUpdatedDate?.getTime() ?? 0));
+  if (settings !== undefined && Date.parse(settings) > written)
+    return `${stay}: its settings were changed at ${settings}, no stage was written to since, and what is deployed would put them in force.`;
   const deployments = (await aws.getRestDeployments(named)).map(({ createdDate, description }) => ({ at: createdDate, description }));
   const stages = open.map(({ stageName = '', lastUpdatedDate }) => ({ name: stageName, at: lastUpdatedDate }));
   const late = latelyWritten({ deployments, stages }, wanted);

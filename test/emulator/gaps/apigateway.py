@@ -374,6 +374,9 @@ def _complete(document: dict, api_id: str) -> dict:
             kind: {key: one[key] for key in ("statusCode", "responseParameters", "responseTemplates") if one.get(key)} for kind, one in responses.items()}
     if api.get("policy"):
         document["x-amazon-apigateway-policy"] = json.loads(api["policy"]) if isinstance(api["policy"], str) else api["policy"]
+    if str(api.get("disableExecuteApiEndpoint")).lower() == "true":
+        for server in document["servers"]:
+            server["x-amazon-apigateway-endpoint-configuration"] = {"disableExecuteApiEndpoint": True}
     if api.get("binaryMediaTypes"):
         document["x-amazon-apigateway-binary-media-types"] = api["binaryMediaTypes"]
     return document

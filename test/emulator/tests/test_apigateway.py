@@ -178,6 +178,14 @@ class RestApis(Case):
         self.assertEqual([{"sigv4": []}], self.exported(api_id)["paths"]["/orders"]["get"]["security"])
         self.assertEqual("awsSigv4", self.exported(api_id)["components"]["securitySchemes"]["sigv4"]["x-amazon-apigateway-authtype"])
 
+    def test_an_export_tells_whether_the_endpoint_is_disabled(self):
+        api_id, _named = self.deployed()
+        extension = "x-amazon-apigateway-endpoint-configuration"
+        self.assertNotIn(extension, self.exported(api_id)["servers"][0])
+        self.api.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/disableExecuteApiEndpoint", "value": "true"}])
+        self.api.create_deployment(restApiId=api_id, stageName="prod")
+        self.assertEqual({"disableExecuteApiEndpoint": True}, self.exported(api_id)["servers"][0][extension])
+
     def test_an_import_replaces_every_method(self):
         definition = lambda path, verb: json.dumps({"openapi": "3.0.1", "info": {"title": "shop"}, "paths": {path: {verb: {}}}}).encode()
         api_id = self.api.import_rest_api(body=definition("/orders", "get"))["id"]

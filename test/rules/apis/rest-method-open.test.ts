@@ -146,6 +146,8 @@ const open = {
   },
   tags: { team: 'shop' },
 } as const;
+const unserved = (what: string) =>
+  `shop (a1b2c3d4e5) is not deployed: it has changes that its stage prod does not serve yet (${what}), and they would be shipped.`;
 const listed = { arn: api, type: 'AWS::ApiGateway::RestApi', account: '111122223333', region: 'us-east-1' } as const;
 
 ruleTest(rule, {
@@ -542,6 +544,81 @@ ruleTest(rule, {
       expect: { violations: [open] },
     },
     {
+      name: 'the endpoint was disabled, and no stage has that yet',
+      kind: 'violating',
+      arrange: (world) => {
+        withOpenMethod(world);
+        world.apiGatewayV2.createDomainName({ DomainName: 'api.example.com' });
+        world.apiGatewayV2.createApiMapping({ DomainName: 'api.example.com', ApiId: restApiId, Stage: 'prod' });
+        world.apiGateway.changeRestApi({ restApiId, disableExecuteApiEndpoint: true });
+      },
+      listed,
+      expect: {
+        violations: [{ ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('disableExecuteApiEndpoint') } }],
+        compliant: [api],
+      },
+    },
+    {
+      name: 'the endpoint was opened again, and no stage has that yet',
+      kind: 'violating',
+      arrange: (world) => {
+        withDisabledEndpoint(world);
+        world.apiGateway.changeRestApi({ restApiId, disableExecuteApiEndpoint: false });
+      },
+      listed,
+      expect: {
+        violations: [{ ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('disableExecuteApiEndpoint') } }],
+        compliant: [api],
+      },
+    },
+    {
+      name: 'another security policy, and no stage has that yet',
+      kind: 'violating',
+      arrange: (world) => {
+        withApi(world, {}, { securityPolicy: 'TLS_1_0' });
+        deployed(world);
+        const securityPolicy = 'SecurityPolicy_TLS13_1_3_2025_09';
+        world.apiGateway.changeRestApi({ restApiId, securityPolicy, endpointAccessMode: 'STRICT' });
+      },
+      listed,
+      expect: {
+        violations: [
+          { ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('endpointAccessMode; securityPolicy') } },
+        ],
+        compliant: [api],
+      },
+    },
+    {
+      name: 'settings were changed after the last write to a stage, whatever the export tells',
+      kind: 'violating',
+      arrange: withOpenMethod,
+      event: sample('UpdateRestApi/endpoint.json'),
+      expect: {
+        violations: [
+          {
+            ...open,
+            plan: {
+              steps: [close, deploy('prod', 'c4ca42')],
+              refused:
+                'shop (a1b2c3d4e5) is not deployed: its settings were changed at 2026-11-22T12:30:00Z, no stage was written to since, and what is deployed would put them in force.',
+            },
+          },
+        ],
+      },
+      calls: { aws: 4, ledger: 1 },
+    },
+    {
+      name: 'settings were changed before the last write to a stage',
+      kind: 'violating',
+      arrange: (world) => {
+        withOpenMethod(world);
+        world.apiGateway.updateStage({ restApiId, stageName: 'prod' });
+        world.advance(3600);
+      },
+      event: sample('UpdateRestApi/endpoint.json'),
+      expect: { violations: [{ ...open, plan: { steps: [close, deploy('prod', 'c4ca42')] } }] },
+    },
+    {
       name: 'changes that nobody deployed are not shipped',
       kind: 'violating',
       arrange: (world) => {
@@ -715,6 +792,16 @@ ruleTest(rule, {
       },
       event: sample('CreateStage/rest.json'),
       steps: ['updateMethod', 'deployRestApi', 'wait', 'deployRestApi'],
+    },
+    {
+      name: 'an API whose endpoint is disabled, and to which a domain name leads',
+      arrange: (world) => {
+        withDisabledEndpoint(world);
+        world.apiGatewayV2.createDomainName({ DomainName: 'api.example.com' });
+        world.apiGatewayV2.createApiMapping({ DomainName: 'api.example.com', ApiId: restApiId, Stage: 'prod' });
+      },
+      event: sample('CreateBasePathMapping/rest.json'),
+      steps: ['updateMethod', 'deployRestApi'],
     },
     {
       name: 'an API with everything that an export writes in another way',

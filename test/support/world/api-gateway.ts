@@ -356,12 +356,21 @@ function definitionOf({ api, resources, authorizers, validators, models, respons
   ]);
   return {
     openapi: '3.0.1',
-    servers: [{ url: `https://${api.id}.execute-api.us-east-1.amazonaws.com/{basePath}` }],
+    servers: [
+      {
+        url: `https://${api.id}.execute-api.us-east-1.amazonaws.com/{basePath}`,
+        ...(api.disableExecuteApiEndpoint === true
+          ? { 'x-amazon-apigateway-endpoint-configuration': { disableExecuteApiEndpoint: true } }
+          : {}),
+      },
+    ],
     paths: Object.fromEntries(paths),
     components: { schemas: Object.fromEntries(schemas), securitySchemes: schemes },
     ...(known.length === 0 ? {} : { 'x-amazon-apigateway-request-validators': Object.fromEntries(known) }),
     ...(custom.length === 0 ? {} : { 'x-amazon-apigateway-gateway-responses': Object.fromEntries(custom) }),
     ...(api.policy === undefined ? {} : { 'x-amazon-apigateway-policy': JSON.parse(JSON.parse(`"${api.policy}"`)) }),
+    ...(api.securityPolicy === undefined ? {} : { 'x-amazon-apigateway-security-policy': api.securityPolicy }),
+    ...(api.endpointAccessMode === undefined ? {} : { 'x-amazon-apigateway-endpoint-access-mode': api.endpointAccessMode }),
     ...(api.binaryMediaTypes === undefined ? {} : { 'x-amazon-apigateway-binary-media-types': api.binaryMediaTypes }),
   };
 }
