@@ -1,4 +1,4 @@
-import { errorName } from '../guard/errors.ts';
+import { deniedAction, errorName } from '../guard/errors.ts';
 
 /** What to do about errors that are the operator's to mend, by their names. */
 const advice: readonly (readonly [RegExp, string])[] = [
@@ -20,8 +20,7 @@ const advice: readonly (readonly [RegExp, string])[] = [
 export function explained(error: unknown): string {
   const name = errorName(error);
   const told = error instanceof Error ? error.message : String(error);
-  // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-  const action = /not authorized to perform: ([a-z0-9-]+:\w+)/.exec(told)?.[1];
+  const action = deniedAction(error);
   if (action !== undefined)
     return `Your credentials do not allow ${action}: \`npm run guard -- policy\` prints what a scan needs, docs/operations.md what each command needs.`;
   const known = advice.find(([names]) => names.test(name));

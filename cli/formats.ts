@@ -58,7 +58,7 @@ export function gravestFirst(findings: readonly Alert[]): readonly Alert[] {
 const inATable: Format = ({ findings, unknown, stats: { resources, calls, seconds } }) => {
   return [
     findings.length === 0
-      ? 'Nothing is wrong.'
+      ? `Nothing ${unknown.length === 0 ? '' : 'that could be read '}is wrong.`
       : table(
           ['severity', 'rule', 'resource', 'what is wrong'],
           gravestFirst(findings).map(({ severity, rule, resource, evidence, summary }) => [

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { explained } from './failures.ts';
+import { version } from './pages.ts';
 import { type Options, WrongUse } from './use.ts';
 
 /** 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused. */
@@ -14,6 +15,19 @@ function of<Name extends string>(load: () => Promise<Readonly<Record<Name, Actio
 
 const program = new Command('guard')
   .description('The Lambda compliance guard, from the command line, with your own AWS credentials')
+  .version(version)
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `
+To begin with, with nothing deployed and read-only rights (\`guard policy\` prints them):
+  guard scan
+  guard rules function-url-open
+  guard replay <CloudTrail's log files> --remediate function-url-open
+
+"guard" is \`npm run guard --\`, or what \`guard completion\` makes of it.
+Exit codes: 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused.`,
+  )
   .option('--stack <name>', 'the name of the deployed stack', 'lambda-compliance-guard')
   .option('--region <region>', 'the region of the stack (default: AWS_REGION); for a scan or a replay several, or all')
   .option('--profile <profile>', 'of your AWS configuration (default: AWS_PROFILE)')
@@ -39,6 +53,14 @@ program
   .option('--parameter <name=value>', 'a parameter of the template; may be given again', oneMore)
   .option('--account <id>', 'the account that the template is for')
   .option('--allow-unknown', 'exit code 3 only where a template could not be read, not for what only the account knows')
+  .addHelpText(
+    'after',
+    examples(
+      'scan --region us-east-1,eu-west-1 --fail-on high',
+      'scan --practice apis --format sarif > scan.sarif',
+      'scan --template template.yaml --parameter Stage=prod --allow-unknown',
+    ),
+  )
   .action(run(of(() => import('./scan.ts'), 'scan')));
 program
   .command('replay <files...>')
@@ -56,6 +78,14 @@ program
   .option('--allow-unknown', 'exit code 3 only where a record or file is broken, not for what is unknown')
   .option('--no-sweep', 'without looking at every function first, which rules need that compare functions')
   .option('--format <format>', 'table, json, sarif, ocsf or html', 'table')
+  .addHelpText(
+    'after',
+    examples(
+      'replay logs/ --offline',
+      'replay logs/ --from 2026-10-01 --to 2026-11-01 --remediate role-shared',
+      'replay s3://bucket/AWSLogs/111122223333/CloudTrail/eu-west-1/2026/10/ --format html > october.html',
+    ),
+  )
   .action(run(of(() => import('./replay.ts'), 'replay')));
 program
   .command('policy')
@@ -66,6 +96,10 @@ program
   .option('--account <id>', 'the account that they are for')
   .option('--deployers <arns>', 'roles that deploy, whom the preventive policies spare')
   .option('--vpcs <ids>', 'the VPCs where functions belong')
+  .addHelpText(
+    'after',
+    examples('policy --account 111122223333 > scan.json', 'policy --preventive --deployers arn:aws:iam::111122223333:role/pipeline'),
+  )
   .action(run(of(() => import('./rights.ts'), 'policy')));
 program
   .command('rules [id]')
@@ -156,6 +190,10 @@ program
     'a script for bash, zsh or fish that makes `guard` a command and completes it: source <(npm run --silent guard -- completion bash)',
   )
   .action(async (shell: string) => console.log((await import('./completion.ts')).completion(shell, program)));
+
+function examples(...lines: readonly string[]): string {
+  return ['', 'Examples:', ...lines.map((line) => `  guard ${line}`)].join('\n');
+}
 
 /** An option that may be given again: a line each. */
 function oneMore(one: string, before?: string): string {

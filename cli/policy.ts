@@ -1,6 +1,6 @@
 import type { Watch } from '../aws/handle.ts';
 import { type AnyCall, iamName, isReading, type Permission } from '../guard/call.ts';
-import { errorName } from '../guard/errors.ts';
+import { deniedAction, errorName } from '../guard/errors.ts';
 import type { Session } from './session.ts';
 
 /** The operator's credentials lack a permission: the message names it, and holds the policy that they need. */
@@ -25,7 +25,7 @@ export async function asOperator<T>(
       latest = call;
     });
   } catch (error) {
-    const action = deniedAction(error, latest);
+    const action = missingAction(error, latest);
     if (action === undefined) throw error;
     throw new NotAllowed(
       `${what} needs ${action}, which your credentials do not allow. This policy allows all of it:\n${policyOf(calls, names)}`,
@@ -36,11 +36,9 @@ export async function asOperator<T>(
 const denials = /^(AccessDenied(Exception)?|UnauthorizedOperation|AuthorizationError(Exception)?|Forbidden|403)$/;
 
 /** The action that IAM refused, by AWS's own word, or the call that was made where AWS does not tell. */
-function deniedAction(error: unknown, latest: AnyCall | undefined): string | undefined {
+function missingAction(error: unknown, latest: AnyCall | undefined): string | undefined {
   if (!denials.test(errorName(error))) return undefined;
-  // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-  const told = /not authorized to perform: ([a-z0-9-]+:\w+)/.exec(String((error as Error).message))?.[1];
-  return told ?? (latest === undefined ? 'more' : iamName(latest));
+  return deniedAction(error) ?? (latest === undefined ? 'more' : iamName(latest));
 }
 
 /** The IAM policy by which somebody may make these calls in this stack's account. */

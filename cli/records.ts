@@ -2,7 +2,7 @@ import { createReadStream, type Dirent, existsSync, readdirSync, readFileSync, s
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
-import { errorName } from '../guard/errors.ts';
+import { errorName, errorSummary } from '../guard/errors.ts';
 import { RecordStream, type Take, type Unread } from '../guard/record-stream.ts';
 import { WrongUse } from './use.ts';
 
@@ -67,10 +67,20 @@ export async function readRecords(
 
 async function* sourcesOf(paths: readonly string[], region: string): AsyncGenerator<Source> {
   for (const path of paths) {
-    if (path.startsWith('s3://')) yield* objectsUnder(path, region);
-    else if (statSync(path).isDirectory()) yield* filesIn(path);
-    else yield fileAt(path);
+    let files = 0;
+    for await (const source of sourcesAt(path, region)) {
+      files += 1;
+      yield source;
+    }
+    // Who mistyped a prefix would take it for a month in which nothing happened.
+    if (files === 0) throw new WrongUse(`There are no log files in ${path}.`);
   }
+}
+
+async function* sourcesAt(path: string, region: string): AsyncGenerator<Source> {
+  if (path.startsWith('s3://')) yield* objectsUnder(path, region);
+  else if (statSync(path).isDirectory()) yield* filesIn(path);
+  else yield fileAt(path);
 }
 
 function fileAt(path: string): Source {
@@ -90,9 +100,13 @@ async function* objectsUnder(url: string, region: string): AsyncGenerator<Source
   const [, bucket = '', prefix = ''] = /^s3:\/\/([^/]+)\/?(.*)$/s.exec(url) ?? [];
   if (bucket === '') throw new WrongUse(`${url} names no bucket: s3://bucket/prefix.`);
   const { keysUnder, objectBytes } = await import('../aws/objects.ts');
-  for await (const key of keysUnder(region, bucket, prefix))
-    if (!isDigest(key) && mayHold(key.slice(key.lastIndexOf('/') + 1)))
-      yield { name: `s3://${bucket}/${key}`, open: () => objectBytes(region, bucket, key) };
+  try {
+    for await (const key of keysUnder(region, bucket, prefix))
+      if (!isDigest(key) && mayHold(key.slice(key.lastIndexOf('/') + 1)))
+        yield { name: `s3://${bucket}/${key}`, open: () => objectBytes(region, bucket, key) };
+  } catch (error) {
+    throw errorName(error) === 'NoSuchBucket' ? new WrongUse(`There is no bucket ${bucket}.`) : error;
+  }
 }
 
 async function readInto(stream: RecordStream, { name, size = Number.POSITIVE_INFINITY, open }: Source): Promise<void> {
@@ -154,5 +168,9 @@ async function unpack(packed: AsyncIterable<Uint8Array>, stream: RecordStream): 
 
 function whyOf(error: unknown): string {
   const name = errorName(error);
-  return name === 'Z_BUF_ERROR' ? 'ends before it is unpacked' : name.startsWith('Z_') ? 'is damaged' : `cannot be read (${name})`;
+  return name === 'Z_BUF_ERROR'
+    ? 'ends before it is unpacked'
+    : name.startsWith('Z_')
+      ? 'is damaged'
+      : `cannot be read (${errorSummary(error)})`;
 }

@@ -27,7 +27,8 @@ export interface Session {
 
 export async function openSession(options: Options): Promise<Session> {
   const { stack } = options;
-  const region = regionsOf(options)[0] ?? '';
+  const [region = '', ...more] = regionsOf(options);
+  if (more.length > 0 || region === 'all') throw new WrongUse('A stack is in one region: give --region one of them.');
   const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
     if (errorName(error) !== 'ValidationError') throw error;
     throw new WrongUse(`There is no stack ${stack} in ${region}: give --stack and --region of the deployed guard.`);

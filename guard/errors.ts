@@ -105,9 +105,19 @@ export function isAnswer(error: unknown): boolean {
   );
 }
 
-/** An error's text for a log or an alert: the name alone, because messages of AWS may quote inputs; of a network or trail what is not understood. */
+/** The action that IAM refused, where AWS tells: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html */
+export function deniedAction(error: unknown): string | undefined {
+  return /not authorized to perform: ([\w-]+:\w+)/.exec(error instanceof Error ? error.message : '')?.[1];
+}
+
+/**
+ * An error's text for a log or an alert: the name and the action that was refused, because messages of AWS may quote inputs; of a
+ * network or trail what is not understood.
+ */
 export function errorSummary(error: unknown): string {
-  return error instanceof NetworkUnreadable || error instanceof TrailUnreadable || error instanceof OnlyTheAccountKnows
-    ? `${errorName(error)}: ${error.message}`
-    : errorName(error);
+  const name = errorName(error);
+  if (error instanceof NetworkUnreadable || error instanceof TrailUnreadable || error instanceof OnlyTheAccountKnows)
+    return `${name}: ${error.message}`;
+  const action = deniedAction(error);
+  return action === undefined ? name : `${name}: not authorized to perform ${action}`;
 }

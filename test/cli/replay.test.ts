@@ -202,6 +202,11 @@ describe('what is asked for', () => {
 
   test('a file that is not there', async () => {
     await expect(replayed({}, [join(folder, 'nowhere')])).rejects.toThrow(/There is no file or folder/);
+    mkdirSync(join(folder, 'empty'));
+    await expect(replayed({}, [join(folder, 'a.json'), join(folder, 'empty')])).rejects.toMatchObject({
+      name: 'WrongUse',
+      message: `There are no log files in ${join(folder, 'empty')}.`,
+    });
   });
 });
 
@@ -226,6 +231,8 @@ test('objects under a prefix, page after page, the digests left out', async () =
   expect(arns(outcome)).toEqual(['a', 'c', 'd']);
   expect(outcome.stats['failed']).toBe(1);
   expect(told).toContain('s3://trail/t/4.json cannot be read (AccessDenied), after 0 records');
+  s3.on(ListObjectsV2Command).rejects(Object.assign(new Error('x'), { name: 'NoSuchBucket' }));
+  await expect(replayed({}, ['s3://trial/t/'])).rejects.toThrow('There is no bucket trial.');
 });
 
 describe('with the account as it is now', () => {

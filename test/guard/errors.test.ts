@@ -93,6 +93,10 @@ test('what the ledger answers says nothing of a resource, even that it is denied
 
 test('what is logged of an error holds nothing that AWS quoted', () => {
   expect(errorSummary(named('ValidationException', { Item: { secret: 'hunter2' } }))).toBe('ValidationException');
+  const message = 'User: arn:aws:iam::1:user/a is not authorized to perform: SNS:GetTopicAttributes on resource: hunter2';
+  expect(errorSummary(Object.assign(new Error(message), { name: 'AuthorizationError' }))).toBe(
+    'AuthorizationError: not authorized to perform SNS:GetTopicAttributes',
+  );
 });
 
 test('what is gone is undefined, and every other error goes on', async () => {
