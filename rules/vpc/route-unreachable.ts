@@ -566,7 +566,7 @@ async function readTransitGateways(
 async function planFrom(needed: Needed, kept: KeptRoutes, aws: Reader, place: Place): Promise<Plan> {
   const networks = await networksOf(needed, aws, place, Object.values(kept).flat());
   const before = tryAll(needed, networks);
-  const missing: Missing[] = [];
+  const lost: Missing[] = [];
   for (const [vpc, network] of networks) {
     for (const { RouteTableId = '', Routes = [] } of network.routeTables) {
       for (const wanted of kept[RouteTableId] ?? []) {
@@ -574,13 +574,25 @@ async function planFrom(needed: Needed, kept: KeptRoutes, aws: Reader, place: Pl
         if (present !== undefined && targetOf(present).id === targetOf(wanted).id) continue;
         // What leads nowhere by now could not be brought back by an undo.
         if (present?.State === 'blackhole' || !(await isThere(wanted, vpc, aws))) continue;
-        missing.push({ table: RouteTableId, wanted, ...(present === undefined ? {} : { present: bare(present) }) });
+        lost.push({ table: RouteTableId, wanted, ...(present === undefined ? {} : { present: bare(present) }) });
       }
     }
   }
+  // A route to an internet gateway makes a subnet public: another rule takes it out of the tables of functions' own subnets.
+  const own = vpcsOf(needed.live).flatMap(({ vpc, subnets }) =>
+    subnets.map((SubnetId) => routeTableOf({ SubnetId, VpcId: vpc }, networks.get(vpc)?.routeTables ?? [])?.RouteTableId),
+  );
+  const opening = lost.filter(({ table, wanted }) => own.includes(table) && targetOf(wanted).kind === 'internet gateway');
+  const missing = lost.filter((one) => !opening.includes(one));
   const helps = (some: readonly Missing[]) => tryAll(needed, withRoutes(networks, some)).unreachable.length < before.unreachable.length;
   if (!helps(missing)) {
     const [first] = before.unreachable;
+    const [opened] = opening;
+    if (opened !== undefined && helps(lost))
+      return {
+        steps: [],
+        refused: `Only the route of ${opened.table} to ${targetOf(opened.wanted).id} leads to ${first?.destination}, and it makes a subnet of functions public: put it back by hand, if that is meant.`,
+      };
     return { steps: [], refused: `No route that was taken away, and could be put back, leads to ${first?.destination}: ${first?.why}.` };
   }
   const left = tryAll(needed, withRoutes(networks, missing)).unreachable;

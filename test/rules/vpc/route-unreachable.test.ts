@@ -1,9 +1,14 @@
 import type { Route, RouteTable } from '@aws-sdk/client-ec2';
+import { connect } from '../../../aws/handle.ts';
+import { triggered } from '../../../guard/check.ts';
+import { readEvent } from '../../../guard/cloudtrail.ts';
+import type { AnyRule } from '../../../guard/rule.ts';
 import { MemoryLedger } from '../../../ledger/memory.ts';
 import { rule } from '../../../rules/vpc/route-unreachable.ts';
-import { sample } from '../../support/events.ts';
-import { RuleTester, ruleTest } from '../../support/rule-test.ts';
-import type { World } from '../../support/world/index.ts';
+import { rule as publicRule } from '../../../rules/vpc/subnet-public.ts';
+import { type EventBody, sample } from '../../support/events.ts';
+import { place, RuleTester, ruleTest } from '../../support/rule-test.ts';
+import { createWorld, type World } from '../../support/world/index.ts';
 
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
 const VpcId = 'vpc-0a1b2c3d4e5f60718';
@@ -396,6 +401,41 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'the route to the internet gateway, which makes a subnet of functions public, was taken away',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        arrange6(world);
+        await seen(world, ledger, '::/0', [toInternet6], { ...live, ipv6: true });
+      },
+      event: sample('DeleteRoute/default.json', {
+        detail: { requestParameters: { destinationCidrBlock: undefined, destinationIpv6CidrBlock: '::/0' } },
+      }),
+      expect: {
+        violations: [
+          {
+            subject: orders,
+            severity: 'high',
+            summary: `orders cannot reach ::/0 from ${subnet}: ${table} has no route to 2001:db8:0:2::-3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff.`,
+            evidence: {
+              unreachable: [
+                unreachable(
+                  '::/0',
+                  { kind: 'route table', id: table },
+                  `${table} has no route to 2001:db8:0:2::-3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff`,
+                  path,
+                ),
+              ],
+            },
+            tags: { team: 'shop', [tag]: '::/0' },
+            plan: {
+              steps: [],
+              refused: `Only the route of ${table} to ${igw} leads to ::/0, and it makes a subnet of functions public: put it back by hand, if that is meant.`,
+            },
+          },
+        ],
+      },
+    },
+    {
       name: 'a function that was never seen to reach what it declares, from a version that an alias routes to',
       kind: 'violating',
       arrange: (world) => {
@@ -558,6 +598,21 @@ ruleTest(rule, {
   ],
 });
 
+const toInternet6 = made({ DestinationIpv6CidrBlock: '::/0', GatewayId: igw });
+
+/** The function may use IPv6, and reaches the internet of IPv6 by the internet gateway alone. */
+function arrange6(world: World, ...routes: Route[]): void {
+  const { ec2, lambda } = world;
+  arrange(world, '::/0', ...routes);
+  const Ipv6CidrBlockAssociationSet = [{ Ipv6CidrBlock: '2001:db8:0:1::/64' }];
+  ec2.createSubnet({ SubnetId: subnet, CidrBlock: '10.0.1.0/24', Ipv6CidrBlockAssociationSet });
+  for (const Egress of [false, true])
+    ec2.createNetworkAclEntry({ NetworkAclId: acl, RuleNumber: 101, Egress, Protocol: '-1', RuleAction: 'allow', Ipv6CidrBlock: '::/0' });
+  ec2.authorizeSecurityGroupEgress({ GroupId: group, IpPermissions: [{ IpProtocol: '-1', Ipv6Ranges: [{ CidrIpv6: '::/0' }] }] });
+  const VpcConfig = { SubnetIds: [subnet], SecurityGroupIds: [group], Ipv6AllowedForDualStack: true };
+  lambda.updateFunctionConfiguration({ FunctionName: 'orders', VpcConfig });
+}
+
 function attach({ ec2 }: World, owner: string): void {
   const attachment = { TransitGatewayAttachmentId: tgwAttach, TransitGatewayId: tgw };
   ec2.put('transitGatewayVpcAttachments', { ...attachment, VpcId, State: 'available', SubnetIds: [subnet] });
@@ -568,6 +623,50 @@ function attach({ ec2 }: World, owner: string): void {
     Association: { TransitGatewayRouteTableId: tgwTable },
   });
   ec2.transitRoutes.set(tgwTable, [{ DestinationCidrBlock: '192.168.0.0/16', State: 'active' }]);
+}
+
+test('subnet-public takes a route to the internet gateway away, and it stays away', async () => {
+  const world = createWorld(place);
+  const estate = new MemoryLedger();
+  arrange6(world);
+  await seen(world, estate, '::/0', [], { ...live, ipv6: true });
+  await estate.recordNetwork({ function: orders, asOf: world.now, groups: [group], subnets: [subnet] });
+  world.ec2.createRoute({ RouteTableId: table, DestinationIpv6CidrBlock: '::/0', GatewayId: igw });
+  const events: EventBody[] = [sample('CreateRoute/internet-gateway-ipv6.json')];
+  const told: string[] = [];
+  const calls: string[] = [];
+  for (let body = events.shift(); body !== undefined && calls.length < 6; body = events.shift()) {
+    // The rule that wants the route sees it first: it has it recorded when it is gone.
+    for (const each of [rule, publicRule] as readonly AnyRule[]) {
+      const read = readEvent(body, place);
+      if ('ignored' in read) throw new Error(read.ignored);
+      const { event } = read;
+      for (const subject of triggered(each, event)) {
+        const look = { aws: connect(each.check, place), estate, params: each.params.parse({}), settings: {} as never, now: world.now };
+        const { violations } = await each.evaluate(subject, { ...look, event });
+        for (const violation of violations) {
+          told.push(`${each.id}: ${violation.subject.arn}`);
+          const plan = await each.plan(violation as never, { ...look, changeId: 'c0ffee123456', toShow: false });
+          for (const step of plan.refused === undefined ? plan.steps : []) {
+            if (!('call' in step)) continue;
+            await (connect(each.fix, place) as Record<string, (input: unknown) => Promise<unknown>>)[step.call]?.(step.input);
+            calls.push(step.call);
+            events.push(eventOf(step.call));
+          }
+        }
+      }
+      world.advance(60);
+    }
+  }
+  expect(calls).toEqual(['deleteRoute']);
+  expect(told).toEqual([`subnet-public: arn:aws:ec2:us-east-1:111122223333:subnet/${subnet}`, `route-unreachable: ${orders}`]);
+});
+
+/** What CloudTrail tells of a step of either rule. */
+function eventOf(call: string): EventBody {
+  if (call === 'createRoute') return sample('CreateRoute/internet-gateway-ipv6.json');
+  const requestParameters = { destinationCidrBlock: undefined, destinationIpv6CidrBlock: '::/0' };
+  return sample('DeleteRoute/default.json', { detail: { requestParameters } });
 }
 
 test('who depends on a transit gateway is found by its attachment and by its route table', async () => {

@@ -279,6 +279,7 @@ export class Ec2Service implements Service {
       VpcId?: string;
       AvailabilityZone?: string;
       CidrBlock?: string;
+      Ipv6CidrBlockAssociationSet?: { Ipv6CidrBlock: string }[];
       Tags?: Readonly<Record<string, string>>;
     } = {},
   ): { Subnet: Subnet } {

@@ -740,11 +740,14 @@ function routes({ FunctionVersion, RoutingConfig }: AliasConfiguration, version:
 function networkOf({
   SubnetIds = [],
   SecurityGroupIds = [],
+  Ipv6AllowedForDualStack,
 }: {
   SubnetIds?: string[] | undefined;
   SecurityGroupIds?: string[] | undefined;
+  Ipv6AllowedForDualStack?: boolean | undefined;
 }): FunctionConfiguration['VpcConfig'] {
   return {
+    ...(Ipv6AllowedForDualStack === undefined ? {} : { Ipv6AllowedForDualStack }),
     SubnetIds: [...SubnetIds],
     SecurityGroupIds: [...SecurityGroupIds],
     VpcId: SubnetIds.length === 0 ? '' : 'vpc-0a1b2c3d4e5f60718',
