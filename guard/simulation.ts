@@ -1,22 +1,33 @@
 import { parseArn } from './arn.ts';
 import type { Subject } from './subject.ts';
 
-/** A result of IAM's policy simulation, as far as it decides. */
-interface Result {
-  readonly EvalActionName: string | undefined;
-  readonly EvalDecision: string | undefined;
+/** What decides beside the decision. */
+interface Details {
   readonly MissingContextValues?: readonly string[] | undefined;
-  readonly OrganizationsDecisionDetail?: { readonly AllowedByOrganizations?: boolean | undefined } | undefined;
   readonly PermissionsBoundaryDecisionDetail?: { readonly AllowedByPermissionsBoundary?: boolean | undefined } | undefined;
 }
 
-interface ContextEntry {
+/** A result of IAM's policy simulation, as far as it decides. */
+interface Result extends Details {
+  readonly EvalActionName: string | undefined;
+  readonly EvalDecision: string | undefined;
+  readonly OrganizationsDecisionDetail?: { readonly AllowedByOrganizations?: boolean | undefined } | undefined;
+  readonly ResourceSpecificResults?:
+    | readonly (Details & { readonly EvalResourceName: string | undefined; readonly EvalResourceDecision: string | undefined })[]
+    | undefined;
+}
+
+export interface Simulated {
+  readonly EvaluationResults?: readonly Result[] | undefined;
+}
+
+export interface ContextEntry {
   readonly ContextKeyName: string;
   readonly ContextKeyValues: string[];
   readonly ContextKeyType: 'string' | 'boolean' | 'numeric' | 'date';
 }
 
-/** What the simulation of several actions on one resource says. */
+/** What the simulation of several actions says of one resource. */
 export interface Decisions {
   readonly allowed: readonly string[];
   /** Denied by a statement, while a value that some condition asks for was not known: another request may not be. */
@@ -24,15 +35,19 @@ export interface Decisions {
 }
 
 /**
- * The actions that a simulation allows. An answer about several resources sums them up in one decision, so each simulation is
- * of one. What a boundary or the organization does not allow is not allowed; the simulation leaves conditions of service
+ * The actions that a simulation allows on a resource, which has to be named where several were asked for: their sum is the most
+ * restrictive decision. What a boundary or the organization does not allow is not allowed; the simulation leaves conditions of service
  * control policies out.
  * https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
  */
-export function decisionsOf({ EvaluationResults = [] }: { readonly EvaluationResults?: readonly Result[] | undefined }): Decisions {
+export function decisionsOf({ EvaluationResults = [] }: Simulated, resource?: string): Decisions {
+  const results = EvaluationResults.map((result): Result => {
+    const own = result.ResourceSpecificResults?.find(({ EvalResourceName }) => EvalResourceName === resource);
+    return own === undefined ? result : { ...result, ...own, EvalDecision: own.EvalResourceDecision };
+  });
   const named = (wanted: (result: Result) => boolean) =>
-    EvaluationResults.flatMap((result) => (wanted(result) && result.EvalActionName !== undefined ? [result.EvalActionName] : []));
+    results.flatMap((result) => (wanted(result) && result.EvalActionName !== undefined ? [result.EvalActionName] : []));
   return {
     allowed: named(
       ({ EvalDecision, OrganizationsDecisionDetail: organization, PermissionsBoundaryDecisionDetail: boundary }) =>

@@ -352,7 +352,7 @@ export class TemplateWorld {
     return managedByAws(arn) ?? new Unsaid(`what the managed policy ${arn} allows is not in the template`);
   }
 
-  #simulate({ PolicySourceArn, ActionNames }: Properties): Properties {
+  #simulate({ PolicySourceArn, ActionNames, ResourceArns = ['*'] }: Properties): Properties {
     const role = this.#role(roleName(String(PolicySourceArn ?? '')));
     const { inline, managed } = this.#policiesOf(role);
     const strays = this.template
@@ -361,15 +361,24 @@ export class TemplateWorld {
     const documents = managed.map((arn) => ({ arn, document: this.#documentOf(arn) }));
     const denier = documents.find(({ arn, document }) => document instanceof Unsaid && !(typeof arn === 'string' && isOfAws(arn)));
     const limit = role.properties['PermissionsBoundary'];
-    const EvaluationResults = (isList(ActionNames) ? ActionNames : []).flatMap((action): Value[] => {
-      const decision = decide(
+    const decideOn = (action: Value, resource: Value) =>
+      decide(
         String(action),
+        String(resource),
         [...inline.map(({ document }) => document), ...documents.map(({ document }) => document), ...strays],
         limit === undefined ? undefined : [this.#documentOf(limit)],
         strays[0] ?? unsaidIn(denier?.document),
       );
-      if (!(decision instanceof Unsaid)) return [{ EvalActionName: action, EvalDecision: decision }];
-      return this.atLeast ? [] : [{ EvalActionName: decision, EvalDecision: decision }];
+    const EvaluationResults = (isList(ActionNames) ? ActionNames : []).flatMap((action): Value[] => {
+      const decisions = (isList(ResourceArns) ? ResourceArns : []).map((resource) => [resource, decideOn(action, resource)] as const);
+      const unsaid = unsaidIn(decisions.map(([, decision]) => decision));
+      if (unsaid !== undefined && !this.atLeast) return [{ EvalActionName: unsaid, EvalDecision: unsaid }];
+      const ResourceSpecificResults = decisions.map(([EvalResourceName, decision]) => ({
+        EvalResourceName,
+        EvalResourceDecision: decision instanceof Unsaid ? ('implicitDeny' as const) : decision,
+      }));
+      const [worst = 'allowed'] = ResourceSpecificResults.flatMap(({ EvalResourceDecision: one }) => (one === 'allowed' ? [] : [one]));
+      return [{ EvalActionName: action, EvalDecision: worst, ResourceSpecificResults }];
     });
     return { EvaluationResults };
   }

@@ -27,25 +27,26 @@ export function isOfAws(arn: string): boolean {
 type Decision = 'allowed' | 'implicitDeny' | 'explicitDeny';
 
 /**
- * What policies say together of an action on `*`, as SimulatePrincipalPolicy is asked without resources.
+ * What policies say together of an action on a resource: `*`, as SimulatePrincipalPolicy is asked without resources, or an ARN.
  * @param grants documents, or why one is not known
  * @param maybeDenied why some policy that is not known may deny what the others allow
  */
 export function decide(
   action: string,
+  resource: string,
   grants: readonly Value[],
   boundary: readonly Value[] | undefined,
   maybeDenied: Unsaid | undefined,
 ): Decision | Unsaid {
-  const own = decideBy(action, grants);
+  const own = decideBy(action, resource, grants);
   if (own === 'allowed' && maybeDenied !== undefined) return maybeDenied;
   if (boundary === undefined || own === 'explicitDeny' || own === 'implicitDeny') return own;
-  const limit = decideBy(action, boundary);
+  const limit = decideBy(action, resource, boundary);
   if (limit === 'explicitDeny' || limit === 'implicitDeny') return limit;
   return own instanceof Unsaid ? own : limit;
 }
 
-function decideBy(action: string, documents: readonly Value[]): Decision | Unsaid {
+function decideBy(action: string, resource: string, documents: readonly Value[]): Decision | Unsaid {
   let allowed = false;
   let doubt: Unsaid | undefined;
   let denialDoubt: Unsaid | undefined;
@@ -61,7 +62,7 @@ function decideBy(action: string, documents: readonly Value[]): Decision | Unsai
         doubt ??= why;
         continue;
       }
-      if (!covers(statement, action)) continue;
+      if (!covers(statement, action, resource)) continue;
       if (statement['Condition'] !== undefined) {
         const why = new Unsaid(`whether ${action} is ${isDenial ? 'denied' : 'allowed'} depends on a condition`);
         if (isDenial) denialDoubt ??= why;
@@ -78,13 +79,15 @@ function isCertainlyElsewhere({ Action, NotAction }: Properties, action: string)
   return NotAction === undefined && Action !== undefined && unsaidIn(Action) === undefined && !named(Action, action.toLowerCase());
 }
 
-function covers({ Action, NotAction, Resource, NotResource }: Properties, action: string): boolean {
+function covers({ Action, NotAction, Resource, NotResource }: Properties, action: string, resource: string): boolean {
   const acts = Action === undefined ? !named(NotAction, action.toLowerCase()) : named(Action, action.toLowerCase());
-  return acts && (Resource === undefined ? !named(NotResource, '*') : named(Resource, '*'));
+  const on = resource.toLowerCase();
+  return acts && (Resource === undefined ? !named(NotResource, on) : named(Resource, on));
 }
 
 function named(patterns: Value | undefined, text: string): boolean {
   return (isList(patterns) ? patterns : [patterns]).some(
-    (pattern) => typeof pattern === 'string' && matchesGlob(text, pattern.toLowerCase()),
+    // Nobody changes the roles of another account: whichever is written there, it is the own one.
+    (pattern) => typeof pattern === 'string' && matchesGlob(text, pattern.toLowerCase().replace(/(:iam::)\d{12}:/, '$1*:')),
   );
 }

@@ -25,7 +25,7 @@ import { functionWithRole, namedRole, roleChanges, rolesAmong, usedRoles, whyNot
 import { PolicyUnreadable } from '../../guard/policy-document.ts';
 import { plainDocument } from '../../guard/role-source.ts';
 import { type CallStep, cloudTrail, defineRule, type Plan, type Violation } from '../../guard/rule.ts';
-import { decisionsOf, requestContext } from '../../guard/simulation.ts';
+import { type ContextEntry, decisionsOf, requestContext, type Simulated } from '../../guard/simulation.ts';
 import { iamSubject, type Subject } from '../../guard/subject.ts';
 
 const id = 'role-too-broad';
@@ -92,15 +92,16 @@ export const rule = defineRule({
     const compliant = [...others];
     let doubt: PolicyUnreadable | undefined;
     for (const { subject: of, role, functions } of used) {
-      const { rights, doubtful } = await rightsOf(of, aws, now);
-      if (rights.length > 0) violations.push(await violationOf(of, role, functions, rights, aws));
+      const attached = await attachedTo(role, aws);
+      const { rights, doubtful } = await rightsOf(of, attached, aws, now);
+      if (rights.length > 0) violations.push(violationOf(of, role, functions, rights, await grantsOf(role, aws, attached)));
       else if (doubtful.length > 0)
         doubt = new PolicyUnreadable(`${of.arn} is denied ${doubtful.join(', ')} under a condition that a simulation does not know`);
       else {
         compliant.push(of);
         // Events of IAM tell of every change of a role that functions run with; those of a function lead to many that did not change.
         if (event?.service !== 'lambda' || (await estate.kept(id, of.arn)) === undefined)
-          await estate.recordKept(id, of.arn, { state: await grantsOf(role, aws), asOf: now });
+          await estate.recordKept(id, of.arn, { state: await grantsOf(role, aws, attached), asOf: now });
       }
     }
     if (doubt !== undefined && violations.length === 0) throw doubt;
@@ -123,13 +124,13 @@ export const rule = defineRule({
 
   async state(subject, { aws }) {
     const { Role: role } = (await ifPresent(aws.getRole({ RoleName: roleName(subject.arn) }))) ?? {};
-    return role?.Arn === subject.arn ? await grantsOf(role, aws) : undefined;
+    return role?.Arn === subject.arn ? await grantsOf(role, aws, await attachedTo(role, aws)) : undefined;
   },
 });
 
 interface Right {
   readonly right: string;
-  /** What tells it: each of these on every resource. */
+  /** What tells it. */
   readonly actions: readonly string[];
 }
 
@@ -160,7 +161,12 @@ const telling: readonly Right[] = [
   { right: 'sts:*', actions: ['sts:AssumeRole'] },
   { right: 'iam:PassRole on *', actions: ['iam:PassRole'] },
 ];
-const asked = [...everything, ...telling.flatMap(({ actions }) => actions)];
+const making = 'lambda:CreateFunction';
+const asked = [...everything, ...telling.flatMap(({ actions }) => actions), making];
+
+/** Whoever may do one of these to their own role, or to a policy that it has, gives themselves the rest, or the role to others. */
+const toItself = ['iam:AttachRolePolicy', 'iam:PutRolePolicy', 'iam:UpdateAssumeRolePolicy'];
+const toOwnPolicies = ['iam:CreatePolicyVersion'];
 
 function rightsIn(allowed: readonly string[]): readonly Right[] {
   const all = everything.every((action) => allowed.includes(action));
@@ -168,17 +174,48 @@ function rightsIn(allowed: readonly string[]): readonly Right[] {
   return [...(all ? [{ right: '*:*', actions: everything }] : []), ...others.filter(({ actions }) => actions.length > 0)];
 }
 
-/** By one simulation: a role's policies and boundary, and the organization, decide together. */
-async function rightsOf(subject: Subject, aws: Reads, now: number) {
-  const answer = await ifPresent(
-    aws.simulatePrincipalPolicy({
-      PolicySourceArn: subject.arn,
-      ActionNames: asked,
-      ContextEntries: requestContext(subject, now),
-    }),
-  );
-  const { allowed, doubtful } = decisionsOf(answer ?? {});
-  return { rights: rightsIn(allowed), doubtful };
+type Simulate = (question: { ActionNames: string[]; ResourceArns?: string[]; ContextEntries: ContextEntry[] }) => Promise<Simulated>;
+
+/** By a role's policies and boundary, and the organization's, together. */
+async function rightsOf(subject: Subject, attached: readonly string[], aws: Reads, now: number) {
+  const simulate: Simulate = async (question) =>
+    (await ifPresent(aws.simulatePrincipalPolicy({ PolicySourceArn: subject.arn, ...question }))) ?? {};
+  return await rightsBy(simulate, subject, attached.filter(isOwned), now);
+}
+
+/**
+ * Two simulations, however many policies there are: on everything, and on the role itself with the policies that it has. One
+ * more for whoever may make functions.
+ */
+async function rightsBy(simulate: Simulate, role: Subject, policies: readonly string[], now: number) {
+  const ContextEntries = requestContext(role, now);
+  const { allowed, doubtful } = decisionsOf(await simulate({ ActionNames: asked, ContextEntries }));
+  const rights = [...rightsIn(allowed)];
+  const doubts = new Set(doubtful.filter((action) => action !== making));
+  if (!rights.some(({ right }) => right === 'iam:*')) {
+    const ActionNames = [...toItself, ...toOwnPolicies];
+    const answer = await simulate({ ActionNames, ResourceArns: [role.arn, ...policies], ContextEntries });
+    const found = new Set<string>();
+    for (const resource of [role.arn, ...policies]) {
+      const decisions = decisionsOf(answer, resource);
+      for (const action of resource === role.arn ? toItself : toOwnPolicies) {
+        if (decisions.allowed.includes(action)) found.add(action);
+        if (decisions.doubtful.includes(action)) doubts.add(action);
+      }
+    }
+    if (found.size > 0) rights.push({ right: 'iam:* on itself', actions: [...found] });
+  }
+  if (allowed.includes(making) && !allowed.includes('iam:PassRole')) {
+    const toLambda: ContextEntry = {
+      ContextKeyName: 'iam:PassedToService',
+      ContextKeyValues: ['lambda.amazonaws.com'],
+      ContextKeyType: 'string',
+    };
+    const answer = await simulate({ ActionNames: ['iam:PassRole'], ContextEntries: [...ContextEntries, toLambda] });
+    const actions = ['iam:PassRole', making];
+    if (decisionsOf(answer).allowed.length > 0) rights.push({ right: 'iam:PassRole to Lambda', actions });
+  }
+  return { rights, doubtful: [...doubts] };
 }
 
 /** The roles that a policy is attached to. The policy itself is no subject of a finding, unless it could not be looked up before. */
@@ -192,14 +229,13 @@ async function rolesWith<Found extends { readonly others: readonly Subject[] }>(
   return { ...found, others: [...found.others, policy] };
 }
 
-async function violationOf(
+function violationOf(
   subject: Subject,
   role: Role,
   functions: readonly string[],
   rights: readonly Right[],
-  aws: Reads,
-): Promise<Violation> {
-  const { attached, inline, boundary } = await grantsOf(role, aws);
+  { attached, inline, boundary }: Grants,
+): Violation {
   const names = functions.map(functionName);
   const what = rights.map(({ right }) => right).join(', ');
   return {
@@ -219,10 +255,12 @@ interface Grants {
   readonly boundary?: string;
 }
 
-async function grantsOf(role: Role, aws: Pick<Reads, 'listRolePolicies' | 'listAttachedRolePolicies' | 'getManagedPolicy'>) {
-  const RoleName = role.RoleName ?? '';
-  const inline = (await ifPresent(aws.listRolePolicies({ RoleName }))) ?? [];
-  const attached = (await ifPresent(aws.listAttachedRolePolicies({ RoleName }))) ?? [];
+async function attachedTo({ RoleName = '' }: Role, aws: Pick<Reads, 'listAttachedRolePolicies'>): Promise<readonly string[]> {
+  return (await ifPresent(aws.listAttachedRolePolicies({ RoleName }))) ?? [];
+}
+
+async function grantsOf(role: Role, aws: Pick<Reads, 'listRolePolicies' | 'getManagedPolicy'>, attached: readonly string[]) {
+  const inline = (await ifPresent(aws.listRolePolicies({ RoleName: role.RoleName ?? '' }))) ?? [];
   const versions: Record<string, string> = {};
   for (const PolicyArn of attached.filter(isOwned)) {
     const { Policy } = (await ifPresent(aws.getManagedPolicy({ PolicyArn }))) ?? {};
@@ -254,30 +292,28 @@ interface Grant {
 /** Takes back what was given to the role since then, and only as much of it as makes the difference. */
 async function takeBack(role: Role, before: Grants, look: { subject: Subject; aws: Reads; now: number }): Promise<Plan> {
   const { subject, aws, now } = look;
-  const { rights } = await rightsOf(subject, aws, now);
+  const attached = await attachedTo(role, aws);
+  const { rights } = await rightsOf(subject, attached, aws, now);
   if (rights.length === 0) return { steps: [] };
   const name = roleName(subject.arn);
-  const grants = await grantsOf(role, aws);
+  const grants = await grantsOf(role, aws, attached);
   if (grants.boundary !== before.boundary) {
     const was = before.boundary === undefined ? 'had none' : `was ${before.boundary}`;
     return { steps: [], refused: `The permissions boundary of ${name} is another since then (it ${was}): put that right by hand.` };
   }
   const { given, kept } = await policiesOf(role, grants, before, aws);
-  const isBroad = async (documents: readonly string[]) => {
-    if (documents.length === 0) return false;
-    const answer = await aws.simulateCustomPolicy({
-      PolicyInputList: [...documents],
-      ActionNames: asked,
-      ContextEntries: requestContext(subject, now),
-    });
-    return rightsIn(decisionsOf(answer).allowed).length > 0;
+  const isBroad = async (policies: ReadonlyMap<string, string>) => {
+    if (policies.size === 0) return false;
+    const simulate: Simulate = (question) => aws.simulateCustomPolicy({ PolicyInputList: [...policies.values()], ...question });
+    const owned = [...policies.keys()].filter((one) => one.startsWith('arn:') && isOwned(one));
+    return (await rightsBy(simulate, subject, owned, now)).rights.length > 0;
   };
   // Deny statements among them count as well: what is left is asked for as a whole.
   let left = new Map([...kept, ...given.flatMap((grant) => (grant.instead === undefined ? [] : [[grant.name, grant.instead] as const]))]);
-  if (await isBroad([...left.values()])) {
+  if (await isBroad(left)) {
     // The guard may take rights from roles, and write none: what stood there before would be a policy that it writes.
     for (const [policy, document] of [...kept].filter(([one]) => !one.startsWith('arn:')))
-      if (await isBroad([document])) {
+      if (await isBroad(new Map([[policy, document]]))) {
         const refused = `The inline policy ${policy}, which ${name} had before without these rights, was overwritten, and the guard may write no policy: put it back to what it was by hand.`;
         return { steps: [], refused };
       }
@@ -287,7 +323,7 @@ async function takeBack(role: Role, before: Grants, look: { subject: Subject; aw
   const offending: Grant[] = [];
   for (const grant of given) {
     const withIt = new Map([...left, [grant.name, grant.document]]);
-    if (await isBroad([...withIt.values()])) offending.push(grant);
+    if (await isBroad(withIt)) offending.push(grant);
     else left = withIt;
   }
   const refused =

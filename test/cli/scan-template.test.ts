@@ -45,6 +45,7 @@ const fn = (name: string, more = '') =>
 const role = (name: string, more = '', trust = '{ Service: lambda.amazonaws.com }') =>
   `  ${name}:\n    Type: AWS::IAM::Role\n    Properties: { AssumeRolePolicyDocument: { Version: 2012-10-17, Statement: [{ Effect: Allow, Principal: ${trust}, Action: 'sts:AssumeRole' }] }${more === '' ? '' : `, ${more}`} }\n`;
 const thing = (name: string, type: string, properties: string) => `  ${name}: { Type: '${type}', Properties: { ${properties} } }\n`;
+const self = (action: string, of: string) => `{ Effect: Allow, Action: '${action}', Resource: 'arn:aws:iam::111122223333:${of}' }`;
 const inGroup = 'VpcConfig: { SubnetIds: [!Ref SubnetA, !Ref SubnetB], SecurityGroupIds: [!Ref Group] }';
 const network = [
   thing('Vpc', 'AWS::EC2::VPC', 'CidrBlock: 10.0.0.0/16'),
@@ -159,6 +160,49 @@ test.each<readonly [string, string, readonly string[], readonly string[]]>([
     sam(fn('Fn', 'Policies: [AdministratorAccess, !Ref Own]'), 'Parameters: { Own: { Type: String } }'),
     [],
     ['role-too-broad Fn'],
+  ],
+  [
+    'a role that may give itself policies, by the pattern of its name',
+    sam(
+      fn('Fn', 'Role: !GetAtt R.Arn') +
+        role(
+          'R',
+          `RoleName: clerk, Policies: [{ PolicyName: p, PolicyDocument: { Statement: [${self('iam:PutRolePolicy', 'role/cl*')}] } }]`,
+        ),
+    ),
+    ['role-too-broad R'],
+    [],
+  ],
+  [
+    'a role that may give another one policies',
+    sam(
+      fn('Fn', 'Role: !GetAtt R.Arn') +
+        role(
+          'R',
+          `RoleName: clerk, Policies: [{ PolicyName: p, PolicyDocument: { Statement: [${self('iam:PutRolePolicy', 'role/other')}] } }]`,
+        ),
+    ),
+    [],
+    [],
+  ],
+  [
+    'a role that may rewrite one of its two policies',
+    sam(
+      fn('Fn', 'Role: !GetAtt R.Arn') +
+        role('R', 'ManagedPolicyArns: [!Ref One, !Ref Two]') +
+        thing(
+          'One',
+          'AWS::IAM::ManagedPolicy',
+          `ManagedPolicyName: one, PolicyDocument: { Statement: [${self('iam:CreatePolicyVersion', 'policy/one')}] }`,
+        ) +
+        thing(
+          'Two',
+          'AWS::IAM::ManagedPolicy',
+          "ManagedPolicyName: two, PolicyDocument: { Statement: [{ Effect: Allow, Action: 's3:*', Resource: '*' }] }",
+        ),
+    ),
+    ['role-too-broad R'],
+    [],
   ],
   ["SAM's policy templates", sam(fn('Fn', 'Policies: [{ DynamoDBCrudPolicy: { TableName: x } }]')), [], []],
   [

@@ -30,6 +30,12 @@ function withAccess({ iam }: World, Document: string): void {
   iam.createPolicyVersion({ PolicyArn: access, PolicyDocument: Document, SetAsDefault: true });
 }
 
+/** What its function needs, and more, in the same policy. */
+function put({ iam }: World, ...statements: readonly object[]): void {
+  iam.putRolePolicy({ RoleName: 'orders-role', PolicyName: 'work', PolicyDocument: document(...statements) });
+}
+
+const onItself = (...actions: readonly string[]) => ({ right: 'iam:* on itself', actions });
 const everything = {
   right: '*:*',
   actions: ['dynamodb:DeleteTable', 'ec2:RunInstances', 'kms:CreateKey', 'rds:DeleteDBInstance', 's3:DeleteBucket', 'sns:DeleteTopic'],
@@ -67,8 +73,8 @@ ruleTest(rule, {
       arrange: used,
       event: sample('AttachRolePolicy/administrator.json'),
       expect: { compliant: [role] },
-      // GetRole, the simulation, and what it was given, to be kept.
-      calls: { aws: 4, ledger: 2 },
+      // GetRole, its managed policies, two simulations, and its inline policies, to be kept.
+      calls: { aws: 5, ledger: 2 },
     },
     {
       name: 'a role that no function runs with',
@@ -115,6 +121,54 @@ ruleTest(rule, {
           PolicyName: 'work',
           PolicyDocument: document(allow('iam:PassRole', { Condition })),
         });
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { compliant: [role] },
+    },
+    {
+      name: 'policies of AWS for functions',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        for (const name of ['AWSLambdaVPCAccessExecutionRole', 'AWSLambdaSQSQueueExecutionRole', 'AWSLambdaRole'])
+          world.iam.attachRolePolicy({ RoleName: 'orders-role', PolicyArn: `arn:aws:iam::aws:policy/service-role/${name}` });
+      },
+      event: sample('AttachRolePolicy/administrator.json'),
+      expect: { compliant: [role] },
+      calls: { aws: 5 },
+    },
+    {
+      name: 'another version of a policy that the role does not have',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        withAccess(world, reading);
+        put(world, allow('iam:CreatePolicyVersion', { Resource: 'arn:aws:iam::111122223333:policy/app/other' }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { compliant: [role] },
+      // One more to know the version of its policy; however many it has, two simulations.
+      calls: { aws: 6 },
+    },
+    {
+      name: 'a function that makes functions, with the roles of one path',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        put(world, allow('lambda:CreateFunction'), allow('iam:PassRole', { Resource: 'arn:aws:iam::111122223333:role/app/*' }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { compliant: [role] },
+      calls: { aws: 6 },
+    },
+    {
+      name: 'a permissions boundary that keeps a role from itself',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        put(world, allow('iam:*', { Resource: role }));
+        world.iam.createPolicy({ PolicyName: 'boundary', PolicyDocument: document(allow('s3:*')) });
+        world.iam.putRolePermissionsBoundary({ RoleName: 'orders-role', PermissionsBoundary: 'arn:aws:iam::111122223333:policy/boundary' });
       },
       event: sample('PutRolePolicy/broad.json'),
       expect: { compliant: [role] },
@@ -171,8 +225,8 @@ ruleTest(rule, {
       },
       event: sample('CreateFunction20150331/role-shared.json'),
       expect: { compliant: [role] },
-      // The configuration, its aliases, GetRole and the simulation.
-      calls: { aws: 4, ledger: 3 },
+      // The configuration, its aliases, GetRole, its managed policies and two simulations.
+      calls: { aws: 6, ledger: 3 },
     },
     {
       name: 'an administrator, known by its policy',
@@ -220,6 +274,81 @@ ruleTest(rule, {
       },
       event: sample('PutRolePolicy/broad.json'),
       expect: { violations: [broad([{ right: 'iam:*', actions: ['iam:PutRolePolicy', 'iam:PutUserPolicy'] }], {})] },
+    },
+    {
+      name: 'an inline policy for its own role',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        put(world, allow('iam:PutRolePolicy', { Resource: role }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { violations: [broad([onItself('iam:PutRolePolicy')], {})] },
+    },
+    {
+      name: 'managed policies and trust, of every role of the account by a pattern',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        const Resource = 'arn:aws:iam::111122223333:role/*';
+        put(world, allow(['iam:AttachRolePolicy', 'iam:UpdateAssumeRolePolicy'], { Resource }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { violations: [broad([onItself('iam:AttachRolePolicy', 'iam:UpdateAssumeRolePolicy')], {})] },
+    },
+    {
+      name: 'another version of one of the policies that it has',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        withAccess(world, reading);
+        const other = 'arn:aws:iam::111122223333:policy/more-access';
+        world.iam.createPolicy({ PolicyName: 'more-access', PolicyDocument: reading });
+        world.iam.attachRolePolicy({ RoleName: 'orders-role', PolicyArn: other });
+        put(world, allow('iam:CreatePolicyVersion', { Resource: access }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: {
+        violations: [
+          broad([onItself('iam:CreatePolicyVersion')], { attached: [access, 'arn:aws:iam::111122223333:policy/more-access', basic] }),
+        ],
+      },
+    },
+    {
+      name: 'functions that it makes itself, with any role that they may have',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        const Condition = { StringEquals: { 'iam:PassedToService': 'lambda.amazonaws.com' } };
+        put(world, allow('lambda:*'), allow('iam:PassRole', { Condition }));
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: {
+        violations: [broad([{ right: 'iam:PassRole to Lambda', actions: ['iam:PassRole', 'lambda:CreateFunction'] }], {})],
+      },
+    },
+    {
+      name: 'a right on itself that was there before',
+      kind: 'violating',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        put(world, allow('iam:PutRolePolicy', { Resource: role }));
+        await ledger.recordKept('role-too-broad', role, kept({}));
+      },
+      sweep: orders,
+      expect: {
+        violations: [
+          {
+            ...broad([onItself('iam:PutRolePolicy')], {}),
+            plan: {
+              steps: [],
+              refused:
+                'The inline policy work, which orders-role had before without these rights, was overwritten, and the guard may write no policy: put it back to what it was by hand.',
+            },
+          },
+        ],
+        compliant: [orders],
+      },
     },
     {
       name: 'may become any role',
@@ -476,6 +605,17 @@ ruleTest(rule, {
       expect: { throws: 'passing' },
     },
     {
+      name: 'a denial of changes to itself, under a condition that nobody knows',
+      kind: 'failing',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        const denied = { Effect: 'Deny', Action: 'iam:*', Resource: role, Condition: { StringNotEquals: { 'aws:SourceVpc': 'vpc-1' } } };
+        put(world, allow('iam:*', { Resource: role }), denied);
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { throws: 'lasting', error: 'PolicyUnreadable' },
+    },
+    {
       name: 'a denial under a condition that nobody knows',
       kind: 'failing',
       arrange: async (world, ledger) => {
@@ -537,6 +677,29 @@ ruleTest(rule, {
       },
       event: sample('PutRolePolicy/broad.json'),
       steps: ['deleteInlinePolicy', 'deleteInlinePolicy'],
+    },
+    {
+      name: 'an inline policy that lets the role change itself, beside one that does no harm',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        await ledger.recordKept('role-too-broad', role, kept({}));
+        const add = (PolicyName: string, PolicyDocument: string) =>
+          world.iam.putRolePolicy({ RoleName: 'orders-role', PolicyName, PolicyDocument });
+        add('quick-fix', document(allow('iam:AttachRolePolicy', { Resource: role })));
+        add('harmless', reading);
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      steps: ['deleteInlinePolicy'],
+    },
+    {
+      name: 'a managed policy that lets the role write that policy anew',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        await ledger.recordKept('role-too-broad', role, kept({}));
+        withAccess(world, document(allow('iam:CreatePolicyVersion', { Resource: access })));
+      },
+      event: sample('AttachRolePolicy/administrator.json'),
+      steps: ['detachPolicyFromRole'],
     },
     {
       name: 'the version of a policy that only this role has',

@@ -97,6 +97,12 @@ export class IamService implements Service {
   constructor(world: Surroundings) {
     this.#world = world;
     this.#awsManaged('service-role/AWSLambdaBasicExecutionRole', logs);
+    this.#awsManaged(
+      'service-role/AWSLambdaVPCAccessExecutionRole',
+      allowing('logs:Create*', 'ec2:*NetworkInterface*', 'ec2:DescribeSubnets'),
+    );
+    this.#awsManaged('service-role/AWSLambdaSQSQueueExecutionRole', allowing('sqs:ReceiveMessage', 'sqs:DeleteMessage'));
+    this.#awsManaged('service-role/AWSLambdaRole', allowing('lambda:InvokeFunction'));
     this.#awsManaged('AdministratorAccess', allowing('*'));
     this.#awsManaged('ReadOnlyAccess', allowing('s3:Get*', 'dynamodb:Get*', 'iam:Get*', 'iam:List*'));
   }
@@ -516,7 +522,7 @@ export class IamService implements Service {
 
 type Asked = Pick<SimulateCustomPolicyCommandInput, 'ActionNames' | 'ResourceArns' | 'ContextEntries'>;
 
-/** One result an action, as AWS sums up the resources: the most restrictive decision. */
+/** One result an action, as AWS sums up the resources (the most restrictive decision), and each resource by itself. */
 function simulation(
   documents: readonly (string | undefined)[],
   boundary: string | undefined,
@@ -546,7 +552,22 @@ function simulation(
     const detail =
       limits === undefined ? {} : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: ResourceArns.every(within) } };
     const EvalResourceName = ResourceArns.length === 1 ? ResourceArns[0] : '*';
-    return { EvalActionName, EvalResourceName, EvalDecision, MatchedStatements: [], MissingContextValues, ...detail };
+    const each = ResourceArns.map((resource) => ({
+      EvalResourceName: resource,
+      EvalResourceDecision: one(resource),
+      MissingContextValues,
+      ...(limits === undefined ? {} : { PermissionsBoundaryDecisionDetail: { AllowedByPermissionsBoundary: within(resource) } }),
+    }));
+    const ResourceSpecificResults = ResourceArns[0] === '*' ? [] : each;
+    return {
+      EvalActionName,
+      EvalResourceName,
+      EvalDecision,
+      MatchedStatements: [],
+      MissingContextValues,
+      ResourceSpecificResults,
+      ...detail,
+    };
   });
   return { EvaluationResults, IsTruncated: false };
 }
