@@ -19,16 +19,24 @@ export async function uninstall(options: Options): Promise<'fine' | 'findings'> 
   if (options['yes'] === true && options['keep'] === true)
     throw new WrongUse('Give --yes to take every change back, or --keep to keep them, not both.');
   const session = await openSession(options);
-  const live = (await Array.fromAsync(session.ledger.changes())).filter(isLive).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
+  const live = await liveChanges(session);
   await show(live, session);
   const kept: Change[] = [];
   if (live.length > 0 && options['keep'] !== true) {
+    if (options['yes'] !== true && !process.stdin.isTTY) throw new WrongUse('Nobody can be asked here: give --yes, or --keep.');
     await session.operate({ action: 'pause', reason });
-    console.log('The guard is paused: it fixes nothing any more.');
-    for (const change of live) if (!(await takenBack(change, options))) kept.push(change);
+    console.log('The guard is paused: it fixes nothing any more, until `npm run guard -- resume`.');
+    // Until the pause others may have been made.
+    for (const change of await liveChanges(session)) if (!(await takenBack(change, options))) kept.push(change);
   } else kept.push(...live);
   console.log(await whatIsLeft(kept, session, options));
   return kept.length === 0 ? 'fine' : 'findings';
+}
+
+/** The latest first. */
+async function liveChanges({ ledger }: Session): Promise<readonly Change[]> {
+  const changes = await Array.fromAsync(ledger.changes());
+  return changes.filter(isLive).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
 }
 
 /** Something of it is in the account. */

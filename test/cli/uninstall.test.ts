@@ -32,6 +32,27 @@ test('every change is taken back while the guard is paused, and what outlives th
   expect(output).toMatch(/^ {2}arn:aws:s3:::guard-archive$/m);
 });
 
+test('a change that was begun before the pause is taken back as well', async () => {
+  const { on, change } = await changed();
+  const listed = await Array.fromAsync(on.ledger.changes());
+  const [first] = listed;
+  if (first === undefined) throw new Error('nothing was changed');
+  await on.ledger.begin({ ...first, id: 'late', done: 1, status: 'failed', startedAt: '2026-11-22T12:59:00.000Z' });
+  jest.spyOn(on.ledger, 'changes').mockImplementationOnce(async function* () {
+    yield* listed;
+  });
+  const { output } = await on.run(uninstall, [], { ...options, yes: true });
+  expect(output.indexOf('Change late ')).toBeGreaterThan(output.indexOf('The guard is paused'));
+  expect(output.indexOf(`Change ${change} `)).toBeGreaterThan(output.indexOf('Change late '));
+});
+
+test('where nobody can be asked the guard is not paused', async () => {
+  const { on } = await changed();
+  const { error, ended } = await on.run(uninstall, [], options);
+  expect({ ended, timeout: timeout(on), asked: on.asked }).toEqual({ ended: 'WrongUse', timeout: 60, asked: [] });
+  expect(error?.message).toBe('Nobody can be asked here: give --yes, or --keep.');
+});
+
 test('what is kept is told, and nothing is asked of the guard', async () => {
   const { on, change } = await changed();
   const { output, ended } = await on.run(uninstall, [], { ...options, keep: true });
