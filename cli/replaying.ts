@@ -57,6 +57,9 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
     }
   };
   const outcome = await replay(events(), homes, on, { concurrency: sideBySide, since: read.first }).finally(() => bar?.end());
+  // What the guard's own roles called is judged by whatever rule is on.
+  const isAsked = ({ rule }: { readonly rule: string }) => rule === '*' || on.some(({ id }) => id === rule);
+  const [findings, unknown] = [outcome.findings.filter(isAsked), outcome.unknown.filter(isAsked)];
   const replayed: Replay = {
     fixes: outcome.fixes,
     rules: outcome.tallies,
@@ -69,8 +72,8 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
     regions: [...new Set(read.places.map(({ region }) => region))],
     at: new Date(began).toISOString(),
     rules: on,
-    findings: outcome.findings,
-    unknown: outcome.unknown,
+    findings,
+    unknown,
     stats: {
       events: read.records,
       subscribed: handled.count,
@@ -83,8 +86,8 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
     replay: replayed,
   };
   console.log(asked.format === 'table' ? inTables(result, replayed) : formats[asked.format]?.(result));
-  if (read.failed > 0 || (outcome.unknown.length > 0 && asked.options['allowUnknown'] !== true)) return 'unreadable';
-  return outcome.findings.length > 0 ? 'findings' : 'fine';
+  if (read.failed > 0 || (unknown.length > 0 && asked.options['allowUnknown'] !== true)) return 'unreadable';
+  return findings.length > 0 ? 'findings' : 'fine';
 }
 
 /** Where a guard would have been: by its stack's parameters where it is deployed, by those that ship elsewhere. */

@@ -168,6 +168,19 @@ describe('what is asked for', () => {
     expect(arns(await replayed(options))).toEqual(expected);
   });
 
+  test('a rule alone leaves out what the roles of the guard call', async () => {
+    const issuer = { arn: 'arn:aws:iam::111122223333:role/guard-remediate-function-url-open', type: 'Role' };
+    const userIdentity = {
+      type: 'AssumedRole',
+      arn: 'arn:aws:sts::111122223333:assumed-role/x/y',
+      sessionContext: { sessionIssuer: issuer },
+    };
+    write('a.json', list({ ...anonymous('e1', 'a'), userIdentity }));
+    const unknown = async (options: Options) => new Set((await replayed(options)).unknown.map(({ rule }) => rule));
+    expect(await unknown({})).toContain('guard-tampered');
+    expect(await unknown({ rule: 'function-url-open' })).not.toContain('guard-tampered');
+  });
+
   test('a rule in remediate, by either option', async () => {
     const one = await replayed({ remediate: 'function-url-open' });
     expect(one.fixes).toHaveLength(4);
