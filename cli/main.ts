@@ -29,13 +29,24 @@ To begin with, with nothing deployed and read-only rights (\`guard policy\` prin
 Exit codes: 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused.`,
   )
   .option('--stack <name>', 'the name of the deployed stack', 'lambda-compliance-guard')
-  .option('--region <region>', 'the region of the stack (default: AWS_REGION); for a scan or a replay several, or all')
+  .option(
+    '--region <region>',
+    'the region of the stack (default: AWS_REGION, or that of the profile); for a scan or a replay several, or all',
+  )
   .option('--profile <profile>', 'of your AWS configuration (default: AWS_PROFILE)')
   .option('--endpoint-url <url>', 'where AWS is, if it is elsewhere (default: AWS_ENDPOINT_URL)')
-  .hook('preAction', (_, command) => {
-    const { profile, endpointUrl } = command.optsWithGlobals<{ profile?: string; endpointUrl?: string }>();
-    if (profile !== undefined) process.env['AWS_PROFILE'] = profile;
-    if (endpointUrl !== undefined) process.env['AWS_ENDPOINT_URL'] = endpointUrl;
+  .hook('preAction', async (_, command) => {
+    const { profile, endpointUrl, region = 'all' } = command.optsWithGlobals<{ profile?: string; endpointUrl?: string; region?: string }>();
+    const { env } = process;
+    if (profile !== undefined) {
+      env['AWS_PROFILE'] = profile;
+      // What is named counts, not keys that happen to be there.
+      for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']) delete env[key];
+    }
+    if (endpointUrl !== undefined) env['AWS_ENDPOINT_URL'] = endpointUrl;
+    if (region !== 'all' || env['AWS_REGION'] !== undefined || env['AWS_DEFAULT_REGION'] !== undefined) return;
+    const own = await (await import('../aws/account.ts')).regionOfProfile();
+    if (own !== undefined) env['AWS_REGION'] = own;
   })
   .exitOverride();
 

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
 
 /** The command line, as a shell has it, where no AWS can be reached. */
-function guard(line: string, more: Readonly<Record<string, string>> = {}) {
+function guard(line: string, more: Readonly<Record<string, string | undefined>> = {}) {
   const AWS_ENDPOINT_URL = 'http://127.0.0.1:1';
   const none = { AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_EC2_METADATA_DISABLED: 'true' };
-  const env = { PATH: process.env['PATH'], AWS_ENDPOINT_URL, AWS_REGION: 'eu-west-1', AWS_MAX_ATTEMPTS: '1', ...none, ...more };
+  const env = { PATH: process.env['PATH'], AWS_ENDPOINT_URL, AWS_REGION: 'eu-west-1', ...none, ...more };
   const { status, stdout, stderr } = spawnSync(join(root, 'node_modules/.bin/node'), ['cli/main.ts', ...line.split(' ')], {
     cwd: root,
     env,
@@ -38,6 +40,26 @@ test.each<[string, string, number, RegExp, Readonly<Record<string, string>>]>([
   expect(ended).toMatchObject({ code, told: expect.stringMatching(sentence) });
   // No colours and nothing that is written over, where it is no terminal.
   expect(ended.out + ended.told).not.toContain('\u001B');
+});
+
+test('a profile brings its region and its keys, whatever else is there', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'guard-'));
+  const config = join(folder, 'config');
+  const own = 'region = ap-south-1\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\naws_secret_access_key = y\n';
+  writeFileSync(config, `[profile audit]\n${own}[profile bare]\nregion = ap-south-1\n`);
+  const env = { ...keys, AWS_CONFIG_FILE: config, AWS_REGION: undefined };
+  try {
+    expect(guard('findings --profile audit', env)).toMatchObject({
+      code: 3,
+      told: expect.stringMatching(/^AWS cannot be reached from here/),
+    });
+    expect(guard('findings --profile bare', env)).toMatchObject({
+      code: 3,
+      told: expect.stringMatching(/^AWS does not know these credentials/),
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('help shows what a command takes anywhere, and examples', () => {
