@@ -22,17 +22,33 @@ const asked = 20;
  * resource that fits it. Only what to ask is read from the documents here, never what is allowed.
  */
 export function resourcesNamed(documents: readonly string[], place: Place): readonly string[] {
-  const patterns = documents
-    .flatMap((document) => readPolicy(document))
-    .flatMap(({ Effect, Action = [], NotAction, Resource = [] }) => {
-      const named = NotAction !== undefined || Action.some((pattern) => deploying.some((action) => fits(action, pattern)));
-      return Effect === 'Allow' && named ? Resource : [];
-    });
+  const patterns = grantsIn(documents).flatMap(({ Resource = [] }) => Resource);
   const wildness = (pattern: string) => pattern.replace(/[^*]/g, '').length;
   const resources = [...new Set(patterns)]
     .sort((a, b) => wildness(b) - wildness(a) || (a < b ? -1 : 1))
     .flatMap((pattern) => resourceFor(pattern, place) ?? []);
   return [...new Set(resources)].slice(0, asked);
+}
+
+/** The statements that may allow to deploy. */
+function grantsIn(documents: readonly string[]): readonly Statement[] {
+  return documents
+    .flatMap((document) => readPolicy(document))
+    .filter((statement) => statement.Effect === 'Allow' && deploying.some((action) => covers(statement, action)));
+}
+
+/**
+ * Whether documents may allow to deploy where the simulations do not show it: under a condition, in other regions and accounts, by a
+ * variable, or on resources that were not asked for.
+ */
+export function hasUnseenGrants(documents: readonly string[], seen: readonly string[], place: Place): boolean {
+  const isSeen = (pattern: string) => {
+    const { service = '*', resource = '*' } = parseArn(pattern) ?? {};
+    const [kind = '*'] = resource.split(':');
+    const isOther = !matchesGlob('lambda', service) || !['function', 'layer'].some((one) => matchesGlob(one, kind));
+    return pattern === '*' || isOther || seen.includes(resourceFor(pattern, place) ?? '');
+  };
+  return grantsIn(documents).some(({ Condition, Resource }) => Condition !== undefined || !(Resource?.every(isSeen) ?? false));
 }
 
 function fits(action: string, pattern: string): boolean {

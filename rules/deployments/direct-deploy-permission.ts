@@ -36,6 +36,7 @@ import {
   type DeployRights,
   grantedBy,
   grantsAdded,
+  hasUnseenGrants,
   isNone,
   type OwnGrant,
   resourcesNamed,
@@ -159,7 +160,7 @@ export const rule = defineRule({
     return { violations, compliant };
   },
 
-  async plan({ subject }, { aws, estate, settings }) {
+  async plan({ subject }, { aws, estate, settings, now }) {
     if (subject.type === 'AWS::Lambda::Function') {
       const refused = `The policy of ${functionName(subject.arn)} grants it: only who wrote that knows what else it is for. Take the statement out by hand.`;
       return { steps: [], refused };
@@ -186,7 +187,9 @@ export const rule = defineRule({
       (settings.operators.includes(subject.arn) ? `${name} is one of the Operators, who take changes of the guard back.` : undefined) ??
       (settings.deployers.length === 0 ? 'Nobody is listed in Deployers.' : undefined) ??
       (settings.denialArn === '' ? 'The stack has no policy that denies to deploy.' : undefined) ??
-      (accepted?.known === true ? undefined : `What ${name} could do before is not known.`);
+      (accepted?.known === true
+        ? await whyMore(subject, accepted, { aws, estate, settings, now, event: undefined })
+        : `What ${name} could do before is not known.`);
     return refused === undefined ? { steps } : { steps, refused };
   },
 
@@ -269,6 +272,8 @@ async function judgeFunction(subject: Subject, { aws, estate, settings, event, n
     ({ principal }) =>
       !settings.deployers.includes(principal) && ownRole(principal, { stack: settings.stack, home: subject }) === undefined,
   );
+  for (const { principal } of grants)
+    await estate.recordKept(id, grantKey(principal), { state: { function: subject.arn } satisfies NamedIn, asOf: now });
   const state = (await estate.kept(id, subject.arn))?.state as { readonly grants: readonly OwnGrant[] } | undefined;
   const mayHaveGranted = event !== undefined && granting.some((prefix) => event.operation.startsWith(prefix));
   const added = state === undefined ? (mayHaveGranted ? grants : []) : grantsAdded(state.grants, grants);
@@ -307,9 +312,14 @@ async function judge(principal: Principal, look: Look): Promise<Violation | unde
     await accept({ rights: {}, groups: [], known: false });
     return undefined;
   }
-  const groups = subject.type === 'AWS::IAM::User' ? ((await ifPresent(aws.listGroupsForUser({ UserName: nameOf(subject) }))) ?? []) : [];
+  const groups = await groupsOf(subject, aws);
   const rights = await rightsOf(subject, groups, look);
   const accepted = (await estate.kept(id, subject.arn))?.state as Accepted | undefined;
+  if (isNone(rights) && (await attachedTo(subject, aws)).includes(settings.denialArn)) {
+    // What the guard itself denies is not lost: it is as before when that is taken back.
+    if (accepted === undefined) await accept({ rights, groups, known: false });
+    return undefined;
+  }
   if (accepted === undefined) {
     const isNew = await isMadeSince(principal, look);
     const mayHaveGranted = event !== undefined && granting.some((prefix) => event.operation.startsWith(prefix));
@@ -330,6 +340,10 @@ async function judge(principal: Principal, look: Look): Promise<Violation | unde
   // Of what it lost nothing is accepted any more, nor what only its groups have: that is a finding of theirs.
   await accept({ rights: commonTo(accepted.rights, rights), groups, known: true });
   return undefined;
+}
+
+async function groupsOf(subject: Subject, aws: Reads): Promise<readonly string[]> {
+  return subject.type === 'AWS::IAM::User' ? ((await ifPresent(aws.listGroupsForUser({ UserName: nameOf(subject) }))) ?? []) : [];
 }
 
 /** Whether it was made after the guard looked at principals for the first time: then it could do nothing before. */
@@ -371,11 +385,11 @@ async function allowedOn(resource: string, subject: Subject, aws: Reads, now: nu
   return decisionsOf(answer ?? {}).allowed;
 }
 
-/** Policies that may name resources: inline ones, and managed ones of the account. Those of AWS name no account's functions. */
-async function documentsOf(holder: Subject, aws: Reads): Promise<readonly string[]> {
+/** Policies that may name resources: inline ones, and managed ones of the account. Those of AWS name no account's functions, or all of a pattern. */
+async function documentsOf(holder: Subject, aws: Reads, which?: 'of AWS'): Promise<readonly string[]> {
   const name = nameOf(holder);
   const documents: string[] = [];
-  const inline = await ifPresent(inlineOf(holder, aws));
+  const inline = which === undefined ? await ifPresent(inlineOf(holder, aws)) : [];
   for (const PolicyName of inline ?? []) {
     const { PolicyDocument = '' } =
       holder.type === 'AWS::IAM::User'
@@ -386,7 +400,7 @@ async function documentsOf(holder: Subject, aws: Reads): Promise<readonly string
     documents.push(plainDocument(PolicyDocument));
   }
   for (const PolicyArn of await attachedTo(holder, aws)) {
-    if (parseArn(PolicyArn)?.account === 'aws') continue;
+    if ((parseArn(PolicyArn)?.account === 'aws') !== (which === 'of AWS')) continue;
     const { Policy } = await aws.getManagedPolicy({ PolicyArn });
     const { PolicyVersion } = await aws.getPolicyVersion({ PolicyArn, VersionId: Policy?.DefaultVersionId });
     documents.push(plainDocument(PolicyVersion?.Document ?? ''));
@@ -427,6 +441,47 @@ async function withoutGroups(added: DeployRights, subject: Subject, groups: read
     }
   }
   return compact([...left]);
+}
+
+/**
+ * The policy denies everything at once. Why that would be more than what is new, as a sentence; undefined where all that somebody
+ * may do is new.
+ */
+async function whyMore(subject: Subject, accepted: Accepted, look: Look): Promise<string | undefined> {
+  const { aws } = look;
+  const name = nameOf(subject);
+  const byHand = 'the policy would deny that as well. Take away by hand what is new.';
+  const [before] = Object.keys(accepted.rights);
+  if (before !== undefined) return `${name} could deploy to ${before} before, which was accepted: ${byHand}`;
+  const groups = (await groupsOf(subject, aws)).flatMap((group) => principalAt(group, subject));
+  for (const group of groups.filter(({ arn }) => accepted.groups.includes(arn))) {
+    const [where] = Object.keys(await rightsOf(group, [], look));
+    if (where !== undefined) return `${name} was in ${nameOf(group)} before, which may deploy to ${where}: ${byHand}`;
+  }
+  const [own, ofAws]: [string[], string[]] = [[], []];
+  for (const holder of [subject, ...groups]) {
+    own.push(...(await documentsOf(holder, aws)));
+    ofAws.push(...(await documentsOf(holder, aws, 'of AWS')));
+  }
+  if (hasUnseenGrants([...own, ...ofAws], resourcesNamed(own, subject), subject))
+    return `${name} may deploy under a condition or elsewhere as well, and whether that is new is not known: ${byHand}`;
+  for (const principal of [subject.arn, '*']) {
+    const { state } = (await look.estate.kept(id, grantKey(principal))) ?? {};
+    const known = functionSubject((state as NamedIn | undefined)?.function ?? '', subject);
+    const policy = known && (await ifPresent(aws.getPolicy({ FunctionName: known.arn })));
+    if (known !== undefined && grantedBy(policy?.Policy, known).some((grant) => grant.principal === principal))
+      return `The policy of ${functionName(known.arn)} lets ${name} deploy to it as well: ${byHand}`;
+  }
+  return undefined;
+}
+
+/** The last function that was seen to have a policy which lets somebody deploy to it. */
+interface NamedIn {
+  readonly function: string;
+}
+
+function grantKey(principal: string): string {
+  return `${principal} in the policy of a function`;
 }
 
 function violationOf(

@@ -17,6 +17,8 @@ const pipeline = `${iam}:role/pipeline`;
 const access = `${iam}:policy/app/orders-access`;
 const denialArn = `${iam}:policy/guard-denial`;
 const orders = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
+const billing = 'arn:aws:lambda:us-east-1:111122223333:function:billing';
+const mapping = 'arn:aws:lambda:us-east-1:111122223333:event-source-mapping:*';
 
 const all = [
   'lambda:CreateFunction',
@@ -74,6 +76,9 @@ const denyAna = {
   undo: [{ call: 'undenyUser', input: { UserName: 'ana', PolicyArn: denialArn } }],
 };
 const settings = { deployers: [pipeline] };
+const onBilling = violation(ana, `lambda:UpdateFunctionCode on ${billing}`, { [billing]: ['lambda:UpdateFunctionCode'] });
+const byHand = 'the policy would deny that as well. Take away by hand what is new.';
+const unseen = `ana may deploy under a condition or elsewhere as well, and whether that is new is not known: ${byHand}`;
 
 ruleTest(rule, {
   rows: [
@@ -84,8 +89,8 @@ ruleTest(rule, {
       arrange: known({}, put(allow(['lambda:Get*', 'lambda:List*', 'lambda:InvokeFunction']))),
       event: sample('PutUserPolicy/lambda.json'),
       expect: { compliant: [ana] },
-      // GetUser, groups, the simulation, and what the policies name: both lists and the one document.
-      calls: { aws: 6, ledger: 2 },
+      // GetUser, groups, the simulation, what the policies name (both lists and the one document), and whether the guard's is among them.
+      calls: { aws: 7, ledger: 2 },
     },
     {
       name: 'what the first sweep finds is accepted',
@@ -269,6 +274,109 @@ ruleTest(rule, {
       },
     },
     {
+      name: 'a right beside one that was accepted is not fixed',
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: known({ rights: { [orders]: ['lambda:UpdateFunctionCode'] } }, put(allow('lambda:UpdateFunctionCode', [orders, billing]))),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            ...violation(
+              ana,
+              `lambda:UpdateFunctionCode on ${billing}`,
+              { [billing]: ['lambda:UpdateFunctionCode'] },
+              { [orders]: ['lambda:UpdateFunctionCode'] },
+            ),
+            plan: { steps: [denyAna], refused: `ana could deploy to ${orders} before, which was accepted: ${byHand}` },
+          },
+        ],
+      },
+    },
+    {
+      name: 'a right beside one of a group of before is not fixed',
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: known({ groups: [developers] }, (world) => {
+        world.iam.createGroup({ GroupName: 'developers' });
+        world.iam.addUserToGroup({ UserName: 'ana', GroupName: 'developers' });
+        const PolicyDocument = document(allow('lambda:UpdateFunctionCode', orders));
+        world.iam.putGroupPolicy({ GroupName: 'developers', PolicyName: 'p', PolicyDocument });
+        put(allow('lambda:UpdateFunctionCode'))(world);
+      }),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: {
+        violations: [
+          {
+            ...violation(ana, 'lambda:UpdateFunctionCode on *', { '*': ['lambda:UpdateFunctionCode'] }),
+            plan: { steps: [denyAna], refused: `ana was in developers before, which may deploy to ${orders}: ${byHand}` },
+          },
+        ],
+      },
+    },
+    {
+      name: 'a right beside one under a condition is not fixed',
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: known(
+        {},
+        put(
+          allow('lambda:UpdateFunctionCode', billing),
+          allow('lambda:*', orders, { Condition: { StringEquals: { 'aws:CalledViaFirst': 'cloudformation.amazonaws.com' } } }),
+        ),
+      ),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: { violations: [{ ...onBilling, plan: { steps: [denyAna], refused: unseen } }] },
+    },
+    {
+      name: 'a right beside one in another region is not fixed',
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: known({}, put(allow('lambda:UpdateFunctionCode', [billing, billing.replace('us-east-1', 'eu-west-1')]))),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: { violations: [{ ...onBilling, plan: { steps: [denyAna], refused: unseen } }] },
+    },
+    {
+      name: 'a right beside one by a policy of AWS that names functions is not fixed',
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: known({}, (world) => {
+        put(allow('lambda:UpdateFunctionCode', billing))(world);
+        world.iam.attachUserPolicy({ UserName: 'ana', PolicyArn: 'arn:aws:iam::aws:policy/AmazonSageMakerFullAccess' });
+      }),
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: { violations: [{ ...onBilling, plan: { steps: [denyAna], refused: unseen } }] },
+    },
+    {
+      name: "a right beside one by a function's own policy is not fixed",
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: async (world, ledger) => {
+        await known({}, put(allow('lambda:UpdateFunctionCode', billing)))(world, ledger);
+        world.lambda.createFunction({ FunctionName: 'orders' });
+        const Policy = document({ ...allow('lambda:UpdateFunctionCode', orders), Principal: { AWS: ana } });
+        world.lambda.putResourcePolicy({ ResourceArn: orders, Policy });
+        await ledger.recordKept(id, `${ana} in the policy of a function`, { state: { function: orders }, asOf: 1 });
+      },
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: {
+        violations: [
+          { ...onBilling, plan: { steps: [denyAna], refused: `The policy of orders lets ana deploy to it as well: ${byHand}` } },
+        ],
+      },
+    },
+    {
+      name: "a right beside one that a function's own policy gave once",
+      kind: 'violating',
+      settings: { ...settings, denialArn },
+      arrange: async (world, ledger) => {
+        await known({}, put(allow('lambda:UpdateFunctionCode', billing), allow('lambda:*', ['arn:aws:s3:::x', mapping])))(world, ledger);
+        await ledger.recordKept(id, `${ana} in the policy of a function`, { state: { function: orders }, asOf: 1 });
+      },
+      event: sample('PutUserPolicy/lambda.json'),
+      expect: { violations: [{ ...onBilling, plan: { steps: [denyAna] } }] },
+    },
+    {
       name: 'a second factor is no hindrance',
       kind: 'violating',
       settings,
@@ -340,7 +448,7 @@ ruleTest(rule, {
           },
         ],
       },
-      calls: { aws: 2, ledger: 1 },
+      calls: { aws: 2, ledger: 3 },
     },
     {
       name: "a function's own policy lets everybody of the organization deploy to it",
@@ -732,6 +840,72 @@ describe('a sweep', () => {
     expect(found).toHaveLength(252);
     expect(found).toEqual(expect.arrayContaining([`${iam}:user/people/user-249`, developers, role]));
     expect(world.calls.map(({ operation }) => operation)).toEqual(['GetAccountAuthorizationDetails', 'GetAccountAuthorizationDetails']);
+  });
+});
+
+describe('what was known before', () => {
+  const world = () => createWorld(place);
+  const look = (estate: MemoryLedger, now: number) => ({
+    ...{ aws: connect(rule.check, place), estate, params: {}, now, event: undefined },
+    settings: { ...settings, stack: 'guard', operators: [], archiveBucket: '', boundaryArn: '', denialArn, keyArn: '', alertTopicArn: '' },
+  });
+  const subject = at(ana, 'AWS::IAM::User');
+
+  test('is known again once the fix is taken back', async () => {
+    const account = world();
+    const estate = new MemoryLedger();
+    await known({ groups: [developers] }, (its) => {
+      denialIn(its);
+      for (const GroupName of ['developers', 'operators']) {
+        its.iam.createGroup({ GroupName });
+        its.iam.addUserToGroup({ UserName: 'ana', GroupName });
+      }
+      const PolicyDocument = document(allow('lambda:UpdateFunctionCode', orders));
+      its.iam.putGroupPolicy({ GroupName: 'operators', PolicyName: 'p', PolicyDocument });
+    })(account, estate);
+    const before = await estate.kept(id, ana);
+    const found = (await rule.evaluate(subject, look(estate, account.now))).violations;
+    expect(found).toHaveLength(1);
+    account.iam.attachUserPolicy({ UserName: 'ana', PolicyArn: denialArn });
+    expect((await rule.evaluate(subject, look(estate, account.now + 1))).violations).toEqual([]);
+    account.iam.detachUserPolicy({ UserName: 'ana', PolicyArn: denialArn });
+    expect((await rule.evaluate(subject, look(estate, account.now + 2))).violations).toEqual(found);
+    expect(await estate.kept(id, ana)).toEqual(before);
+  });
+
+  test('stays accepted where somebody else denied it with the policy of the guard', async () => {
+    const account = world();
+    const estate = new MemoryLedger();
+    const rights = { [orders]: ['lambda:UpdateFunctionCode'] };
+    await known({ rights }, (its) => {
+      denialIn(its);
+      put(allow('lambda:UpdateFunctionCode', orders))(its);
+      its.iam.attachUserPolicy({ UserName: 'ana', PolicyArn: denialArn });
+    })(account, estate);
+    expect((await rule.evaluate(subject, look(estate, account.now))).violations).toEqual([]);
+    account.iam.detachUserPolicy({ UserName: 'ana', PolicyArn: denialArn });
+    expect((await rule.evaluate(subject, look(estate, account.now + 1))).violations).toEqual([]);
+    expect((await estate.kept(id, ana))?.state).toMatchObject({ rights });
+  });
+
+  test('is nothing where the guard has never seen somebody without its own denial', async () => {
+    const account = world();
+    const estate = new MemoryLedger();
+    denialIn(account);
+    account.iam.createUser({ UserName: 'ana' });
+    account.iam.attachUserPolicy({ UserName: 'ana', PolicyArn: denialArn });
+    expect((await rule.evaluate(subject, look(estate, account.now))).violations).toEqual([]);
+    expect((await estate.kept(id, ana))?.state).toMatchObject({ known: false });
+  });
+
+  test('is that a policy of a function names somebody', async () => {
+    const account = world();
+    const estate = new MemoryLedger();
+    account.lambda.createFunction({ FunctionName: 'orders' });
+    const Policy = document({ ...allow('lambda:UpdateFunctionCode', orders), Principal: { AWS: ana } });
+    account.lambda.putResourcePolicy({ ResourceArn: orders, Policy });
+    await rule.evaluate(at(orders, 'AWS::Lambda::Function'), look(estate, account.now));
+    expect((await estate.kept(id, `${ana} in the policy of a function`))?.state).toEqual({ function: orders });
   });
 });
 

@@ -103,6 +103,8 @@ export class IamService implements Service {
     );
     this.#awsManaged('service-role/AWSLambdaSQSQueueExecutionRole', allowing('sqs:ReceiveMessage', 'sqs:DeleteMessage'));
     this.#awsManaged('service-role/AWSLambdaRole', allowing('lambda:InvokeFunction'));
+    const ofSageMaker = { Effect: 'Allow', Action: 'lambda:*', Resource: 'arn:aws:lambda:*:*:function:*SageMaker*' };
+    this.#awsManaged('AmazonSageMakerFullAccess', JSON.stringify({ Version: '2012-10-17', Statement: [ofSageMaker] }));
     this.#awsManaged('AdministratorAccess', allowing('*'));
     this.#awsManaged('ReadOnlyAccess', allowing('s3:Get*', 'dynamodb:Get*', 'iam:Get*', 'iam:List*'));
   }
