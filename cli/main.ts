@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander';
+import { errorName } from '../guard/errors.ts';
 import { explained } from './failures.ts';
 import { version } from './pages.ts';
-import { type Options, WrongUse } from './use.ts';
+import type { Options } from './use.ts';
 
 /** 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused. */
 const exitCodes = { fine: 0, findings: 1, wrongUse: 2, unreadable: 3 } as const;
@@ -61,7 +62,7 @@ program
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
   .option('--format <format>', 'table, json, sarif (code scanning), ocsf (one event a line) or html (a report)', 'table')
   .option('--template <path>', 'instead of an account: a template of SAM or CloudFormation, or a folder of them, before it is deployed')
-  .option('--parameter <name=value>', 'a parameter of the template; may be given again', oneMore)
+  .option('--parameter <Name=value>', 'a parameter of the stack, such as Deployers, or of the template; once or several times', oneMore)
   .option('--account <id>', 'the account that the template is for')
   .option('--allow-unknown', 'exit code 3 only where a template could not be read, not for what only the account knows')
   .addHelpText(
@@ -224,6 +225,6 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUse;
   else {
     console.error(explained(error));
-    process.exitCode = error instanceof WrongUse ? exitCodes.wrongUse : exitCodes.unreadable;
+    process.exitCode = /^(WrongUse|ConfigError)$/.test(errorName(error)) ? exitCodes.wrongUse : exitCodes.unreadable;
   }
 }

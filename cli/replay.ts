@@ -7,7 +7,7 @@ import { eventsIn, parsed, type RecordedEvent, Unreadable, wantedBy } from '../g
 import { heard, ids } from '../rules/heard.ts';
 import { readRecords } from './records.ts';
 import { Spool } from './spool.ts';
-import { listed, type Options, WrongUse } from './use.ts';
+import { listed, type Options, parametersIn, WrongUse } from './use.ts';
 
 // What reads the files loads neither the rules nor the SDK: memory is theirs only after the files have been read.
 
@@ -77,18 +77,6 @@ function modesIn({ mode, remediate }: Options): ReadonlyMap<string, Mode> {
       if (to !== 'off' && to !== 'alert' && to !== 'remediate')
         throw new WrongUse(`--mode takes <rule>=off, alert or remediate; "${one}" is none of them.`);
       return [known(id), to];
-    }),
-  );
-}
-
-/** `--parameter Deployers=arn:…`, one or several. */
-function parametersIn({ parameter }: Options): Readonly<Record<string, string>> {
-  const lines = typeof parameter === 'string' ? parameter.split('\n') : [];
-  return Object.fromEntries(
-    lines.map((line) => {
-      const [, name, value] = /^(\w+)=(.*)$/s.exec(line) ?? [];
-      if (name === undefined || value === undefined) throw new WrongUse(`--parameter takes <Name>=<value>; "${line}" is not that.`);
-      return [name, value];
     }),
   );
 }

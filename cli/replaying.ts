@@ -1,6 +1,6 @@
 import { callerAccount } from '../aws/account.ts';
 import type { Place } from '../guard/arn.ts';
-import { type Config, ConfigError, withModes } from '../guard/config.ts';
+import { type Config, withModes } from '../guard/config.ts';
 import type { Ledger } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import type { Ports } from '../guard/ports.ts';
@@ -97,11 +97,11 @@ async function homeAt(place: Place, chosen: Chosen, asked: Asked, cost: Cost): P
   const unasked = await unaskedAt(place, options);
   const where = `Account ${place.account}, ${place.region}`;
   if (unasked !== undefined) {
-    const config = modesOf(shipped(place, asked), chosen, asked, true);
+    const config = modesOf(shippedWith(place, String(options['stack']), asked.parameters), chosen, asked, true);
     console.error(`${where}: ${onIn(config)} rules by the parameters that the guard ships with; ${unasked}`);
     return { config, ledger, connect: nothing, unasked };
   }
-  const { config: base, deployed, by } = await parametersOf(place.region, options, asked.parameters).catch(asWrongUse);
+  const { config: base, deployed, by } = await parametersOf(place.region, options, asked.parameters);
   const config = modesOf(base, chosen, asked, deployed !== undefined);
   console.error(`${where}: ${onIn(config)} rules by ${by}. AWS answers how things are now, not how they were then.`);
   const table = deployed?.outputs['LedgerTableName'];
@@ -122,18 +122,6 @@ async function unaskedAt({ account, region }: Place, { offline }: Options): Prom
   if (offline === true) return 'only the account knows, and it was not asked (--offline).';
   const own = await callerAccount(region);
   return own === account ? undefined : `only the account ${account} knows, and these credentials are of ${own}.`;
-}
-
-function shipped(place: Place, { options, parameters }: Asked): Config {
-  try {
-    return shippedWith(place, String(options['stack']), parameters);
-  } catch (error) {
-    return asWrongUse(error);
-  }
-}
-
-function asWrongUse(error: unknown): never {
-  throw error instanceof ConfigError ? new WrongUse(error.message) : error;
 }
 
 /** The modes that were asked for, over those that are deployed or ship. */

@@ -8,11 +8,12 @@ import { type Scanned, scan, type Unknown } from '../guard/scan.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
 import { rules } from '../rules/index.ts';
 import type { Result } from './formats.ts';
-import { type Options, shippedWith, WrongUse } from './session.ts';
+import { shippedWith } from './session.ts';
 import { TemplateWorld } from './template/answers.ts';
 import { type TemplateFile, templatesIn } from './template/files.ts';
 import { Template } from './template/resources.ts';
 import type { Deployment } from './template/values.ts';
+import { type Options, parametersIn, WrongUse } from './use.ts';
 
 /** Rules that ask what happened, or what was put there: before a deployment neither is so. */
 const senseless: ReadonlySet<string> = new Set([
@@ -73,23 +74,18 @@ function filesAt(path: string): readonly TemplateFile[] {
   return files;
 }
 
-function deploymentOf({ region, account, parameter }: Options): Deployment {
+function deploymentOf(options: Options): Deployment {
+  const { region, account } = options;
   if (typeof region === 'string' && (region === 'all' || region.includes(',')))
     throw new WrongUse('A template is scanned for one region: give --region one, or none.');
   if (account !== undefined && !/^\d{12}$/.test(String(account)))
     throw new WrongUse(`--account takes 12 digits; "${account}" is no account.`);
-  const given = typeof parameter === 'string' ? parameter.split('\n') : [];
-  const parameters = given.map((one): readonly [string, string] => {
-    const equals = one.indexOf('=');
-    if (equals < 1) throw new WrongUse(`--parameter takes Name=Value; "${one}" is none.`);
-    return [one.slice(0, equals), one.slice(equals + 1)];
-  });
   return {
     region: typeof region === 'string' ? region : 'us-east-1',
     account: typeof account === 'string' ? account : '000000000000',
     regionGiven: typeof region === 'string',
     accountGiven: typeof account === 'string',
-    parameters: Object.fromEntries(parameters),
+    parameters: parametersIn(options),
   };
 }
 

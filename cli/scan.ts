@@ -18,7 +18,7 @@ import { ruleOf } from './plan.ts';
 import { scanTemplates } from './scan-template.ts';
 import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './session.ts';
 import { progressBar } from './terminal.ts';
-import { listed } from './use.ts';
+import { listed, parametersIn } from './use.ts';
 
 /** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
 export class ReadsOnly extends Error {
@@ -151,7 +151,7 @@ async function configOf(
   chosen: readonly AnyRule[] | undefined,
   options: Options,
 ): Promise<{ readonly config: Config; readonly said: string }> {
-  const { config: base, deployed, by } = await parametersOf(region, options);
+  const { config: base, deployed, by } = await parametersOf(region, options, parametersIn(options));
   const { account } = base.home;
   // What the guard's own stack needs can be judged only where there is one.
   const judged = (rule: AnyRule) =>

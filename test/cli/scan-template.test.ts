@@ -689,7 +689,7 @@ test.each<readonly [string, Options, readonly string[] | undefined, string]>([
   ['a rule that says nothing of templates', { rule: 'code-drifted' }, ['code-drifted'], 'scan the account'],
   ['several regions', { region: 'us-east-1,eu-west-1' }, undefined, 'one region'],
   ['an account that is none', { account: '1' }, undefined, '12 digits'],
-  ['a parameter without a value', { parameter: 'Stage' }, undefined, 'Name=Value'],
+  ['a parameter without a value', { parameter: 'Stage' }, undefined, 'takes <Name>=<value>'],
 ])('refuses %s', async (_, options, of, message) => {
   await expect(scan(sam(fn('Fn')), options, of)).rejects.toThrow(message);
 });

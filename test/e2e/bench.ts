@@ -152,7 +152,7 @@ export class Bench {
     if (fired.length === 0) throw new Error(`There is no schedule ${name}.`);
   }
 
-  /** Waits until nothing of the guard has called anything for a while: every message is then handled. */
+  /** Waits until nothing of the guard has been at work for a while: every message is then handled. Who waits for a quota is at work. */
   async quiet(prefix: string, { milliseconds = 700, seconds = 120 } = {}): Promise<void> {
     const end = Date.now() + seconds * 1000;
     let mark = await this.now();
@@ -162,7 +162,9 @@ export class Bench {
       await new Promise((resolve) => setTimeout(resolve, 50));
       const { next, calls } = await this.calls(mark);
       mark = next;
-      if (calls.some(({ functionName = '' }) => functionName.startsWith(prefix))) since = Date.now();
+      const { running } = await this.#get<{ running: readonly string[] }>('running');
+      const working = [...running, ...calls.map(({ functionName = '' }) => functionName)];
+      if (working.some((name) => name.startsWith(prefix))) since = Date.now();
     }
   }
 }

@@ -199,6 +199,8 @@ async def _control(scope, receive, send, query: dict) -> None:
             name, log = logs[path]
             last, entries = log.since(since)
             result = {"next": last, name: entries}
+        elif path == "/_bench/running":
+            result = {"running": workers.running()}
         elif path == "/_bench/faults" and method == "POST":
             result = {"fault": faults.add(json.loads(body))}
         elif path == "/_bench/faults" and method == "GET":

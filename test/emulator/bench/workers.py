@@ -36,6 +36,12 @@ def install() -> None:
     lambda_runtime.execution_credentials = execution_credentials
 
 
+def running() -> list[str]:
+    """The functions that are at work, each as often as it is; one that waits calls nothing for a while."""
+    with lambda_runtime._lock:
+        return sorted(worker.func_name for workers in lambda_runtime._workers.values() for worker in workers if worker.in_use)
+
+
 def kill(access_key: str) -> bool:
     """End the process that signs with this key, as the kernel does when memory runs out. Whether there was one."""
     worker = _by_key.get(access_key)

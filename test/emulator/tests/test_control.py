@@ -1,7 +1,7 @@
 """The bench's own endpoints."""
 import time
 
-from .account import Case, allow, function_metric, unique
+from .account import Case, allow, eventually, function_metric, unique
 
 
 class Calls(Case):
@@ -25,6 +25,18 @@ class Calls(Case):
         (denial,) = aws.bench(f"/_bench/denied?since={before}")["denied"]
         self.assertEqual(("iam:ListRoles", "*"), (denial["action"], denial["resource"]))
         self.assertIn(":user/", denial["principalArn"])
+
+
+class Running(Case):
+    def test_who_is_at_work_is_told(self):
+        aws = self.aws
+        name = aws.function("exports.handler = () => new Promise((done) => setTimeout(done, 700))")
+        running = lambda: aws.bench("/_bench/running")["running"].count(name)
+        self.assertEqual(0, running())
+        for _ in range(2):
+            aws.client("lambda", aws.admin).invoke(FunctionName=name, InvocationType="Event")
+        eventually(lambda: running() == 2)
+        eventually(lambda: running() == 0)
 
 
 class Metrics(Case):
