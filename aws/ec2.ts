@@ -21,6 +21,7 @@ import {
   DescribeVpcEndpointsCommand,
   DescribeVpcPeeringConnectionsCommand,
   EC2Client,
+  type Filter,
   GetManagedPrefixListEntriesCommand,
   type NetworkAcl,
   type NetworkInterface,
@@ -57,6 +58,21 @@ const groupRules = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:security-group
 const networkAcls = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:network-acl/*';
 const subnets = 'arn:${AWS::Partition}:ec2:*:${AWS::AccountId}:subnet/*';
 
+interface InVpc {
+  readonly vpc: string;
+}
+
+/** Nothing is left out: how a region is looked at as a whole. */
+export type Everything = Readonly<Record<string, never>>;
+
+/** What is wanted, as filters of EC2: `{ vpc }` or `{ subnets }` by the names of the filters. None for everything. */
+function filtersFor(wanted: object, names: Readonly<Record<string, string>>): Filter[] | undefined {
+  const filters = Object.entries(wanted).flatMap(([key, value]: [string, string | readonly string[]]) =>
+    names[key] === undefined ? [] : [{ Name: names[key], Values: [value].flat() }],
+  );
+  return filters.length === 0 ? undefined : filters;
+}
+
 const client = clientPerRegion((settings) => new EC2Client(settings));
 const call = callsOf('ec2', (connection, command) => client(connection).send(command));
 
@@ -78,16 +94,16 @@ export const getManagedPrefixListEntries: Call<'getManagedPrefixListEntries', { 
 /** The rules of security groups, all pages; one rule an address range. */
 export const describeSecurityGroupRules: Call<
   'describeSecurityGroupRules',
-  { readonly groups: readonly string[] },
+  { readonly groups: readonly string[] } | Everything,
   readonly SecurityGroupRule[]
 > = {
   name: 'describeSecurityGroupRules',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeSecurityGroupRules', resource: '*' }],
   alreadyDone: [],
-  run: (connection, { groups: Values }) =>
+  run: (connection, wanted) =>
     allPages(async (NextToken) => {
-      const Filters = [{ Name: 'group-id', Values: [...Values] }];
+      const Filters = filtersFor(wanted, { groups: 'group-id' });
       const page = await client(connection).send(new DescribeSecurityGroupRulesCommand({ Filters, NextToken, MaxResults: 1000 }));
       return { items: page.SecurityGroupRules, next: page.NextToken };
     }),
@@ -96,34 +112,30 @@ export const describeSecurityGroupRules: Call<
 /** The network interfaces in any of these security groups, or subnets, all pages. */
 export const describeNetworkInterfaces: Call<
   'describeNetworkInterfaces',
-  { readonly groups: readonly string[] } | { readonly subnets: readonly string[] },
+  { readonly groups: readonly string[] } | { readonly subnets: readonly string[] } | Everything,
   readonly NetworkInterface[]
 > = {
   name: 'describeNetworkInterfaces',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeNetworkInterfaces', resource: '*' }],
   alreadyDone: [],
-  run: (connection, input) =>
+  run: (connection, wanted) =>
     allPages(async (NextToken) => {
-      const by = 'groups' in input ? { Name: 'group-id', Values: [...input.groups] } : { Name: 'subnet-id', Values: [...input.subnets] };
-      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters: [by], NextToken, MaxResults: 1000 }));
+      const Filters = filtersFor(wanted, { groups: 'group-id', subnets: 'subnet-id' });
+      const page = await client(connection).send(new DescribeNetworkInterfacesCommand({ Filters, NextToken, MaxResults: 1000 }));
       return { items: page.NetworkInterfaces, next: page.NextToken };
     }),
 };
 
 /** Subnets, all pages; one that is gone is not among them. */
-export const describeSubnets: Call<
-  'describeSubnets',
-  { readonly subnets: readonly string[] } | { readonly vpc: string },
-  readonly Subnet[]
-> = {
+export const describeSubnets: Call<'describeSubnets', { readonly subnets: readonly string[] } | InVpc | Everything, readonly Subnet[]> = {
   name: 'describeSubnets',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeSubnets', resource: '*' }],
   alreadyDone: [],
   run: (connection, wanted) =>
     allPages(async (NextToken) => {
-      const Filters = ['vpc' in wanted ? { Name: 'vpc-id', Values: [wanted.vpc] } : { Name: 'subnet-id', Values: [...wanted.subnets] }];
+      const Filters = filtersFor(wanted, { vpc: 'vpc-id', subnets: 'subnet-id' });
       const page = await client(connection).send(new DescribeSubnetsCommand({ Filters, NextToken, MaxResults: 1000 }));
       return { items: page.Subnets, next: page.NextToken };
     }),
@@ -164,16 +176,16 @@ export const authorizeSecurityGroupEgress = call('AuthorizeSecurityGroupEgress',
 /** Network ACLs by their own ids, by the subnets that they are associated with, or by their VPCs, all pages. */
 export const describeNetworkAcls: Call<
   'describeNetworkAcls',
-  { readonly by: 'network-acl-id' | 'association.subnet-id' | 'vpc-id'; readonly ids: readonly string[] },
+  { readonly by: 'network-acl-id' | 'association.subnet-id' | 'vpc-id'; readonly ids: readonly string[] } | Everything,
   readonly NetworkAcl[]
 > = {
   name: 'describeNetworkAcls',
   service: 'ec2',
   permissions: [{ action: 'ec2:DescribeNetworkAcls', resource: '*' }],
   alreadyDone: [],
-  run: (connection, { by: Name, ids: Values }) =>
+  run: (connection, wanted) =>
     allPages(async (NextToken) => {
-      const Filters = [{ Name, Values: [...Values] }];
+      const Filters = 'by' in wanted ? [{ Name: wanted.by, Values: [...wanted.ids] }] : undefined;
       const page = await client(connection).send(new DescribeNetworkAclsCommand({ Filters, NextToken, MaxResults: 1000 }));
       return { items: page.NetworkAcls, next: page.NextToken };
     }),
@@ -236,32 +248,28 @@ export const describeRegions = reads('describeRegions', async (connection, _: ob
   return { items: Regions.flatMap(({ RegionName }) => RegionName ?? []).sort(), next: undefined };
 });
 
-interface InVpc {
-  readonly vpc: string;
-}
-
-const ofVpc = ({ vpc }: InVpc, Name = 'vpc-id') => [{ Name, Values: [vpc] }];
-
 /** Route tables by their ids, or all of a VPC. */
 export const describeRouteTables = reads(
   'describeRouteTables',
-  async (connection, wanted: InVpc | { readonly tables: readonly string[] }, NextToken) => {
-    const Filters = 'tables' in wanted ? [{ Name: 'route-table-id', Values: [...wanted.tables] }] : ofVpc(wanted);
+  async (connection, wanted: InVpc | { readonly tables: readonly string[] } | Everything, NextToken) => {
+    const Filters = filtersFor(wanted, { vpc: 'vpc-id', tables: 'route-table-id' });
     const page = await client(connection).send(new DescribeRouteTablesCommand({ Filters, NextToken, MaxResults: 100 }));
     return { items: page.RouteTables, next: page.NextToken };
   },
 );
-export const describeVpcEndpoints = reads('describeVpcEndpoints', async (connection, wanted: InVpc, NextToken) => {
-  const page = await client(connection).send(new DescribeVpcEndpointsCommand({ Filters: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+export const describeVpcEndpoints = reads('describeVpcEndpoints', async (connection, wanted: InVpc | Everything, NextToken) => {
+  const Filters = filtersFor(wanted, { vpc: 'vpc-id' });
+  const page = await client(connection).send(new DescribeVpcEndpointsCommand({ Filters, NextToken, MaxResults: 1000 }));
   return { items: page.VpcEndpoints, next: page.NextToken };
 });
-export const describeNatGateways = reads('describeNatGateways', async (connection, wanted: InVpc, NextToken) => {
-  const page = await client(connection).send(new DescribeNatGatewaysCommand({ Filter: ofVpc(wanted), NextToken, MaxResults: 1000 }));
+export const describeNatGateways = reads('describeNatGateways', async (connection, wanted: InVpc | Everything, NextToken) => {
+  const Filter = filtersFor(wanted, { vpc: 'vpc-id' });
+  const page = await client(connection).send(new DescribeNatGatewaysCommand({ Filter, NextToken, MaxResults: 1000 }));
   return { items: page.NatGateways, next: page.NextToken };
 });
 /** Internet gateways that are attached to a VPC. */
-export const describeInternetGateways = reads('describeInternetGateways', async (connection, wanted: InVpc, NextToken) => {
-  const Filters = ofVpc(wanted, 'attachment.vpc-id');
+export const describeInternetGateways = reads('describeInternetGateways', async (connection, wanted: InVpc | Everything, NextToken) => {
+  const Filters = filtersFor(wanted, { vpc: 'attachment.vpc-id' });
   const page = await client(connection).send(new DescribeInternetGatewaysCommand({ Filters, NextToken, MaxResults: 1000 }));
   return { items: page.InternetGateways, next: page.NextToken };
 });
@@ -277,7 +285,7 @@ export const describeVpcPeeringConnections = reads(
 export const describeTransitGatewayAttachments = reads(
   'describeTransitGatewayAttachments',
   async (connection, wanted: InVpc, NextToken) => {
-    const Filters = ofVpc(wanted, 'resource-id');
+    const Filters = filtersFor(wanted, { vpc: 'resource-id' });
     const page = await client(connection).send(new DescribeTransitGatewayAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
     return { items: page.TransitGatewayAttachments, next: page.NextToken };
   },
@@ -286,7 +294,7 @@ export const describeTransitGatewayAttachments = reads(
 export const describeTransitGatewayVpcAttachments = reads(
   'describeTransitGatewayVpcAttachments',
   async (connection, wanted: InVpc, NextToken) => {
-    const Filters = ofVpc(wanted);
+    const Filters = filtersFor(wanted, { vpc: 'vpc-id' });
     const page = await client(connection).send(new DescribeTransitGatewayVpcAttachmentsCommand({ Filters, NextToken, MaxResults: 1000 }));
     return { items: page.TransitGatewayVpcAttachments, next: page.NextToken };
   },

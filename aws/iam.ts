@@ -4,6 +4,8 @@ import type {
   ListGroupPoliciesCommandOutput,
   ListGroupsForUserCommandOutput,
   ListUserPoliciesCommandOutput,
+  ManagedPolicyDetail,
+  RoleDetail,
 } from '@aws-sdk/client-iam';
 import {
   AttachRolePolicyCommand,
@@ -243,6 +245,35 @@ export const principalsPage: Call<'principalsPage', { readonly Marker: string | 
     );
     const all = [...(page.UserDetailList ?? []), ...(page.GroupDetailList ?? []), ...(page.RoleDetailList ?? [])];
     return { arns: all.flatMap(({ Arn }) => Arn ?? []), Marker: page.IsTruncated === true ? page.Marker : undefined };
+  },
+};
+
+/** What the account's roles and its own policies are, with their documents. */
+export interface AccountDetails {
+  readonly roles: readonly RoleDetail[];
+  readonly policies: readonly ManagedPolicyDetail[];
+}
+
+/** Every role and every policy of the account's own, all pages (a thousand a page). */
+export const accountDetails: Call<'accountDetails', object, AccountDetails> = {
+  name: 'accountDetails',
+  service: 'iam',
+  operation: 'GetAccountAuthorizationDetails',
+  permissions: principalsPage.permissions,
+  alreadyDone: [],
+  async run(connection) {
+    const roles: RoleDetail[] = [];
+    const policies: ManagedPolicyDetail[] = [];
+    let Marker: string | undefined;
+    do {
+      const page = await client(connection).send(
+        new GetAccountAuthorizationDetailsCommand({ Filter: ['Role', 'LocalManagedPolicy'], MaxItems: 1000, Marker }),
+      );
+      roles.push(...(page.RoleDetailList ?? []));
+      policies.push(...(page.Policies ?? []));
+      Marker = page.IsTruncated === true ? page.Marker : undefined;
+    } while (Marker !== undefined);
+    return { roles, policies };
   },
 };
 

@@ -8,6 +8,7 @@ import {
   DeleteResourcePolicyCommand,
   type EventSourceMappingConfiguration,
   type FunctionConfiguration,
+  type FunctionUrlConfig,
   GetCodeSigningConfigCommand,
   GetEventSourceMappingCommand,
   GetFunctionCodeSigningConfigCommand,
@@ -20,7 +21,9 @@ import {
   GetResourcePolicyCommand,
   LambdaClient,
   ListAliasesCommand,
+  ListCodeSigningConfigsCommand,
   ListEventSourceMappingsCommand,
+  ListFunctionsByCodeSigningConfigCommand,
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
@@ -113,11 +116,7 @@ export const listAliases: Call<'listAliases', { readonly FunctionName: string },
 };
 
 /** Every qualifier of a function that has a URL, all pages. */
-export const listFunctionUrlConfigs: Call<
-  'listFunctionUrlConfigs',
-  { readonly FunctionName: string },
-  readonly { readonly FunctionArn?: string | undefined }[]
-> = {
+export const listFunctionUrlConfigs: Call<'listFunctionUrlConfigs', { readonly FunctionName: string }, readonly FunctionUrlConfig[]> = {
   name: 'listFunctionUrlConfigs',
   service: 'lambda',
   permissions: [{ action: 'lambda:ListFunctionUrlConfigs', resource: functions }],
@@ -417,6 +416,32 @@ export const listCodeSigningTags = {
 export const getFunctionCodeSigningConfig = call('GetFunctionCodeSigningConfig', GetFunctionCodeSigningConfigCommand, {
   resource: functions,
 });
+/** The functions of a region that have a code signing configuration, and which: a call for each configuration. */
+export const signedFunctions: Call<'signedFunctions', object, readonly { readonly function: string; readonly config: string }[]> = {
+  name: 'signedFunctions',
+  service: 'lambda',
+  operation: 'ListFunctionsByCodeSigningConfig',
+  permissions: [
+    { action: 'lambda:ListCodeSigningConfigs', resource: '*' },
+    { action: 'lambda:ListFunctionsByCodeSigningConfig', resource: codeSigningConfigs },
+  ],
+  alreadyDone: [],
+  async run(connection) {
+    const configs = await allPages(async (Marker) => {
+      const page = await client(connection).send(new ListCodeSigningConfigsCommand({ Marker }));
+      return { items: page.CodeSigningConfigs, next: page.NextMarker };
+    });
+    const signed = configs.map(({ CodeSigningConfigArn }) =>
+      allPages(async (Marker) => {
+        const page = await client(connection).send(new ListFunctionsByCodeSigningConfigCommand({ CodeSigningConfigArn, Marker }));
+        const items = page.FunctionArns?.map((arn) => ({ function: arn, config: CodeSigningConfigArn ?? '' }));
+        return { items, next: page.NextMarker };
+      }),
+    );
+    return (await Promise.all(signed)).flat();
+  },
+};
+
 const putCodeSigning = (condition?: Permission['condition']) =>
   call('PutFunctionCodeSigningConfig', PutFunctionCodeSigningConfigCommand, {
     resource: [functions, codeSigningConfigs],

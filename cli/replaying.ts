@@ -15,7 +15,7 @@ import { whatOf } from './formats/fix.ts';
 import { formats, gravestFirst, type Replay, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
 import type { Asked, Read } from './replay.ts';
-import { chosenRules, countedPages, parametersOf, ReadsOnly, readingOnly, sideBySide } from './scan.ts';
+import { chosenRules, parametersOf, ReadsOnly, readingOnly, sideBySide } from './scan.ts';
 import { shippedWith } from './session.ts';
 import type { Spool } from './spool.ts';
 import { many, minuteOf, progressBar, table } from './terminal.ts';
@@ -105,14 +105,14 @@ async function homeAt(place: Place, chosen: Chosen, asked: Asked, cost: Cost): P
   const config = modesOf(base, chosen, asked, deployed !== undefined);
   console.error(`${where}: ${onIn(config)} rules by ${by}. AWS answers how things are now, not how they were then.`);
   const table = deployed?.outputs['LedgerTableName'];
-  const called = () => {
+  const { connect, functions } = readingOnly(place, () => {
     cost.calls += 1;
-  };
+  });
   return {
     config,
     ledger,
-    connect: readingOnly(place, called),
-    ...(options['sweep'] === false ? {} : { functions: countedPages(place, called) }),
+    connect,
+    ...(options['sweep'] === false ? {} : { functions: functions() }),
     ...(table === undefined ? {} : { deployed: counted(new DynamoLedger(new Table(table, place)), cost) }),
   };
 }

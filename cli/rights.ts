@@ -1,6 +1,6 @@
 import { describeStack } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
-import { listFunctions } from '../aws/lambda.ts';
+import { listsFor } from '../aws/lists.ts';
 import { partitionOf } from '../guard/arn.ts';
 import type { AnyCall } from '../guard/call.ts';
 import { rules } from '../rules/index.ts';
@@ -11,13 +11,8 @@ import { listed, type Options } from './use.ts';
 
 /** Every call that a scan makes by some rules. */
 export function scanCalls(of: readonly (typeof rules)[number][] = rules): readonly AnyCall[] {
-  const calls: readonly AnyCall[] = [
-    describeStack,
-    describeRegions,
-    listFunctions,
-    ...of.flatMap(({ check, list }) => [...check, ...(list?.calls ?? [])]),
-  ];
-  return readsAmong(calls);
+  const calls: readonly AnyCall[] = of.flatMap(({ check, list }) => [...check, ...(list?.calls ?? [])]);
+  return readsAmong([describeStack, describeRegions, ...listsFor(calls), ...calls]);
 }
 
 /** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */

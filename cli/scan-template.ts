@@ -15,15 +15,9 @@ import { Template } from './template/resources.ts';
 import type { Deployment } from './template/values.ts';
 import { type Options, parametersIn, WrongUse } from './use.ts';
 
-/** Rules that ask what happened, or what was put there: before a deployment neither is so. */
-const senseless: ReadonlySet<string> = new Set([
-  'code-changed-by-hand',
-  'code-drifted',
-  'direct-deploy-permission',
-  'guard-tampered',
-  'secret-in-code',
-  'secret-not-rotated',
-]);
+/** Rules that ask what is in an account, and no template has. */
+const ofAccounts: ReadonlySet<string> = new Set(['guard-tampered', 'secret-in-code', 'secret-not-rotated']);
+const isSenseless = ({ id, accepts }: AnyRule) => accepts === true || ofAccounts.has(id);
 
 /** What a scan of templates found. */
 export interface ScannedTemplates {
@@ -41,10 +35,10 @@ export async function scanTemplates(path: string, chosen: readonly AnyRule[] | u
   const at = new Date().toISOString();
   const deployment = deploymentOf(options);
   const named = options['rule'] === undefined ? [] : (chosen ?? []);
-  const without = named.find(({ id }) => senseless.has(id));
+  const without = named.find(isSenseless);
   if (without !== undefined) throw new WrongUse(`${without.id} asks what a template cannot say: scan the account for it.`);
   const files = filesAt(path);
-  const judged = rules.filter((rule) => !senseless.has(rule.id) && (chosen === undefined ? rule.mode !== 'off' : chosen.includes(rule)));
+  const judged = rules.filter((rule) => !isSenseless(rule) && (chosen === undefined ? rule.mode !== 'off' : chosen.includes(rule)));
   const shipped = shippedWith(deployment, 'stack');
   const config = withModes(shipped, (id) => (judged.some((rule) => rule.id === id) ? 'alert' : 'off'));
   const scanned: Scanned[] = [];

@@ -2,13 +2,12 @@ import { callerAccount } from '../aws/account.ts';
 import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
 import { connect } from '../aws/handle.ts';
-import { functionPages } from '../aws/lambda.ts';
+import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
 import { type Connection, isReading } from '../guard/call.ts';
 import { type Config, withModes } from '../guard/config.ts';
 import { errorName } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
-import type { Ports } from '../guard/ports.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { type ScanSettings, scan as scanRegion } from '../guard/scan.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
@@ -38,6 +37,9 @@ export async function scan(options: Options): Promise<'fine' | 'findings' | 'unr
   const atLeast = severityOf(options, 'severity');
   const failOn = severityOf(options, 'failOn');
   const chosen = chosenRules(options);
+  const forgetful = options['rule'] === undefined ? undefined : chosen?.find(({ accepts }) => accepts === true);
+  if (forgetful !== undefined)
+    throw new WrongUse(`${forgetful.id} judges what changes from the day on that a guard is there: a scan cannot.`);
   const seconds = () => (Date.now() - began) / 1_000;
   const whole = typeof options['template'] === 'string' ? undefined : merged(await regionByRegion(chosen, options), seconds());
   const { result, unreadable } =
@@ -100,19 +102,14 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   const account = config.home.account;
   const connection: Connection = { account, region };
   let calls = 0;
-  const called = () => {
+  const whole = readingOnly(connection, () => {
     calls += 1;
-  };
-  const ports = {
-    ledger: new MemoryLedger(),
-    config,
-    now: Date.now,
-    connect: readingOnly(connection, called),
-  };
+  });
+  const ports = { ledger: new MemoryLedger(), config, now: Date.now, connect: whole.connect };
   const bar = progressBar(region);
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
-    const scanned = await scanRegion(countedPages(connection, called), rules, ports, settings);
+    const scanned = await scanRegion(whole.functions(), rules, ports, settings);
     const { findings, unknown, resources } = scanned;
     return {
       account,
@@ -128,21 +125,12 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   }
 }
 
-/** Calls as somebody who may only read makes them. @param called after each */
-export function readingOnly(connection: Connection, called: () => void): Ports['connect'] {
-  return (declared) =>
-    connect(declared, connection, (call) => {
-      if (!isReading(call)) throw new ReadsOnly(`nothing but reads: ${call.name} is not called`);
-      called();
-    });
-}
-
-/** The functions of a region. @param called after each page */
-export async function* countedPages(connection: Connection, called: () => void): ReturnType<typeof functionPages> {
-  for await (const page of functionPages(connection)) {
+/** A region as somebody reads it who may only read. @param called after each call */
+export function readingOnly(connection: Connection, called: () => void): WholeRegion {
+  return wholeRegion(connection, (call) => {
+    if (!isReading(call)) throw new ReadsOnly(`nothing but reads: ${call.name} is not called`);
     called();
-    yield page;
-  }
+  });
 }
 
 /** By what a region is judged: the stack's parameters, or those that ship. What is not off alerts here; nothing is ever changed. */
@@ -155,11 +143,15 @@ async function configOf(
   const { account } = base.home;
   // What the guard's own stack needs can be judged only where there is one.
   const judged = (rule: AnyRule) =>
+    rule.accepts !== true &&
     (chosen === undefined ? base.rule(rule.id).mode !== 'off' : chosen.includes(rule)) &&
     (rule.practice !== 'guard' || deployed !== undefined);
   const on = new Set(rules.filter(judged).map(({ id }) => id));
   const config = withModes(base, (id) => (on.has(id) ? 'alert' : 'off'));
-  return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.` };
+  const left = rules.filter(({ id, accepts }) => accepts === true && chosen === undefined && base.rule(id).mode !== 'off');
+  const without =
+    left.length === 0 ? '' : ` Left out, because only a deployed guard sees what changes: ${left.map(({ id }) => id).join(', ')}.`;
+  return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.${without}` };
 }
 
 /**

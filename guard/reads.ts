@@ -1,4 +1,5 @@
 import { type AnyCall, type Handle, isReading } from './call.ts';
+import { errorKind } from './errors.ts';
 import type { Ledger } from './ledger.ts';
 import type { Ports } from './ports.ts';
 
@@ -20,13 +21,18 @@ export function answerOnce(
 }
 
 /**
- * Calls that are made once: what one rule has read for a message, another does not read again. Only readings that
- * succeeded are kept, and only as long as whoever holds the returned function.
+ * Calls that are made once: what one rule has read for a message, another does not read again. Readings that
+ * succeeded are kept, and that something is not there; only as long as whoever holds the returned function.
  */
 export function readOnce(connect: Ports['connect']): Ports['connect'] {
   const answers: Answers = new Map();
   const once = (call: AnyCall, method: (input: unknown) => Promise<unknown>) => (input: unknown) =>
-    answerOnce(answers, `${call.name} ${JSON.stringify(input)}`, () => method(input));
+    answerOnce(
+      answers,
+      `${call.name} ${JSON.stringify(input)}`,
+      () => method(input),
+      (error) => errorKind(error) !== 'absent',
+    );
   return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> => {
     const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
     const methods = calls.map((call) => {

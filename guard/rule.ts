@@ -152,6 +152,11 @@ export interface Rule<
    * and looks once more. Every other rule reads all that it needs of the subject itself.
    */
   readonly relative?: true;
+  /**
+   * What it finds at its first look is accepted, and it judges what changes afterwards: only a guard that remembers can, and a
+   * scan cannot.
+   */
+  readonly accepts?: true;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
   /** Seconds that its checker may run; 60 where it says nothing. */

@@ -112,6 +112,8 @@ export const rule = defineRule({
       .describe('Minutes without another write to the stages of an API than the one that opened it, before a fix deploys it.'),
   }),
 
+  // No function leads to its APIs.
+  sweep: async () => [],
   list: listing([getApis], async function* (place, aws) {
     yield (await aws.getApis({})).map(({ ApiId }) => apiSubject('AWS::ApiGatewayV2::Api', `/apis/${ApiId}`, place));
   }),

@@ -128,6 +128,7 @@ export const rule = defineRule({
   undo: [undenyUser, undenyRole],
   delay: 15,
   probation: false,
+  accepts: true,
   params: z.object({}),
   distinguishes: ({ may }) => may,
 

@@ -1,274 +1,123 @@
-import {
-  DescribeNetworkInterfacesCommand,
-  DescribeSecurityGroupRulesCommand,
-  EC2Client,
-  GetManagedPrefixListEntriesCommand,
-} from '@aws-sdk/client-ec2';
-import {
-  IAMClient,
-  ListAttachedGroupPoliciesCommand,
-  ListAttachedRolePoliciesCommand,
-  ListAttachedUserPoliciesCommand,
-  ListGroupPoliciesCommand,
-  ListGroupsForUserCommand,
-  ListRolePoliciesCommand,
-  ListUserPoliciesCommand,
-} from '@aws-sdk/client-iam';
-import { KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
-import {
-  LambdaClient,
-  ListAliasesCommand,
-  ListEventSourceMappingsCommand,
-  ListFunctionsCommand,
-  ListFunctionUrlConfigsCommand,
-} from '@aws-sdk/client-lambda';
-import { mockClient } from 'aws-sdk-client-mock';
-import { describeNetworkInterfaces, describeSecurityGroupRules, getManagedPrefixListEntries } from '../../aws/ec2.ts';
-import {
-  listAttachedGroupPolicies,
-  listAttachedRolePolicies,
-  listAttachedUserPolicies,
-  listGroupPolicies,
-  listGroupsForUser,
-  listRolePolicies,
-  listUserPolicies,
-} from '../../aws/iam.ts';
-import { functionPages, listAliases, listEventSourceMappings, listFunctions, listFunctionUrlConfigs } from '../../aws/lambda.ts';
-import { allPages } from '../../aws/pages.ts';
-import { listGrants } from '../../aws/resource-policies.ts';
-import type { AnyCall } from '../../guard/call.ts';
-
-// Who reads the first page of a list alone calls half of an account compliant.
+import { describeSubnets } from '../../aws/ec2.ts';
+import { getRole, listAttachedRolePolicies, simulatePrincipalPolicy } from '../../aws/iam.ts';
+import { getFunctionConfiguration, getFunctionUrlConfig, listFunctionUrlConfigs, listTags } from '../../aws/lambda.ts';
+import { type WholeRegion, wholeRegion } from '../../aws/lists.ts';
+import { createWorld } from '../support/world/index.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };
+const arn = (name: string) => `arn:aws:lambda:us-east-1:111122223333:function:${name}`;
 
-interface Paged {
-  readonly call: AnyCall;
-  readonly input: unknown;
-  // biome-ignore lint/suspicious/noExplicitAny: clients and commands of different services
-  readonly client: any;
-  // biome-ignore lint/suspicious/noExplicitAny: see above
-  readonly command: any;
-  /** The request's name for where to go on. */
-  readonly token: string;
-  readonly pages: readonly object[];
-  readonly all: unknown;
+/** Two functions with a role each, whose calls are counted from then on. */
+async function region() {
+  const world = createWorld(place);
+  for (const name of ['orders', 'bills']) {
+    world.iam.createRole({ RoleName: name });
+    world.iam.attachRolePolicy({ RoleName: name, PolicyArn: 'arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole' });
+    world.lambda.createFunction({ FunctionName: name, Role: `arn:aws:iam::111122223333:role/${name}` });
+    world.lambda.tagResource({ Resource: arn(name), Tags: { team: name } });
+  }
+  const whole: WholeRegion = wholeRegion(place, () => undefined);
+  for await (const _ of whole.functions());
+  const made = () => world.calls.map(({ operation }) => operation);
+  return { world, whole, made };
 }
 
-const arn = 'arn:aws:lambda:us-east-1:111122223333:function:orders';
-const lists: Readonly<Record<string, Paged>> = {
-  listAliases: {
-    call: listAliases,
-    input: { FunctionName: 'orders' },
-    client: LambdaClient,
-    command: ListAliasesCommand,
-    token: 'Marker',
-    pages: [{ Aliases: [{ Name: 'a' }], NextMarker: 'next' }, { Aliases: [{ Name: 'b' }] }],
-    all: [{ Name: 'a' }, { Name: 'b' }],
-  },
-  listFunctionUrlConfigs: {
-    call: listFunctionUrlConfigs,
-    input: { FunctionName: 'orders' },
-    client: LambdaClient,
-    command: ListFunctionUrlConfigsCommand,
-    token: 'Marker',
-    pages: [{ FunctionUrlConfigs: [{ FunctionArn: arn }], NextMarker: 'next' }, { FunctionUrlConfigs: [{ FunctionArn: `${arn}:live` }] }],
-    all: [{ FunctionArn: arn }, { FunctionArn: `${arn}:live` }],
-  },
-  listFunctions: {
-    call: listFunctions,
-    input: {},
-    client: LambdaClient,
-    command: ListFunctionsCommand,
-    token: 'Marker',
-    pages: [{ Functions: [{ FunctionName: 'a' }], NextMarker: 'next' }, { Functions: [{ FunctionName: 'b' }] }],
-    all: [{ FunctionName: 'a' }, { FunctionName: 'b' }],
-  },
-  describeSecurityGroupRules: {
-    call: describeSecurityGroupRules,
-    input: { groups: ['sg-1'] },
-    client: EC2Client,
-    command: DescribeSecurityGroupRulesCommand,
-    token: 'NextToken',
-    pages: [
-      { SecurityGroupRules: [{ SecurityGroupRuleId: 'a' }], NextToken: 'next' },
-      { SecurityGroupRules: [{ SecurityGroupRuleId: 'b' }] },
-    ],
-    all: [{ SecurityGroupRuleId: 'a' }, { SecurityGroupRuleId: 'b' }],
-  },
-  describeNetworkInterfaces: {
-    call: describeNetworkInterfaces,
-    input: { groups: ['sg-1'] },
-    client: EC2Client,
-    command: DescribeNetworkInterfacesCommand,
-    token: 'NextToken',
-    pages: [{ NetworkInterfaces: [{ NetworkInterfaceId: 'a' }], NextToken: 'next' }, { NetworkInterfaces: [{ NetworkInterfaceId: 'b' }] }],
-    all: [{ NetworkInterfaceId: 'a' }, { NetworkInterfaceId: 'b' }],
-  },
-  getManagedPrefixListEntries: {
-    call: getManagedPrefixListEntries,
-    input: { prefixList: 'pl-1' },
-    client: EC2Client,
-    command: GetManagedPrefixListEntriesCommand,
-    token: 'NextToken',
-    pages: [{ Entries: [{ Cidr: '10.0.0.0/8' }, {}], NextToken: 'next' }, { Entries: [{ Cidr: '0.0.0.0/0' }] }],
-    all: ['10.0.0.0/8', '0.0.0.0/0'],
-  },
-  listRolePolicies: {
-    call: listRolePolicies,
-    input: { RoleName: 'orders' },
-    client: IAMClient,
-    command: ListRolePoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { PolicyNames: ['a'], IsTruncated: true, Marker: 'next' },
-      { PolicyNames: ['b'], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listAttachedRolePolicies: {
-    call: listAttachedRolePolicies,
-    input: { RoleName: 'orders' },
-    client: IAMClient,
-    command: ListAttachedRolePoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { AttachedPolicies: [{ PolicyArn: 'a' }, {}], IsTruncated: true, Marker: 'next' },
-      { AttachedPolicies: [{ PolicyArn: 'b' }], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listUserPolicies: {
-    call: listUserPolicies,
-    input: { UserName: 'ana' },
-    client: IAMClient,
-    command: ListUserPoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { PolicyNames: ['a'], IsTruncated: true, Marker: 'next' },
-      { PolicyNames: ['b'], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listGroupPolicies: {
-    call: listGroupPolicies,
-    input: { GroupName: 'staff' },
-    client: IAMClient,
-    command: ListGroupPoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { PolicyNames: ['a'], IsTruncated: true, Marker: 'next' },
-      { PolicyNames: ['b'], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listAttachedUserPolicies: {
-    call: listAttachedUserPolicies,
-    input: { UserName: 'ana' },
-    client: IAMClient,
-    command: ListAttachedUserPoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { AttachedPolicies: [{ PolicyArn: 'a' }], IsTruncated: true, Marker: 'next' },
-      { AttachedPolicies: [{ PolicyArn: 'b' }], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listAttachedGroupPolicies: {
-    call: listAttachedGroupPolicies,
-    input: { GroupName: 'staff' },
-    client: IAMClient,
-    command: ListAttachedGroupPoliciesCommand,
-    token: 'Marker',
-    pages: [
-      { AttachedPolicies: [{ PolicyArn: 'a' }], IsTruncated: true, Marker: 'next' },
-      { AttachedPolicies: [{ PolicyArn: 'b' }], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listGroupsForUser: {
-    call: listGroupsForUser,
-    input: { UserName: 'ana' },
-    client: IAMClient,
-    command: ListGroupsForUserCommand,
-    token: 'Marker',
-    pages: [
-      { Groups: [{ Arn: 'a' }], IsTruncated: true, Marker: 'next' },
-      { Groups: [{ Arn: 'b' }], IsTruncated: false },
-    ],
-    all: ['a', 'b'],
-  },
-  listEventSourceMappings: {
-    call: listEventSourceMappings,
-    input: { FunctionName: 'orders' },
-    client: LambdaClient,
-    command: ListEventSourceMappingsCommand,
-    token: 'Marker',
-    pages: [{ EventSourceMappings: [{ UUID: 'a' }], NextMarker: 'next' }, { EventSourceMappings: [{ UUID: 'b' }] }],
-    all: [{ UUID: 'a' }, { UUID: 'b' }],
-  },
-  listGrants: {
-    call: listGrants,
-    input: { KeyId: 'k' },
-    client: KMSClient,
-    command: ListGrantsCommand,
-    token: 'Marker',
-    pages: [
-      { Grants: [{ GrantId: 'a' }], Truncated: true, NextMarker: 'next' },
-      { Grants: [{ GrantId: 'b' }], Truncated: false },
-    ],
-    all: [{ GrantId: 'a' }, { GrantId: 'b' }],
-  },
-};
+test('one list answers for every function and every role', async () => {
+  const { whole, made } = await region();
+  const aws = whole.connect([getFunctionConfiguration, listTags, getRole, listAttachedRolePolicies]);
+  for (const name of ['orders', 'bills', 'orders']) {
+    expect(await aws.getFunctionConfiguration({ FunctionName: arn(name) })).toMatchObject({ FunctionName: name });
+    expect(await aws.listTags({ Resource: arn(name) })).toMatchObject({ Tags: { team: name } });
+    expect(await aws.getRole({ RoleName: name })).toMatchObject({ Role: { Arn: `arn:aws:iam::111122223333:role/${name}` } });
+    expect(await aws.listAttachedRolePolicies({ RoleName: name })).toHaveLength(1);
+  }
+  expect(made()).toEqual(['ListFunctions', 'GetResources', 'GetAccountAuthorizationDetails']);
+});
 
-test.each(Object.entries(lists))('%s reads every page', async (_, { call, input, client, command, token, pages, all }) => {
-  const mock = mockClient(client);
-  let read = 0;
-  const tokens: unknown[] = [];
-  mock.on(command).callsFake(async (given: Record<string, unknown>) => {
-    tokens.push(given[token]);
-    return pages[read++];
+test('what no list told is asked for', async () => {
+  const { world, whole, made } = await region();
+  world.lambda.createFunction({ FunctionName: 'later' });
+  world.lambda.publishVersion({ FunctionName: 'orders' });
+  const aws = whole.connect([getFunctionConfiguration]);
+  expect(await aws.getFunctionConfiguration({ FunctionName: arn('later') })).toMatchObject({ FunctionName: 'later' });
+  expect(await aws.getFunctionConfiguration({ FunctionName: arn('orders'), Qualifier: '1' })).toMatchObject({ Version: '1' });
+  expect(made()).toEqual(['ListFunctions', 'GetFunctionConfiguration', 'GetFunctionConfiguration']);
+});
+
+test('variables that the list could not decrypt are asked for', async () => {
+  const { world, made } = await region();
+  world.lambda.edit('orders', { Environment: { Error: { ErrorCode: 'AccessDeniedException', Message: 'no key' } } });
+  const whole = wholeRegion(place, () => undefined);
+  for await (const _ of whole.functions());
+  await whole.connect([getFunctionConfiguration]).getFunctionConfiguration({ FunctionName: arn('orders') });
+  expect(made().at(-1)).toBe('GetFunctionConfiguration');
+});
+
+test('where a list may not be read, its resources are asked for one by one', async () => {
+  const { world, whole, made } = await region();
+  world.fail('GetAccountAuthorizationDetails', 'AccessDenied');
+  const aws = whole.connect([getRole]);
+  for (const RoleName of ['orders', 'bills']) expect(await aws.getRole({ RoleName })).toMatchObject({ Role: { RoleName } });
+  expect(made()).toEqual(['ListFunctions', 'GetAccountAuthorizationDetails', 'GetRole', 'GetRole']);
+});
+
+test('a list that fails for a passing reason fails whoever asked, and is read again', async () => {
+  const { world, whole, made } = await region();
+  world.fail('GetAccountAuthorizationDetails', 'Throttling');
+  const aws = whole.connect([getRole]);
+  for (const _ of [1, 2]) await expect(aws.getRole({ RoleName: 'orders' })).rejects.toThrow('fails in this test');
+  expect(made()).toEqual(['ListFunctions', 'GetAccountAuthorizationDetails', 'GetAccountAuthorizationDetails']);
+});
+
+test('a function without a URL has none, by one list of all its qualifiers', async () => {
+  const { world, whole, made } = await region();
+  world.lambda.publishVersion({ FunctionName: 'orders' });
+  world.lambda.createAlias({ FunctionName: 'orders', Name: 'live', FunctionVersion: '1' });
+  world.lambda.createFunctionUrlConfig({ FunctionName: 'orders', Qualifier: 'live', AuthType: 'NONE' });
+  const aws = whole.connect([getFunctionUrlConfig, listFunctionUrlConfigs]);
+  await aws.listFunctionUrlConfigs({ FunctionName: arn('orders') });
+  await expect(aws.getFunctionUrlConfig({ FunctionName: arn('orders') })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  expect(await aws.getFunctionUrlConfig({ FunctionName: arn('orders'), Qualifier: 'live' })).toMatchObject({ AuthType: 'NONE' });
+  expect(made()).toEqual(['ListFunctions', 'ListFunctionUrlConfigs']);
+});
+
+const simulated = (role: string, ...ActionNames: string[]) => ({ PolicySourceArn: `arn:aws:iam::111122223333:role/${role}`, ActionNames });
+
+test('a role whose policies name no such action is not simulated; one whose policies may is', async () => {
+  const { world, whole, made } = await region();
+  const aws = whole.connect([simulatePrincipalPolicy]);
+  const simulate = async (...of: Parameters<typeof simulated>) => (await aws.simulatePrincipalPolicy(simulated(...of))).EvaluationResults;
+  expect(await simulate('orders', 'iam:PassRole', 'sts:AssumeRole')).toEqual([
+    { EvalActionName: 'iam:PassRole', EvalDecision: 'implicitDeny' },
+    { EvalActionName: 'sts:AssumeRole', EvalDecision: 'implicitDeny' },
+  ]);
+  expect(made()).not.toContain('SimulatePrincipalPolicy');
+  expect(await simulate('orders', 'LOGS:putlogevents')).toMatchObject([{ EvalDecision: 'allowed' }]);
+  expect(made().filter((operation) => operation === 'SimulatePrincipalPolicy')).toHaveLength(1);
+  // What everything but something allows may allow this.
+  world.iam.putRolePolicy({
+    RoleName: 'bills',
+    PolicyName: 'most',
+    PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', NotAction: 'iam:*', Resource: '*' }] }),
   });
-  expect(await call.run(place, input as never)).toEqual(all);
-  expect(tokens).toEqual([undefined, 'next']);
+  const later = wholeRegion(place, () => undefined).connect([simulatePrincipalPolicy]);
+  expect((await later.simulatePrincipalPolicy(simulated('bills', 'sts:AssumeRole'))).EvaluationResults).toMatchObject([
+    { EvalDecision: 'allowed' },
+  ]);
+  expect((await later.simulatePrincipalPolicy(simulated('bills', 'iam:PassRole'))).EvaluationResults).toMatchObject([
+    { EvalDecision: 'implicitDeny' },
+  ]);
+  expect(made().filter((operation) => operation === 'SimulatePrincipalPolicy')).toHaveLength(2);
 });
 
-test.each(Object.entries(lists))('%s of nothing is empty', async (_, { call, input, client, command }) => {
-  mockClient(client).on(command).resolves({});
-  expect(await call.run(place, input as never)).toEqual([]);
-});
-
-test.each(Object.entries(lists))('%s that breaks off is an error, no shorter list', async (_, { call, input, client, command, pages }) => {
-  mockClient(client)
-    .on(command)
-    .resolvesOnce(pages[0] as object)
-    .rejects(Object.assign(new Error('x'), { name: 'ThrottlingException' }));
-  await expect(call.run(place, input as never)).rejects.toMatchObject({ name: 'ThrottlingException' });
-});
-
-test('an empty token ends a list as well', async () => {
-  mockClient(LambdaClient)
-    .on(ListFunctionsCommand)
-    .resolves({ Functions: [{ FunctionName: 'a' }], NextMarker: '' });
-  const pages = [];
-  for await (const page of functionPages(place)) pages.push(page);
-  expect(pages).toHaveLength(1);
-  expect(await allPages(async () => ({ items: [1], next: '' }))).toEqual([1]);
-});
-
-test('a call that is a list and is not here would be missed', async () => {
-  const modules = await Promise.all(
-    ['ec2', 'iam', 'lambda', 'resource-policies', 'secretsmanager', 'archive'].map(
-      async (name) => (await import(`../../aws/${name}.ts`)) as Record<string, unknown>,
-    ),
-  );
-  const calls = modules
-    .flatMap((module) => Object.values(module))
-    .filter((value): value is AnyCall => typeof value === 'object' && value !== null && 'run' in value);
-  const named = [...new Set(calls.map(({ name }) => name))].filter(
-    (name) => name.startsWith('list') || /Entries$|Rules$|Interfaces$/.test(name),
-  );
-  // Tags come all at once: a resource has fifty at most. The others hand over a page, whoever calls them goes on or says where they stop.
-  const known = ['listTags', 'listCodeSigningTags', 'listSecrets', 'listEntitiesForPolicy', 'listRolesWithPolicy'];
-  expect(named.filter((name) => !known.includes(name)).sort()).toEqual(Object.keys(lists).sort());
+test('subnets are described once, and everybody gets theirs', async () => {
+  const { world, whole, made } = await region();
+  for (const each of ['1', '2']) world.ec2.createSubnet({ SubnetId: `subnet-${each}`, VpcId: `vpc-${each}` });
+  const aws = whole.connect([describeSubnets]);
+  const ids = async (input: Parameters<typeof aws.describeSubnets>[0]) =>
+    (await aws.describeSubnets(input)).map(({ SubnetId }) => SubnetId);
+  expect(await ids({ vpc: 'vpc-1' })).toEqual(['subnet-1']);
+  expect(await ids({ subnets: ['subnet-2'] })).toEqual(['subnet-2']);
+  expect(await ids({ subnets: ['subnet-gone'] })).toEqual([]);
+  expect(made().filter((operation) => operation === 'DescribeSubnets')).toHaveLength(1);
 });

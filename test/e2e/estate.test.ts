@@ -2,7 +2,7 @@ import { pascalCase } from '../../guard/rule.ts';
 import { rules } from '../../rules/index.ts';
 import { assumeRole, Inbox, samBuild, samDeploy } from '../support/stack.ts';
 import type { Answer } from './boto.ts';
-import { type Before, before, build, draw, type Expected, kinds, once, parameters } from './estate.ts';
+import { type Before, before, build, draw, type Expected, finding, kinds, once, parameters } from './estate.ts';
 import { buildDirectory, closeStage, due, guard, guardAs, openStage, quiet, stage, trust } from './stage.ts';
 
 // An account in which one function of three breaks one rule, in ways drawn at random, and another looks like it: the deployed
@@ -30,11 +30,6 @@ beforeAll(async () => {
   await quiet(1_500);
 });
 afterAll(closeStage);
-
-/** Of two that share a role, either may be the one that is found. */
-function finding(rule: string, resource: string): string {
-  return `${rule} ${rule === 'role-shared' ? resource.replace(/-[12]$/, '-*') : resource}`;
-}
 
 interface Found {
   readonly rule: string;

@@ -124,14 +124,22 @@ export interface Expected {
   readonly kind: Kind;
 }
 
+/** Of two that share a role, either may be the one that is found. */
+export function finding(rule: string, resource: string): string {
+  return `${rule} ${rule === 'role-shared' ? resource.replace(/-[12]$/, '-*') : resource}`;
+}
+
 interface Built {
   readonly expected: readonly Expected[];
   /** Makes wrong what was right until now, and the other way round. */
   readonly later: () => Promise<void>;
 }
 
-/** Makes the account, as far as it is wrong from the beginning. */
-export async function build(drawn: readonly Drawn[], known: Before): Promise<Built> {
+/**
+ * Makes the account, as far as it is wrong from the beginning.
+ * @param besides what is wrong with what is no function of it
+ */
+export async function build(drawn: readonly Drawn[], known: Before, besides: readonly Kind[] = once): Promise<Built> {
   const shared = await ground(known);
   const expected: Expected[] = [];
   const later: { silent: boolean; happens: () => Promise<unknown> }[] = [];
@@ -154,7 +162,7 @@ export async function build(drawn: readonly Drawn[], known: Before): Promise<Bui
       afterwards(name, Object(await told(name, one.sound.make(name, shared))), false);
     }
   });
-  for (const kind of once) await breakBy(kind, `estate-once-${kind.how}`);
+  for (const kind of besides) await breakBy(kind, `estate-once-${kind.how}`);
   return {
     expected,
     later: async () => {

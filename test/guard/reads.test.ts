@@ -5,6 +5,7 @@ import { RetryLater } from '../../guard/errors.ts';
 import { readOnce, recordOnce } from '../../guard/reads.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
+import { awsError } from '../support/world/service.ts';
 import { bench, event, orders, place, timeoutLong } from './bench.ts';
 
 /** The modes of timeout-long, and of the same rule by another name. */
@@ -30,10 +31,21 @@ test('what was read is not read again, whoever asks', async () => {
 test('what failed is read again', async () => {
   const { world, once } = counted();
   const aws = once([getFunctionConfiguration]);
-  world.lambda.deleteFunction({ FunctionName: 'orders' });
-  await expect(aws.getFunctionConfiguration(named)).rejects.toThrow();
-  world.lambda.createFunction({ FunctionName: 'orders' });
+  const { wire } = world;
+  world.wire = async () => {
+    world.wire = wire;
+    throw awsError('TooManyRequestsException', 'slow down', 429);
+  };
+  await expect(aws.getFunctionConfiguration(named)).rejects.toThrow('slow down');
   expect(await aws.getFunctionConfiguration(named)).toMatchObject({ FunctionName: 'orders' });
+});
+
+test('that something is not there is read once', async () => {
+  const { world, once, made } = counted();
+  const aws = once([getFunctionConfiguration]);
+  world.lambda.deleteFunction({ FunctionName: 'orders' });
+  for (const _ of [1, 2]) await expect(aws.getFunctionConfiguration(named)).rejects.toThrow();
+  expect(made()).toEqual(['GetFunctionConfiguration']);
 });
 
 test('what changes something is done every time', async () => {

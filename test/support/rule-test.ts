@@ -1,10 +1,12 @@
 import { connect } from '../../aws/handle.ts';
+import { wholeRegion } from '../../aws/lists.ts';
 import { parseArn } from '../../guard/arn.ts';
 import type { AnyCall, RecordedCall } from '../../guard/call.ts';
 import { triggered } from '../../guard/check.ts';
 import { type ApiEvent, type ReadEvent, readEvent } from '../../guard/cloudtrail.ts';
 import { errorKind, errorName } from '../../guard/errors.ts';
 import { type Finding, findingId, type Severity } from '../../guard/finding.ts';
+import type { Ports } from '../../guard/ports.ts';
 import { type AnyRule, type Evaluation, isWait, type Plan, type Settings, type Violation } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
@@ -172,6 +174,8 @@ interface Stage {
   readonly settings: Settings;
   readonly event: ApiEvent | undefined;
   readonly subjects: readonly Subject[];
+  /** How the rule's calls are made, where it is not one by one. */
+  readonly connect?: Ports['connect'];
 }
 
 /** Runs rows and round trips of one rule, and remembers which of its declared calls were made. */
@@ -195,12 +199,21 @@ export class RuleTester {
       violations.map(({ plan: _, ...expected }) => expected),
     );
     if (compliant !== undefined) expect(evaluation.compliant.map(({ arn }) => arn)).toEqual(compliant);
+    if (!('event' in row) && this.#rule.accepts !== true) await this.#sameByLists(row, evaluation);
     if (this.#rule.fix.length === 0) return;
     for (const [index, violation] of evaluation.violations.entries()) {
       const plan = await this.#plan(violation, stage);
       const expected = violations[index]?.plan;
       if (expected !== undefined) expect(plan).toEqual(expected);
     }
+  }
+
+  /** Whoever looks at the whole region, and reads lists, sees the same. */
+  async #sameByLists(row: Common & Cause, evaluation: Evaluation): Promise<void> {
+    const stage = await this.#stage(row);
+    const whole = wholeRegion(place, () => undefined);
+    for await (const _ of whole.functions());
+    expect(await this.#evaluateAll({ ...stage, connect: whole.connect })).toEqual(evaluation);
   }
 
   async roundTrip(trip: RoundTrip, times: 1 | 2): Promise<void> {
@@ -321,10 +334,14 @@ export class RuleTester {
     };
   }
 
-  async #evaluate(subject: Subject, { world, ledger, params, settings }: Stage, event: ApiEvent | undefined): Promise<Evaluation> {
+  async #evaluate(
+    subject: Subject,
+    { world, ledger, params, settings, connect: byLists }: Stage,
+    event: ApiEvent | undefined,
+  ): Promise<Evaluation> {
     const made = new Set<string>();
     const from = world.calls.length;
-    const aws = this.#handle('check', world, (name) => made.add(name));
+    const aws = byLists?.(this.#rule.check) ?? this.#handle('check', world, (name) => made.add(name));
     const evaluation: Evaluation = await this.#rule.evaluate(frozen(subject), {
       aws,
       estate: ledger,

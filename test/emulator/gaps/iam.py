@@ -518,6 +518,8 @@ def pages_of_account_details() -> None:
                 result.remove(old)
             if text is not None:
                 ElementTree.SubElement(result, f"{space}{tag}").text = text
+        # A prefix before every name is as good as none to XML, but not to every SDK.
+        ElementTree.register_namespace("", space[1:-1])
         return status, headers, ElementTree.tostring(root)
 
     iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"] = handler

@@ -1,4 +1,4 @@
-import { awsError, type Service, type Surroundings } from './service.ts';
+import { awsError, page, type Service, type Surroundings } from './service.ts';
 
 // What a guard itself is made of, as far as the rule that looks after it asks.
 
@@ -191,5 +191,23 @@ export class CloudTrailService implements Service {
     const found = this.#trails.get(arn);
     if (found === undefined) throw awsError('TrailNotFoundException', `Unknown trail: ${arn}`, 404);
     return found;
+  }
+}
+
+/** The tags of functions. https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html */
+export class TaggingService implements Service {
+  readonly #tagged: () => readonly object[];
+
+  constructor(tagged: () => readonly object[]) {
+    this.#tagged = tagged;
+  }
+
+  getResources({ PaginationToken, ResourcesPerPage = 50 }: { PaginationToken?: string; ResourcesPerPage?: number }): object {
+    const { items, next } = page(this.#tagged(), PaginationToken, ResourcesPerPage);
+    return { ResourceTagMappingList: items, PaginationToken: next ?? '' };
+  }
+
+  snapshot(): unknown {
+    return {};
   }
 }

@@ -4,6 +4,7 @@ import type {
   CreatePolicyVersionCommandInput,
   CreateRoleCommandInput,
   CreateUserCommandInput,
+  GetAccountAuthorizationDetailsCommandInput,
   ListEntitiesForPolicyCommandInput,
   SimulateCustomPolicyCommandInput,
   SimulatePrincipalPolicyCommandInput,
@@ -410,17 +411,43 @@ export class IamService implements Service {
     this.#users.delete(name);
   }
 
-  /** Principals alone: that is what the guard asks for. */
-  getAccountAuthorizationDetails({ Marker, MaxItems = 100 }: Paged): object {
+  /** Of users and groups no more than their ARNs: that is what the guard asks for. */
+  getAccountAuthorizationDetails({ Filter, Marker, MaxItems = 100 }: GetAccountAuthorizationDetailsCommandInput): object {
     const all = [
-      ...[...this.#users.values()].map(({ arn }) => ['UserDetailList', { Arn: arn }] as const),
-      ...[...this.#groups.values()].map(({ arn }) => ['GroupDetailList', { Arn: arn }] as const),
-      ...[...this.#roles.values()].map(({ arn }) => ['RoleDetailList', { Arn: arn }] as const),
-    ];
+      ...[...this.#users.values()].map(({ arn }) => ['User', 'UserDetailList', { Arn: arn }] as const),
+      ...[...this.#groups.values()].map(({ arn }) => ['Group', 'GroupDetailList', { Arn: arn }] as const),
+      ...[...this.#roles.values()].map((role) => ['Role', 'RoleDetailList', this.#roleDetail(role)] as const),
+      ...[...this.#policies.values()]
+        .filter(({ arn }) => !arn.startsWith('arn:aws:iam::aws:'))
+        .map((policy) => ['LocalManagedPolicy', 'Policies', this.#policyDetail(policy)] as const),
+    ].filter(([kind]) => Filter === undefined || Filter.includes(kind));
     const { items, next } = page(all, Marker, MaxItems);
-    const lists = Object.groupBy(items, ([list]) => list);
-    const details = Object.entries(lists).map(([list, entries]) => [list, (entries ?? []).map(([, detail]) => detail)]);
+    const lists = Object.groupBy(items, ([, list]) => list);
+    const details = Object.entries(lists).map(([list, entries]) => [list, (entries ?? []).map(([, , detail]) => detail)]);
     return { ...Object.fromEntries(details), IsTruncated: next !== undefined, Marker: next };
+  }
+
+  /** https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html */
+  #roleDetail({ name, inline, attached }: Role): object {
+    const {
+      Description: _,
+      MaxSessionDuration: __,
+      ...role
+    } = (this.getRole({ RoleName: name }) as { Role: Readonly<Record<string, unknown>> }).Role;
+    return {
+      ...role,
+      RolePolicyList: [...inline].map(([PolicyName, document]) => ({ PolicyName, PolicyDocument: encodeURIComponent(document) })),
+      AttachedManagedPolicies: [...attached].map((arn) => ({ PolicyName: this.#policy(arn).name, PolicyArn: arn })),
+    };
+  }
+
+  /** https://docs.aws.amazon.com/IAM/latest/APIReference/API_ManagedPolicyDetail.html */
+  #policyDetail({ arn, versions }: ManagedPolicy): object {
+    const { Policy } = this.getPolicy({ PolicyArn: arn }) as { Policy: object };
+    const PolicyVersionList = [...versions.keys()].map(
+      (VersionId) => (this.getPolicyVersion({ PolicyArn: arn, VersionId }) as { PolicyVersion: object }).PolicyVersion,
+    );
+    return { ...Policy, PolicyVersionList };
   }
 
   /** With the boundary and a user's groups, as if the account belonged to no organization. */

@@ -8,6 +8,7 @@ import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { LambdaClient } from '@aws-sdk/client-lambda';
+import { ResourceGroupsTaggingAPIClient } from '@aws-sdk/client-resource-groups-tagging-api';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient } from '@aws-sdk/client-sns';
@@ -18,7 +19,7 @@ import { ApiGatewayService } from './api-gateway.ts';
 import { ApiGatewayV2Service } from './api-gateway-v2.ts';
 import { withoutAssigned } from './assigned-by-aws.ts';
 import { Ec2Service } from './ec2.ts';
-import { CloudFormationService, CloudTrailService, EventBridgeService, KmsService, SnsService } from './guard-services.ts';
+import { CloudFormationService, CloudTrailService, EventBridgeService, KmsService, SnsService, TaggingService } from './guard-services.ts';
 import { IamService } from './iam.ts';
 import { LambdaService } from './lambda.ts';
 import { ResourcePolicies } from './resource-policies.ts';
@@ -37,7 +38,7 @@ export interface SdkCall {
 
 type ServiceName = 'apiGateway' | 'apiGatewayV2' | 'lambda' | 'ec2' | 'iam' | 'secretsManager' | 's3' | GuardServices | OnlyPolicies;
 /** What a guard is made of. */
-type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation' | 'cloudTrail';
+type GuardServices = 'eventBridge' | 'kms' | 'sns' | 'cloudFormation' | 'cloudTrail' | 'tagging';
 /** Services of which the world has nothing but the policies on their resources. */
 type OnlyPolicies = 'sqs' | 'dynamoDb';
 
@@ -78,6 +79,7 @@ export class World extends Surroundings {
   readonly eventBridge = new EventBridgeService();
   readonly kms = new KmsService(() => this.resourcePolicies);
   readonly sns = new SnsService();
+  readonly tagging = new TaggingService(() => this.lambda.tagged());
   readonly cloudFormation = new CloudFormationService(this);
   readonly cloudTrail = new CloudTrailService();
   readonly resourcePolicies = new ResourcePolicies(this);
@@ -114,8 +116,9 @@ export class World extends Surroundings {
   }
 
   #services(): Record<Exclude<ServiceName, OnlyPolicies>, Service> {
-    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail } = this;
-    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail };
+    const { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail, tagging } =
+      this;
+    return { apiGateway, apiGatewayV2, lambda, ec2, iam, secretsManager, s3, eventBridge, kms, sns, cloudFormation, cloudTrail, tagging };
   }
 }
 
@@ -135,6 +138,7 @@ export const clients = {
   eventBridge: EventBridgeClient,
   cloudFormation: CloudFormationClient,
   cloudTrail: CloudTrailClient,
+  tagging: ResourceGroupsTaggingAPIClient,
 };
 
 /** The world that was made last, and the stubs that lead to it: to make them again for every world takes longer than most tests. */

@@ -526,6 +526,24 @@ export class LambdaService implements Service {
     return { FunctionName: name, ...definedOf({ CodeSigningConfigArn: codeSigning }) };
   }
 
+  listCodeSigningConfigs({ Marker, MaxItems = 50 }: Paged): object {
+    const { items, next } = page([...this.#codeSigning.keys()], Marker, MaxItems);
+    return { CodeSigningConfigs: items.map((CodeSigningConfigArn) => ({ CodeSigningConfigArn })), NextMarker: next };
+  }
+
+  listFunctionsByCodeSigningConfig(input: Paged & { readonly CodeSigningConfigArn: string | undefined }): object {
+    const signed = [...this.#functions.values()].filter(({ codeSigning }) => codeSigning === input.CodeSigningConfigArn);
+    const { items, next } = page(signed, input.Marker, input.MaxItems ?? 50);
+    return { FunctionArns: items.map(({ arn }) => arn), NextMarker: next };
+  }
+
+  /** What the tagging API tells of functions: of those alone that have tags. */
+  tagged(): readonly object[] {
+    return [...this.#functions.values()]
+      .filter(({ tags }) => tags.size > 0)
+      .map(({ arn, tags }) => ({ ResourceARN: arn, Tags: [...tags].map(([Key, Value]) => ({ Key, Value })) }));
+  }
+
   deleteFunctionCodeSigningConfig({ FunctionName }: Named): object {
     delete this.#find(FunctionName).codeSigning;
     return {};
