@@ -8,7 +8,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -70,6 +70,8 @@ const npmPackages = {
   },
   prepare() {
     if (answers('npm', ['--version']) === undefined) throw new Missing('npm is missing: install it, it comes with Node.js.');
+    if (lstatSync(nodeModules, { throwIfNoEntry: false })?.isSymbolicLink())
+      throw new Missing('node_modules is a link, and npm would empty what it leads to: remove the link.');
   },
   async install() {
     // NODE_ENV=production or an `omit` in a user's settings would leave out what the tests need.
