@@ -4,7 +4,7 @@ import type { AnyCall, Call, Connection, Handle } from '../guard/call.ts';
 import { errorKind, errorName } from '../guard/errors.ts';
 import { readPolicy } from '../guard/policy-document.ts';
 import type { Ports } from '../guard/ports.ts';
-import { answerOnce } from '../guard/reads.ts';
+import { asksOnce } from '../guard/reads.ts';
 import { getRestApi, getRestApis } from './apigateway.ts';
 import { getApi, getApis } from './apigatewayv2.ts';
 import {
@@ -63,30 +63,21 @@ export function listsFor(calls: readonly AnyCall[]): readonly AnyCall[] {
  */
 export function wholeRegion(connection: Connection, watch: Watch): WholeRegion {
   const functions = new Map<string, FunctionConfiguration>();
-  const asked = new Map<AnyCall['run'], Map<string, Promise<unknown>>>();
   const answerOf = async (call: AnyCall, input: never): Promise<unknown> => {
     const listed = await answers.get(call.run)?.answer(input, known).catch(unlessDenied);
     if (listed !== undefined) return listed;
     const handle = connect([call], connection, watch) as Readonly<Record<string, (input: never) => Promise<unknown>>>;
     return await handle[call.name]?.(input);
   };
-  const once = (call: AnyCall, input: never): Promise<unknown> => {
-    const before = asked.get(call.run) ?? new Map<string, Promise<unknown>>();
-    asked.set(call.run, before);
-    return answerOnce(
-      before,
-      JSON.stringify(input),
-      () => answerOf(call, input),
-      (error) => errorKind(error) === 'passing',
-    );
-  };
+  const once = asksOnce((error) => errorKind(error) === 'passing');
+  const answered = (call: AnyCall, input: never) => once(call, input, () => answerOf(call, input));
   const known: Known = {
     functions,
-    ask: async (call, input) => (await once(call, input as never)) as Awaited<ReturnType<typeof call.run>>,
+    ask: async (call, input) => (await answered(call, input as never)) as Awaited<ReturnType<typeof call.run>>,
   };
   return {
     connect: <const Calls extends readonly AnyCall[]>(calls: Calls) =>
-      Object.fromEntries(calls.map((call) => [call.name, (input: never) => once(call, input)])) as Handle<Calls>,
+      Object.fromEntries(calls.map((call) => [call.name, (input: never) => answered(call, input)])) as Handle<Calls>,
     functions: async function* () {
       for await (const page of functionPages(connection)) {
         await watch(listFunctions, {});

@@ -21,23 +21,32 @@ export function answerOnce(
 }
 
 /**
+ * Asks once for each call and input: two calls that read the same (`getDecryptedConfiguration` is GetFunctionConfiguration with
+ * one more right) are one.
+ * @param isAskedAgain whether a failed call is made again for whoever asks next
+ */
+export function asksOnce(
+  isAskedAgain: (error: unknown) => boolean,
+): (call: AnyCall, input: unknown, ask: () => Promise<unknown>) => Promise<unknown> {
+  const asked = new Map<AnyCall['run'], Answers>();
+  return ({ run }, input, ask) => {
+    const answers: Answers = asked.get(run) ?? new Map();
+    asked.set(run, answers);
+    return answerOnce(answers, JSON.stringify(input), ask, isAskedAgain);
+  };
+}
+
+/**
  * Calls that are made once: what one rule has read for a message, another does not read again. Readings that
  * succeeded are kept, and that something is not there; only as long as whoever holds the returned function.
  */
 export function readOnce(connect: Ports['connect']): Ports['connect'] {
-  const answers: Answers = new Map();
-  const once = (call: AnyCall, method: (input: unknown) => Promise<unknown>) => (input: unknown) =>
-    answerOnce(
-      answers,
-      `${call.name} ${JSON.stringify(input)}`,
-      () => method(input),
-      (error) => errorKind(error) !== 'absent',
-    );
+  const once = asksOnce((error) => errorKind(error) !== 'absent');
   return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> => {
     const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
     const methods = calls.map((call) => {
       const method = handle[call.name] as (input: unknown) => Promise<unknown>;
-      return [call.name, isReading(call) ? once(call, method) : method];
+      return [call.name, isReading(call) ? (input: unknown) => once(call, input, () => method(input)) : method];
     });
     return Object.fromEntries(methods) as Handle<Calls>;
   };
