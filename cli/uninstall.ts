@@ -40,7 +40,7 @@ async function liveChanges({ ledger }: Session): Promise<readonly Change[]> {
 }
 
 /** Something of it is in the account. */
-function isLive({ status, done }: Change): boolean {
+export function isLive({ status, done }: Change): boolean {
   return done > 0 && status !== 'undone' && status !== 'reverted';
 }
 

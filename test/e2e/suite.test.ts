@@ -5,6 +5,7 @@ import { alertMode, openedInAlert, seedEstate } from './parts/alert-mode.ts';
 import { alertsAreValid } from './parts/alerts-are-valid.ts';
 import { allAtOnce } from './parts/all-at-once.ts';
 import { badInput } from './parts/bad-input.ts';
+import { byHand } from './parts/by-hand.ts';
 import { calls } from './parts/calls.ts';
 import { codeChangedByHand } from './parts/code-changed-by-hand.ts';
 import { codeSigningOff, requiredSigning } from './parts/code-signing-off.ts';
@@ -35,6 +36,7 @@ import { security } from './parts/security.ts';
 import { securityGroupOpenIngress } from './parts/security-group-open-ingress.ts';
 import { idleExemptions, sweeps } from './parts/sweep.ts';
 import { tags } from './parts/tags.ts';
+import { uninstall } from './parts/uninstall.ts';
 import { buildDirectory, closeStage, openStage, quiet, stage } from './stage.ts';
 
 // The guard, built and deployed as a user deploys it, in one emulated account: each part goes on where the last one ended.
@@ -92,6 +94,7 @@ beforeAll(async () => {
 afterAll(closeStage);
 
 alertMode(common);
+byHand();
 
 describe('with every rule in remediate', () => {
   beforeAll(async () => {
@@ -139,4 +142,5 @@ describe('in the end', () => {
   alertsAreValid();
   leastPrivilege();
   deployedBack(common);
+  uninstall();
 });

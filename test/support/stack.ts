@@ -123,6 +123,11 @@ export async function samDeploy(
   return Object.fromEntries((Stacks[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
 }
 
+/** `sam delete` of all that. */
+export async function samDelete(as: Principal): Promise<void> {
+  await sam(['delete', '--stack-name', stackName, '--region', as.region, '--no-prompts'], as);
+}
+
 export interface Received {
   readonly alert: Alert;
   /** Milliseconds since 1970. */
