@@ -10,10 +10,11 @@ import { rules } from '../rules/index.ts';
 import type { Result } from './formats.ts';
 import { shippedWith } from './session.ts';
 import { TemplateWorld } from './template/answers.ts';
+import { isRaw } from './template/document.ts';
 import { type TemplateFile, templatesIn } from './template/files.ts';
 import { Template } from './template/resources.ts';
 import type { Deployment } from './template/values.ts';
-import { type Options, parametersIn, WrongUse } from './use.ts';
+import { type Options, parametersGiven, splitParameters, WrongUse } from './use.ts';
 
 /** Rules that ask what is in an account, and no template has. */
 const ofAccounts: ReadonlySet<string> = new Set(['guard-tampered', 'secret-in-code', 'secret-not-rotated']);
@@ -28,18 +29,22 @@ export interface ScannedTemplates {
 
 /**
  * Looks at templates that are not deployed yet, without an account and without credentials: by the parameters that the guard
- * ships with.
+ * ships with, and those that are given.
  * @throws WrongUse where there is no template
  */
 export async function scanTemplates(path: string, chosen: readonly AnyRule[] | undefined, options: Options): Promise<ScannedTemplates> {
   const at = new Date().toISOString();
-  const deployment = deploymentOf(options);
+  const place = placeOf(options);
   const named = options['rule'] === undefined ? [] : (chosen ?? []);
   const without = named.find(isSenseless);
   if (without !== undefined) throw new WrongUse(`${without.id} asks what a template cannot say: scan the account for it.`);
   const files = filesAt(path);
-  const judged = rules.filter((rule) => !isSenseless(rule) && (chosen === undefined ? rule.mode !== 'off' : chosen.includes(rule)));
-  const shipped = shippedWith(deployment, 'stack');
+  const { ofStack, ofTemplates } = splitParameters(options, parametersOf(files, options));
+  const deployment = { ...place, parameters: ofTemplates };
+  const shipped = shippedWith(deployment, 'stack', ofStack);
+  const judged = rules.filter(
+    (rule) => !isSenseless(rule) && (chosen === undefined ? shipped.rule(rule.id).mode !== 'off' : chosen.includes(rule)),
+  );
   const config = withModes(shipped, (id) => (judged.some((rule) => rule.id === id) ? 'alert' : 'off'));
   const scanned: Scanned[] = [];
   for (const file of files) scanned.push(await scanOf(file, judged, config, deployment));
@@ -68,7 +73,17 @@ function filesAt(path: string): readonly TemplateFile[] {
   return files;
 }
 
-function deploymentOf(options: Options): Deployment {
+/** The names of the parameters that templates have; one that cannot be read may have any. */
+function parametersOf(files: readonly TemplateFile[], options: Options): readonly string[] {
+  const names = files.flatMap(({ document }) => {
+    if ('why' in document) return Object.keys(parametersGiven(options));
+    const { Parameters } = document.content;
+    return isRaw(Parameters) ? Object.keys(Parameters) : [];
+  });
+  return [...new Set(names)];
+}
+
+function placeOf(options: Options): Omit<Deployment, 'parameters'> {
   const { region, account } = options;
   if (typeof region === 'string' && (region === 'all' || region.includes(',')))
     throw new WrongUse('A template is scanned for one region: give --region one, or none.');
@@ -79,7 +94,6 @@ function deploymentOf(options: Options): Deployment {
     account: typeof account === 'string' ? account : '000000000000',
     regionGiven: typeof region === 'string',
     accountGiven: typeof account === 'string',
-    parameters: parametersIn(options),
   };
 }
 

@@ -208,6 +208,8 @@ describe('what is asked for', () => {
     [{ account: '12' }, /--account takes twelve digits/],
     [{ format: 'xml' }, /--format takes/],
     [{ parameter: 'x' }, /--parameter takes/],
+    [{ parameter: 'Deployer=x' }, /^There is no parameter Deployer; there is Deployers\.$/],
+    [{ parameter: 'StackName=x' }, /^There is no parameter StackName; there is AlertEmail, Deployers, .*, GuardTamperedScope\.$/],
     [{ parameter: 'DigestOver=0' }, /The parameter DigestOver cannot be used/],
   ])('wrong use: %j', async (options, message) => {
     await expect(replayed(options)).rejects.toThrow(message);

@@ -679,6 +679,21 @@ test('what a template could say is asked for by its name', async () => {
   expect(await scan(text, { parameter: 'Auth=AWS_IAM' })).toMatchObject({ found: [], unknown: [] });
 });
 
+test('a parameter of the stack counts beside those of the templates', async () => {
+  const template = sam(
+    fn('Fn', "Layers: ['arn:aws:lambda:us-east-1:111122223333:layer:x:1'], FunctionUrlConfig: { AuthType: !Ref Auth }"),
+    'Parameters: { Auth: { Type: String } }',
+  );
+  const parameter = 'Auth=NONE\nLayerForeignAccounts=111122223333';
+  expect(await scan(template, { account: '444455556666', parameter })).toMatchObject({ found: ['function-url-open Fn'], unknown: [] });
+  const off = { account: '111122223333', parameter: 'FunctionUrlOpenMode=off\nAuth=NONE' };
+  expect(await scan(template, off)).toMatchObject({ found: [], unknown: [] });
+  const wrong = (given: string) => scan(template, { parameter: given });
+  await expect(wrong('Aut=NONE')).rejects.toThrow('There is no parameter Aut, of a template or of the stack; there is Auth.');
+  expect((await scan('Resources: {', { parameter: 'Stage=prod' })).unreadable).toBe(true);
+  await expect(wrong('LayersForeignAccounts=x')).rejects.toThrow('; there is LayerForeignMode, LayerForeignDelay,');
+});
+
 test('a layer of an account is the own one, or another, once the account is given', async () => {
   const text = sam(fn('Fn', "Layers: ['arn:aws:lambda:us-east-1:111122223333:layer:x:1']"));
   expect(await scan(text, { account: '111122223333' })).toMatchObject({ found: [], unknown: [] });
