@@ -30,7 +30,10 @@ export interface ContextEntry {
 /** What the simulation of several actions says of one resource. */
 export interface Decisions {
   readonly allowed: readonly string[];
-  /** Denied by a statement, while a value that some condition asks for was not known: another request may not be. */
+  /**
+   * Denied by a statement, while a value that some condition asks for was not known: a request from elsewhere may not be. Values
+   * that a request chooses for itself (iam:PolicyARN) are no such: what depends on them is limited by them.
+   */
   readonly doubtful: readonly string[];
 }
 
@@ -53,8 +56,15 @@ export function decisionsOf({ EvaluationResults = [] }: Simulated, resource?: st
       ({ EvalDecision, OrganizationsDecisionDetail: organization, PermissionsBoundaryDecisionDetail: boundary }) =>
         EvalDecision === 'allowed' && organization?.AllowedByOrganizations !== false && boundary?.AllowedByPermissionsBoundary !== false,
     ),
-    doubtful: named(({ EvalDecision, MissingContextValues = [] }) => EvalDecision === 'explicitDeny' && MissingContextValues.length > 0),
+    doubtful: named(
+      ({ EvalDecision, MissingContextValues = [] }) => EvalDecision === 'explicitDeny' && MissingContextValues.some(isOfEveryRequest),
+    ),
   };
+}
+
+/** Whether it is a key of every request, of whatever service. */
+function isOfEveryRequest(key: string): boolean {
+  return /^aws:/i.test(key);
 }
 
 /**

@@ -100,6 +100,21 @@ ruleTest(rule, {
       expect: { compliant: [role] },
     },
     {
+      name: 'a role that makes bounded roles, and is kept from itself',
+      kind: 'compliant',
+      arrange: async (world, ledger) => {
+        await used(world, ledger);
+        const bounded = { StringEquals: { 'iam:PermissionsBoundary': 'arn:aws:iam::111122223333:policy/boundary' } };
+        const PolicyDocument = document(
+          allow(['iam:PutRolePolicy', 'iam:AttachRolePolicy'], { Resource: 'arn:aws:iam::111122223333:role/made/*', Condition: bounded }),
+          { Effect: 'Deny', Action: ['iam:PutRolePolicy', 'iam:AttachRolePolicy'], Resource: role },
+        );
+        world.iam.putRolePolicy({ RoleName: 'orders-role', PolicyName: 'work', PolicyDocument });
+      },
+      event: sample('PutRolePolicy/broad.json'),
+      expect: { compliant: [role] },
+    },
+    {
       name: 'an action of IAM on roles of one path',
       kind: 'compliant',
       arrange: async (world, ledger) => {
