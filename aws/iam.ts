@@ -1,4 +1,6 @@
 import type {
+  GetRoleCommandInput,
+  GetRoleCommandOutput,
   ListAttachedGroupPoliciesCommandOutput,
   ListAttachedUserPoliciesCommandOutput,
   ListGroupPoliciesCommandOutput,
@@ -63,6 +65,13 @@ const client = clientPerRegion((settings) => new IAMClient(settings));
 const call = callsOf('iam', (connection, command) => client(connection).send(command));
 
 export const getRole = call('GetRole', GetRoleCommand, { resource: roles });
+/** The same for whoever makes another like it, with what no list of roles tells. */
+export const getWholeRole: Call<'getWholeRole', GetRoleCommandInput, GetRoleCommandOutput> = {
+  ...getRole,
+  name: 'getWholeRole',
+  operation: 'GetRole',
+  run: (connection, input) => getRole.run(connection, input),
+};
 export const getRolePolicy = call('GetRolePolicy', GetRolePolicyCommand, { resource: roles });
 export const getManagedPolicy = { ...call('GetPolicy', GetPolicyCommand, { resource: policies }), name: 'getManagedPolicy' as const };
 export const getPolicyVersion = call('GetPolicyVersion', GetPolicyVersionCommand, { resource: policies });
@@ -254,7 +263,7 @@ export interface AccountDetails {
   readonly policies: readonly ManagedPolicyDetail[];
 }
 
-/** Every role and every policy of the account's own, all pages (a thousand a page). */
+/** Every role and every policy of the account's own, all pages (200 a page). */
 export const accountDetails: Call<'accountDetails', object, AccountDetails> = {
   name: 'accountDetails',
   service: 'iam',
@@ -267,7 +276,7 @@ export const accountDetails: Call<'accountDetails', object, AccountDetails> = {
     let Marker: string | undefined;
     do {
       const page = await client(connection).send(
-        new GetAccountAuthorizationDetailsCommand({ Filter: ['Role', 'LocalManagedPolicy'], MaxItems: 1000, Marker }),
+        new GetAccountAuthorizationDetailsCommand({ Filter: ['Role', 'LocalManagedPolicy'], MaxItems: 200, Marker }),
       );
       roles.push(...(page.RoleDetailList ?? []));
       policies.push(...(page.Policies ?? []));

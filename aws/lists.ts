@@ -1,7 +1,7 @@
 import { ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { matchesGlob, roleName } from '../guard/arn.ts';
 import type { AnyCall, Call, Connection, Handle } from '../guard/call.ts';
-import { errorKind, errorName } from '../guard/errors.ts';
+import { errorKind, isAnswer } from '../guard/errors.ts';
 import { readPolicy } from '../guard/policy-document.ts';
 import type { Ports } from '../guard/ports.ts';
 import { asksOnce } from '../guard/reads.ts';
@@ -58,22 +58,25 @@ export function listsFor(calls: readonly AnyCall[]): readonly AnyCall[] {
 }
 
 /**
- * The calls of rules, each answered once, and from lists where lists tell the same. Where a list may not be read, its
+ * The calls of rules, each answered once, and from lists where lists tell the same. Where a list cannot be read, its
  * resources are asked for one by one. How the region was when the list was read is what is answered from then on.
+ * @param asking calls that no list is to answer
  */
-export function wholeRegion(connection: Connection, watch: Watch): WholeRegion {
+export function wholeRegion(connection: Connection, watch: Watch, asking: readonly AnyCall[] = []): WholeRegion {
   const functions = new Map<string, FunctionConfiguration>();
   const answerOf = async (call: AnyCall, input: never): Promise<unknown> => {
-    const listed = await answers.get(call.run)?.answer(input, known).catch(unlessDenied);
+    const listed = asking.includes(call) ? undefined : await answers.get(call.run)?.answer(input, known).catch(unlessUnread);
     if (listed !== undefined) return listed;
     const handle = connect([call], connection, watch) as Readonly<Record<string, (input: never) => Promise<unknown>>>;
     return await handle[call.name]?.(input);
   };
   const once = asksOnce((error) => errorKind(error) === 'passing');
   const answered = (call: AnyCall, input: never) => once(call, input, () => answerOf(call, input));
+  // A list that failed once is not asked for again.
+  const lists = asksOnce(() => false);
   const known: Known = {
     functions,
-    ask: async (call, input) => (await answered(call, input as never)) as Awaited<ReturnType<typeof call.run>>,
+    ask: async (call, input) => (await lists(call, input, () => answered(call, input as never))) as Awaited<ReturnType<typeof call.run>>,
   };
   return {
     connect: <const Calls extends readonly AnyCall[]>(calls: Calls) =>
@@ -108,8 +111,10 @@ function from<Input, Output>(
   return [run, { lists, answer }];
 }
 
-function unlessDenied(error: unknown): undefined {
-  if (!/^(AccessDenied(Exception)?|UnauthorizedOperation|AuthorizationError(Exception)?)$/.test(errorName(error))) throw error;
+/** Whatever kept a list from being read, the resource itself may answer. That it is not there is an answer. */
+function unlessUnread(error: unknown): undefined {
+  const kind = errorKind(error);
+  if (kind === 'absent' || (kind === 'lasting' && !isAnswer(error))) throw error;
 }
 
 const $metadata = {};
@@ -186,7 +191,7 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
     return signed === undefined ? undefined : { FunctionName, CodeSigningConfigArn: signed.config, $metadata };
   }),
 
-  // Descriptions and longest sessions of roles are in no list; whoever wants those makes a role.
+  // No list tells a role's description and its longest session: whoever makes another like it reads it whole (getWholeRole).
   from(getRole, [accountDetails], async ({ RoleName }, known) => {
     const role = await roleNamed(RoleName, known);
     if (role === undefined) return undefined;
@@ -259,10 +264,15 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
     const fields: Fields<SecurityGroup> = { 'group-id': ({ GroupId }) => [GroupId], 'vpc-id': ({ VpcId }) => [VpcId] };
     const isKnown = Filters.length > 0 && Filters.every(({ Name = '' }) => Name in fields) && Object.keys(more).length === 0;
     if (!isKnown) return undefined;
-    const { SecurityGroups = [], NextToken } = await ask(describeSecurityGroups, {});
-    if (NextToken !== undefined) return undefined;
+    const groups: SecurityGroup[] = [];
+    let NextToken: string | undefined;
+    do {
+      const page = await ask(describeSecurityGroups, { MaxResults: 1000, ...(NextToken === undefined ? {} : { NextToken }) });
+      groups.push(...(page.SecurityGroups ?? []));
+      ({ NextToken } = page);
+    } while (NextToken !== undefined);
     const wanted = (group: SecurityGroup) =>
       Filters.every(({ Name = '', Values = [] }) => fields[Name]?.(group).some((name) => Values.includes(name ?? '')));
-    return { SecurityGroups: SecurityGroups.filter(wanted), $metadata };
+    return { SecurityGroups: groups.filter(wanted), $metadata };
   }),
 ]);

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { errorName } from '../guard/errors.ts';
 import { explained } from './failures.ts';
 import { version } from './pages.ts';
-import type { Options } from './use.ts';
+import { defaultStack, type Options } from './use.ts';
 
 /** 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused. */
 const exitCodes = { fine: 0, findings: 1, wrongUse: 2, unreadable: 3 } as const;
@@ -29,7 +29,7 @@ To begin with, with nothing deployed and read-only rights (\`guard policy\` prin
 "guard" is \`npm run guard --\`, or what \`guard completion\` makes of it.
 Exit codes: 0 done, or nothing open; 1 findings; 2 wrong use; 3 something could not be read, or was refused.`,
   )
-  .option('--stack <name>', 'the name of the deployed stack', 'lambda-compliance-guard')
+  .option('--stack <name>', 'the name of the deployed stack', defaultStack)
   .option(
     '--region <region>',
     'the region of the stack (default: AWS_REGION, or that of the profile); for a scan or a replay several, or all',

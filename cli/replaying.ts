@@ -105,7 +105,7 @@ async function homeAt(place: Place, chosen: Chosen, asked: Asked, cost: Cost): P
   const config = modesOf(base, chosen, asked, deployed !== undefined);
   console.error(`${where}: ${onIn(config)} rules by ${by}. AWS answers how things are now, not how they were then.`);
   const table = deployed?.outputs['LedgerTableName'];
-  const { connect, functions } = readingOnly(place, () => {
+  const { connect, functions } = readingOnly(place, config, () => {
     cost.calls += 1;
   });
   return {

@@ -1,23 +1,27 @@
 import { callerAccount } from '../aws/account.ts';
 import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
-import { connect } from '../aws/handle.ts';
+import { connect, type Watch } from '../aws/handle.ts';
+import { listTags } from '../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
 import { type Connection, isReading } from '../guard/call.ts';
 import { type Config, withModes } from '../guard/config.ts';
-import { errorName } from '../guard/errors.ts';
+import { errorName, errorSummary } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
 import type { AnyRule } from '../guard/rule.ts';
-import { type ScanSettings, scan as scanRegion } from '../guard/scan.ts';
+import { type ScanSettings, scan as scanRegion, type Unknown } from '../guard/scan.ts';
+import { DynamoLedger } from '../ledger/ledger.ts';
 import { MemoryLedger } from '../ledger/memory.ts';
+import { Table } from '../ledger/table.ts';
 import { rules } from '../rules/index.ts';
+import { explained } from './failures.ts';
 import { type Format, formats, type Result } from './formats.ts';
 import { ruleOf } from './plan.ts';
 import { scanTemplates } from './scan-template.ts';
 import { deployedWith, type Options, regionsOf, shippedWith, WrongUse } from './session.ts';
 import { progressBar } from './terminal.ts';
-import { listed, parametersIn } from './use.ts';
+import { defaultStack, listed, parametersIn } from './use.ts';
 
 /** A rule wanted to write down something beside the ledger: what it judges by that is then unknown. */
 export class ReadsOnly extends Error {
@@ -54,8 +58,22 @@ export async function scan(options: Options): Promise<'fine' | 'findings' | 'unr
 
 async function regionByRegion(chosen: readonly AnyRule[] | undefined, options: Options): Promise<readonly Result[]> {
   const results: Result[] = [];
-  for (const region of await regionsToScan(options)) results.push(await scanOf(region, chosen, options));
+  const regions = await regionsToScan(options);
+  for (const region of regions)
+    try {
+      results.push(await scanOf(region, chosen, options));
+    } catch (error) {
+      // What is wrong with one of several regions says nothing of the others.
+      if (regions.length === 1 || error instanceof WrongUse || errorName(error) === 'ConfigError') throw error;
+      results.push(unreadRegion(region, explained(error)));
+    }
   return results;
+}
+
+function unreadRegion(region: string, why: string): Result {
+  const unknown = [{ rule: '*', resource: region, why }];
+  const stats = { events: 0, subscribed: 0, skipped: 0, failed: 1, resources: 0, calls: 0, seconds: 0 };
+  return { account: '', regions: [region], at: new Date().toISOString(), rules: [], findings: [], unknown, stats };
 }
 
 /** The same of templates. That an account alone knows something is no failure to read, where it is said to be expected. */
@@ -97,20 +115,23 @@ async function regionsToScan(options: Options): Promise<readonly string[]> {
 }
 
 async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, options: Options): Promise<Result> {
-  const { config, said } = await configOf(region, chosen, options);
+  const { config, deployed, unread, said } = await configOf(region, chosen, options);
   console.error(said);
   const account = config.home.account;
   const connection: Connection = { account, region };
   let calls = 0;
-  const whole = readingOnly(connection, () => {
+  const whole = readingOnly(connection, config, () => {
     calls += 1;
   });
-  const ports = { ledger: new MemoryLedger(), config, now: Date.now, connect: whole.connect };
+  const ledger = new MemoryLedger();
+  await takeOverExemptions(ledger, deployed, connection);
+  const ports = { ledger, config, now: Date.now, connect: whole.connect };
   const bar = progressBar(region);
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
     const scanned = await scanRegion(whole.functions(), rules, ports, settings);
-    const { findings, unknown, resources } = scanned;
+    const { findings, resources } = scanned;
+    const unknown = [...unread, ...scanned.unknown];
     return {
       account,
       regions: [region],
@@ -125,12 +146,31 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   }
 }
 
-/** A region as somebody reads it who may only read. @param called after each call */
-export function readingOnly(connection: Connection, called: () => void): WholeRegion {
-  return wholeRegion(connection, (call) => {
+/**
+ * A region as somebody reads it who may only read. Where tags exempt, they are asked of Lambda: an index may be behind.
+ * @param called after each call
+ */
+export function readingOnly(
+  connection: Connection,
+  { allowTagExemptions }: Pick<Config, 'allowTagExemptions'>,
+  called: () => void,
+): WholeRegion {
+  const watch: Watch = (call) => {
     if (!isReading(call)) throw new ReadsOnly(`nothing but reads: ${call.name} is not called`);
     called();
-  });
+  };
+  return wholeRegion(connection, watch, allowTagExemptions ? [listTags] : []);
+}
+
+/** What the deployed guard exempts is exempt here as well. Without them more is found, never less. */
+async function takeOverExemptions(ledger: MemoryLedger, deployed: StackDescription | undefined, connection: Connection): Promise<void> {
+  const table = deployed?.outputs['LedgerTableName'];
+  if (table === undefined) return;
+  try {
+    for await (const exemption of new DynamoLedger(new Table(table, connection)).exemptions()) await ledger.addExemption(exemption);
+  } catch (error) {
+    console.error(`What the deployed guard exempts is found as well: its ledger could not be read. ${explained(error)}`);
+  }
 }
 
 /** By what a region is judged: the stack's parameters, or those that ship. What is not off alerts here; nothing is ever changed. */
@@ -138,8 +178,13 @@ async function configOf(
   region: string,
   chosen: readonly AnyRule[] | undefined,
   options: Options,
-): Promise<{ readonly config: Config; readonly said: string }> {
-  const { config: base, deployed, by } = await parametersOf(region, options, parametersIn(options));
+): Promise<{
+  readonly config: Config;
+  readonly deployed: StackDescription | undefined;
+  readonly unread: readonly Unknown[];
+  readonly said: string;
+}> {
+  const { config: base, deployed, unread, by } = await parametersOf(region, options, parametersIn(options));
   const { account } = base.home;
   // What the guard's own stack needs can be judged only where there is one.
   const judged = (rule: AnyRule) =>
@@ -148,38 +193,53 @@ async function configOf(
     (rule.practice !== 'guard' || deployed !== undefined);
   const on = new Set(rules.filter(judged).map(({ id }) => id));
   const config = withModes(base, (id) => (on.has(id) ? 'alert' : 'off'));
-  const left = rules.filter(({ id, accepts }) => accepts === true && chosen === undefined && base.rule(id).mode !== 'off');
-  const without =
-    left.length === 0 ? '' : ` Left out, because only a deployed guard sees what changes: ${left.map(({ id }) => id).join(', ')}.`;
-  return { config, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.${without}` };
+  if (on.size === 0 && chosen !== undefined)
+    throw new WrongUse(`Without a deployed guard in ${region}, ${chosen.map(({ id }) => id).join(', ')} judges nothing.`);
+  const left = rules.filter((rule) => chosen === undefined && base.rule(rule.id).mode !== 'off' && !judged(rule));
+  const without = left.length === 0 ? '' : ` Left out, because it takes a deployed guard: ${left.map(({ id }) => id).join(', ')}.`;
+  return { config, deployed, unread, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.${without}` };
 }
 
 /**
  * The configuration of the stack in a region, or that which ships.
  * @param given parameters that stand in for either's
+ * @throws WrongUse where a stack was asked for by a name of its own, and is not there
  */
 export async function parametersOf(
   region: string,
-  { stack }: Options,
+  { stack, region: asked }: Options,
   given: Readonly<Record<string, string>> = {},
-): Promise<{ readonly config: Config; readonly deployed: StackDescription | undefined; readonly by: string }> {
+): Promise<{
+  readonly config: Config;
+  readonly deployed: StackDescription | undefined;
+  /** That the stack could not be looked for, if so: what it says is then not known. */
+  readonly unread: readonly Unknown[];
+  readonly by: string;
+}> {
+  const unread: Unknown[] = [];
   const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
-    if (/ValidationError|AccessDenied/.test(errorName(error))) return undefined;
-    throw error;
+    if (/AccessDenied/.test(errorName(error)))
+      unread.push({ rule: '*', resource: `the stack ${stack} in ${region}`, why: errorSummary(error) });
+    else if (errorName(error) !== 'ValidationError') throw error;
+    return undefined;
   });
   const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : described;
   if (deployed === undefined) {
+    const several = asked === 'all' || listed(asked).length > 1;
+    if (stack !== defaultStack && !several && unread.length === 0)
+      throw new WrongUse(`There is no guard ${stack} in ${region}: give the name of the stack, or no --stack where there is none.`);
     const account = described?.account ?? (await callerAccount(region));
-    return { config: shippedWith({ account, region }, String(stack), given), deployed, by: 'the parameters that the guard ships with' };
+    const config = shippedWith({ account, region }, String(stack), given);
+    return { config, deployed, unread, by: 'the parameters that the guard ships with' };
   }
   const { config } = deployedWith({ ...deployed, parameters: { ...deployed.parameters, ...given } }, region);
-  return { config, deployed, by: `the parameters of the stack ${stack}` };
+  return { config, deployed, unread, by: `the parameters of the stack ${stack}` };
 }
 
 function merged(results: readonly Result[], seconds: number): Result {
   const sum = (figure: 'failed' | 'resources' | 'calls') => results.reduce((total, { stats }) => total + stats[figure], 0);
   return {
-    account: results[0]?.account ?? '',
+    account: results.find(({ account }) => account !== '')?.account ?? '',
     regions: results.flatMap(({ regions }) => regions),
     at: results[0]?.at ?? '',
     rules: rules.filter((rule) => results.some((result) => result.rules.includes(rule))),

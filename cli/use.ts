@@ -4,6 +4,9 @@ import { join } from 'node:path';
 /** What a command was given. */
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
 
+/** The name that the stack has where nobody gave it another. */
+export const defaultStack = 'lambda-compliance-guard';
+
 /** Bad input: the message says what is wrong and what to do. */
 export class WrongUse extends Error {
   override readonly name = 'WrongUse';

@@ -12,7 +12,7 @@ const absent =
 // ResourceConflictException: Lambda refuses a change while State is Pending or LastUpdateStatus is InProgress.
 // https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
 const passing =
-  /^(ThrottlingException|Throttling|TooManyRequestsException|RequestLimitExceeded|ProvisionedThroughputExceededException|SlowDown|ServiceException|ServiceUnavailable(Exception)?|ServiceFailure(Exception)?|InternalError|InternalFailure|InternalServerError|InternalServerException|InternalServiceError(Exception)?|RequestTimeout(Exception)?|TimeoutError|ResourceConflictException|ConcurrentModification(Exception)?|TransactionConflictException|TransactionInProgressException|LimitExceededException|NetworkingError|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|AbortError)$/;
+  /^(ThrottlingException|Throttling|ThrottledException|RequestThrottled(Exception)?|EC2ThrottledException|TooManyRequestsException|RequestLimitExceeded|ProvisionedThroughputExceededException|SlowDown|ServiceException|ServiceUnavailable(Exception)?|ServiceFailure(Exception)?|InternalError|InternalFailure|InternalServerError|InternalServerException|InternalServiceError(Exception)?|RequestTimeout(Exception)?|TimeoutError|ResourceConflictException|ConcurrentModification(Exception)?|TransactionConflictException|TransactionInProgressException|LimitExceededException|NetworkingError|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|AbortError)$/;
 
 export function errorName(error: unknown): string {
   if (typeof error !== 'object' || error === null) return 'Error';

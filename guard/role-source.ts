@@ -22,7 +22,7 @@ export interface NamedDocument {
 
 /** The reads of IAM that it takes, as aws/iam.ts declares them. */
 interface Reader {
-  getRole(input: Named): Promise<{ readonly Role?: Role | undefined }>;
+  getWholeRole(input: Named): Promise<{ readonly Role?: Role | undefined }>;
   listRolePolicies(input: Named): Promise<readonly string[]>;
   getRolePolicy(input: Named & { PolicyName: string }): Promise<{ readonly PolicyDocument?: string | undefined }>;
   listAttachedRolePolicies(input: Named): Promise<readonly string[]>;
@@ -51,7 +51,7 @@ interface Role {
 /** The role whole; undefined where it is gone, or another took its name under another path. */
 export async function readRole(aws: Reader, arn: string): Promise<SourceRole | undefined> {
   const RoleName = roleName(arn);
-  const { Role } = (await ifPresent(aws.getRole({ RoleName }))) ?? {};
+  const { Role } = (await ifPresent(aws.getWholeRole({ RoleName }))) ?? {};
   if (Role?.Arn !== arn) return undefined;
   const inline: SourceRole['inline'][number][] = [];
   for (const PolicyName of await aws.listRolePolicies({ RoleName })) {

@@ -7,8 +7,8 @@ import {
   detachRolePolicy,
   getManagedPolicy,
   getPolicyVersion,
-  getRole,
   getRolePolicy,
+  getWholeRole,
   listAttachedRolePolicies,
   listRolePolicies,
   putRolePolicy,
@@ -50,7 +50,14 @@ function wholeFunction({ request, ...place }: ApiEvent): readonly Subject[] {
   return subject?.account === place.account && subject.region === place.region ? [subject] : [];
 }
 
-const readsOfSource = [getRole, listRolePolicies, getRolePolicy, listAttachedRolePolicies, getManagedPolicy, getPolicyVersion] as const;
+const readsOfSource = [
+  getWholeRole,
+  listRolePolicies,
+  getRolePolicy,
+  listAttachedRolePolicies,
+  getManagedPolicy,
+  getPolicyVersion,
+] as const;
 const readsOfReach = [
   getBucketPolicy,
   getQueuePolicy,

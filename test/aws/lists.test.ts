@@ -1,5 +1,5 @@
 import { describeSubnets } from '../../aws/ec2.ts';
-import { getRole, listAttachedRolePolicies, simulatePrincipalPolicy } from '../../aws/iam.ts';
+import { getRole, getWholeRole, listAttachedRolePolicies, simulatePrincipalPolicy } from '../../aws/iam.ts';
 import { getFunctionConfiguration, getFunctionUrlConfig, listFunctionUrlConfigs, listTags } from '../../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../../aws/lists.ts';
 import { createWorld } from '../support/world/index.ts';
@@ -53,20 +53,35 @@ test('variables that the list could not decrypt are asked for', async () => {
   expect(made().at(-1)).toBe('GetFunctionConfiguration');
 });
 
-test('where a list may not be read, its resources are asked for one by one', async () => {
+test.each(['AccessDenied', 'Throttling', 'ServiceFailure', 'ValidationError'])(
+  'where a list fails (%s), its resources are asked for one by one, and the list no more',
+  async (error) => {
+    const { world, whole, made } = await region();
+    world.fail('GetAccountAuthorizationDetails', error);
+    const aws = whole.connect([getRole]);
+    for (const RoleName of ['orders', 'bills', 'orders']) expect(await aws.getRole({ RoleName })).toMatchObject({ Role: { RoleName } });
+    expect(made()).toEqual(['ListFunctions', 'GetAccountAuthorizationDetails', 'GetRole', 'GetRole']);
+  },
+);
+
+test('what fails itself for a passing reason is asked for again', async () => {
   const { world, whole, made } = await region();
   world.fail('GetAccountAuthorizationDetails', 'AccessDenied');
+  world.fail('GetRole', 'Throttling');
   const aws = whole.connect([getRole]);
-  for (const RoleName of ['orders', 'bills']) expect(await aws.getRole({ RoleName })).toMatchObject({ Role: { RoleName } });
+  for (const _ of [1, 2]) await expect(aws.getRole({ RoleName: 'orders' })).rejects.toThrow('fails in this test');
   expect(made()).toEqual(['ListFunctions', 'GetAccountAuthorizationDetails', 'GetRole', 'GetRole']);
 });
 
-test('a list that fails for a passing reason fails whoever asked, and is read again', async () => {
-  const { world, whole, made } = await region();
-  world.fail('GetAccountAuthorizationDetails', 'Throttling');
-  const aws = whole.connect([getRole]);
-  for (const _ of [1, 2]) await expect(aws.getRole({ RoleName: 'orders' })).rejects.toThrow('fails in this test');
-  expect(made()).toEqual(['ListFunctions', 'GetAccountAuthorizationDetails', 'GetAccountAuthorizationDetails']);
+test('whoever makes another role like it reads it whole, and tags are asked of Lambda where somebody wants it so', async () => {
+  const { world, made } = await region();
+  const { connect } = wholeRegion(place, () => undefined, [listTags]);
+  world.iam.createRole({ RoleName: 'long', MaxSessionDuration: 43_200 });
+  const aws = connect([getWholeRole, getRole, listTags]);
+  expect(await aws.getWholeRole({ RoleName: 'long' })).toMatchObject({ Role: { MaxSessionDuration: 43_200 } });
+  expect(await aws.getRole({ RoleName: 'long' })).not.toHaveProperty('Role.MaxSessionDuration');
+  expect(await aws.listTags({ Resource: arn('orders') })).toMatchObject({ Tags: { team: 'orders' } });
+  expect(made()).toEqual(['ListFunctions', 'GetRole', 'GetAccountAuthorizationDetails', 'ListTags']);
 });
 
 test('a function without a URL has none, by one list of all its qualifiers', async () => {

@@ -38,7 +38,7 @@ interface Outcome {
 }
 
 async function replayed(options: Options = {}, paths: readonly string[] = [folder]): Promise<Outcome & { readonly code: string }> {
-  const code = await replay({ stack: 'guard', offline: true, format: 'json', ...options }, paths);
+  const code = await replay({ stack: 'lambda-compliance-guard', offline: true, format: 'json', ...options }, paths);
   return { code, ...(JSON.parse(printed.at(-1) ?? '') as Outcome) };
 }
 
@@ -169,7 +169,7 @@ describe('what is asked for', () => {
   });
 
   test('a rule alone leaves out what the roles of the guard call', async () => {
-    const issuer = { arn: 'arn:aws:iam::111122223333:role/guard-remediate-function-url-open', type: 'Role' };
+    const issuer = { arn: 'arn:aws:iam::111122223333:role/lambda-compliance-guard-remediate-function-url-open', type: 'Role' };
     const userIdentity = {
       type: 'AssumedRole',
       arn: 'arn:aws:sts::111122223333:assumed-role/x/y',
@@ -275,7 +275,7 @@ describe('with the account as it is now', () => {
   describe('what would have been fixed, in each format', () => {
     const when = '2026-10-01T12:00:00.000Z';
     const inFormat = async (format: string) => {
-      await replay({ stack: 'guard', ...online, format }, [folder]);
+      await replay({ stack: 'lambda-compliance-guard', ...online, format }, [folder]);
       return printed.join('\n');
     };
 
@@ -315,7 +315,7 @@ test('the formats are those of a scan', () => {
 
 test('as a table', async () => {
   write('a.json', list(anonymous('e1', 'a'), detailOf('DeleteFunctionUrlConfig/plain.json', {})));
-  expect(await replay({ stack: 'guard', offline: true, remediate: 'function-url-open' }, [folder])).toBe('unreadable');
+  expect(await replay({ stack: 'lambda-compliance-guard', offline: true, remediate: 'function-url-open' }, [folder])).toBe('unreadable');
   const table = printed.join('\n');
   expect(table).toMatch(/^rule +mode +findings +fixes +refused +unknown +first +last\n/);
   expect(table).toMatch(/function-url-open +remediate +1 +0 +0 +1 +2026-/);
@@ -330,7 +330,7 @@ test('what is unknown is no exit code of its own where that is allowed', async (
 
 test('nothing that concerns a rule is nothing found', async () => {
   write('a.json', list(irrelevant('i1')));
-  expect(await replay({ stack: 'guard', offline: true }, [folder])).toBe('fine');
+  expect(await replay({ stack: 'lambda-compliance-guard', offline: true }, [folder])).toBe('fine');
   expect(printed.join('\n')).toMatch(/^Nothing would have been found\.\n\n1 record in 1 file: 0 to judge, 1 skipped/);
 });
 
