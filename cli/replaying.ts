@@ -42,6 +42,7 @@ export async function judge(spool: Spool, read: Read, asked: Asked, began: numbe
   const homes: Home[] = [];
   for (const place of read.places) homes.push(await homeAt(place, chosen, asked, cost));
   const on = rules.filter(({ id }) => homes.some(({ config }) => config.rule(id).mode !== 'off'));
+  if (homes.length > 0 && on.length === 0) throw new WrongUse('No rule is left to judge by: all that were asked for are off.');
   const wanted = wantedBy(heardBy(on));
   const handled = { count: 0, first: '', last: '' };
   const bar = progressBar('replay');

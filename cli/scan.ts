@@ -50,6 +50,8 @@ export async function scan(options: Options): Promise<'fine' | 'findings' | 'unr
     whole === undefined
       ? await ofTemplates(String(options['template']), chosen, options, seconds)
       : { result: whole, unreadable: whole.unknown.length > 0 };
+  if (result.rules.length === 0)
+    throw new WrongUse(`A scan of ${whole === undefined ? 'templates' : 'this account'} can judge none of these rules.`);
   const shown = { ...result, findings: result.findings.filter((finding) => isAsked(finding, options, atLeast)) };
   console.log(format(shown));
   if (unreadable) return 'unreadable';
@@ -105,7 +107,9 @@ export function chosenRules({ rule, practice, all }: Options): readonly AnyRule[
   if (practice === undefined) return named ?? (all === true ? rules : undefined);
   if (!practices.some((one) => one === practice))
     throw new WrongUse(`--practice takes ${practices.join(', ')}; "${practice}" is none of them.`);
-  return (named ?? rules).filter((one) => one.practice === practice && (named !== undefined || all === true || one.mode !== 'off'));
+  const chosen = (named ?? rules).filter((one) => one.practice === practice && (named !== undefined || all === true || one.mode !== 'off'));
+  if (chosen.length === 0) throw new WrongUse(`No rule that --rule names is of the practice ${practice}.`);
+  return chosen;
 }
 
 async function regionsToScan(options: Options): Promise<readonly string[]> {

@@ -204,6 +204,7 @@ describe('what is asked for', () => {
     [{ remediate: 'nothing' }, /There is no rule nothing/],
     [{ remediate: 'layer-foreign,subnet-shared' }, /subnet-shared has no fix/],
     [{ mode: 'layer-foreign=on' }, /--mode takes/],
+    [{ rule: 'layer-foreign', mode: 'layer-foreign=off' }, /^No rule is left to judge by/],
     [{ from: 'yesterday' }, /--from takes a time/],
     [{ account: '12' }, /--account takes twelve digits/],
     [{ format: 'xml' }, /--format takes/],
