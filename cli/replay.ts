@@ -108,13 +108,25 @@ async function readInto(spool: Spool, paths: readonly string[], asked: Asked): P
   const elsewhere = new Map<string, string>();
   let first = Number.POSITIVE_INFINITY;
   let [failed, brokenRecords] = [0, 0];
+  const isOf = ({ account: owner, time }: RecordedEvent) => {
+    const at = Date.parse(time);
+    return at >= from && at < to && (account === undefined || owner === account);
+  };
+  const isIn = ({ region }: RecordedEvent) => regions === undefined || regions.includes(region);
+  // Who mistyped an account or a region would take it for one in which nothing happened: until one record is of what was asked for, all are looked at.
+  let [met, leftOut] = [false, false];
+  const compare = (event: RecordedEvent) => {
+    if (isOf(event) && isIn(event)) met = true;
+    // What is told in one region is heard in all.
+    else if (!isOf(event) || !isGlobal(event.detail.eventSource)) leftOut = true;
+  };
   const keep = (event: RecordedEvent): string | undefined => {
+    if (!met) compare(event);
     if (!wanted.is(event)) return undefined;
     const { account: owner, region, time, detail } = event;
     const anywhere = isGlobal(detail.eventSource);
+    if (!isOf(event) || !(anywhere || isIn(event))) return undefined;
     const at = Date.parse(time);
-    if (at < from || at >= to || (account !== undefined && owner !== account)) return undefined;
-    if (regions !== undefined && !anywhere && !regions.includes(region)) return undefined;
     const read = readEvent(event, event);
     if ('ignored' in read) return read.ignored === 'malformed' ? 'is not formed like a record of CloudTrail' : undefined;
     const known = homes.get(owner) ?? new Set();
@@ -125,13 +137,14 @@ async function readInto(spool: Spool, paths: readonly string[], asked: Asked): P
     return undefined;
   };
   const take = (record: Buffer) => {
-    if (!wanted.mayBeIn(record)) return undefined;
+    const isWanted = wanted.mayBeIn(record);
+    if (met && !isWanted) return undefined;
     try {
       let why: string | undefined;
       for (const event of eventsIn(parsed(record.toString()))) why = keep(event) ?? why;
       return why;
     } catch (error) {
-      if (error instanceof Unreadable) return error.message;
+      if (error instanceof Unreadable) return isWanted ? error.message : undefined;
       throw error;
     }
   };
@@ -142,6 +155,9 @@ async function readInto(spool: Spool, paths: readonly string[], asked: Asked): P
     console.error(typeof why === 'string' ? `${file} ${why}` : `${file}: record ${why.record}, at byte ${why.offset}, ${why.why}`);
   };
   const { files, records } = await readRecords(paths, regions?.[0] ?? regionOfSurroundings(), take, unread);
+  // What could not be read may be of it, and is told anyway.
+  if (!met && leftOut && failed === 0)
+    throw new WrongUse('No record in these files is of what --account, --region, --from and --to ask for.');
   if (failed > named) console.error(`… and ${failed - named} more.`);
   if (options['offline'] === true) console.error('Offline: nobody is asked, and what only the account knows is unknown.');
   const places = [...homes].flatMap(([owner, seen]) => {

@@ -168,6 +168,30 @@ describe('what is asked for', () => {
     expect(arns(await replayed(options))).toEqual(expected);
   });
 
+  test.each<[string, Options]>([
+    ['an account', { account: '999999999999' }],
+    ['a region', { region: 'eu-wst-1' }],
+    ['a beginning', { from: '2027-01-01' }],
+    ['an end', { to: '2026-01-01' }],
+    ['two that do not meet', { account: '444455556666', region: 'eu-west-1' }],
+  ])('%s of which there is no record is wrong use, and not one in which nothing happened', async (_, options) => {
+    write('iam.json', list({ ...anonymous('i1', 'x'), eventSource: 'iam.amazonaws.com', eventName: 'CreateRole' }));
+    await expect(replayed(options)).rejects.toMatchObject({
+      name: 'WrongUse',
+      message: expect.stringMatching(/^No record in these files/),
+    });
+  });
+
+  test('a time in which nothing happened that a rule listens to', async () => {
+    write('b.json', list({ ...irrelevant('i1'), eventTime: '2026-10-05T12:00:00Z' }));
+    expect(await replayed({ from: '2026-10-05' })).toMatchObject({ code: 'fine', findings: [], stats: { failed: 0, subscribed: 0 } });
+  });
+
+  test('events of IAM alone are those of every region', async () => {
+    write('a.json', list({ ...anonymous('i1', 'x'), eventSource: 'iam.amazonaws.com', eventName: 'UpdateAssumeRolePolicy' }));
+    expect((await replayed({ region: 'eu-west-1' })).stats['subscribed']).toBe(1);
+  });
+
   test('a rule alone leaves out what the roles of the guard call', async () => {
     const issuer = { arn: 'arn:aws:iam::111122223333:role/lambda-compliance-guard-remediate-function-url-open', type: 'Role' };
     const userIdentity = {
