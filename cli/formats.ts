@@ -19,6 +19,8 @@ export interface Result {
   readonly findings: readonly Alert[];
   readonly unknown: readonly Unknown[];
   readonly stats: Stats;
+  /** The functions that a scan saw, by their ARNs. */
+  readonly functions?: readonly string[];
   readonly replay?: Replay;
 }
 

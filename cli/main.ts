@@ -57,7 +57,7 @@ program
   .option('--rule <ids>', 'these rules alone, separated by commas')
   .option('--practice <name>', 'the rules of one practice')
   .option('--all', 'also the rules that ship switched off, because they are noisy')
-  .option('--function <name>', 'what concerns this function')
+  .option('--function <name>', 'what concerns this function, by its name or ARN')
   .option('--severity <lowest>', 'what is as grave as that: low, medium, high, critical')
   .option('--fail-on <lowest>', 'exit code 1 only where something as grave as that is found')
   .option('--format <format>', 'table, json, sarif (code scanning), ocsf (one event a line) or html (a report)', 'table')

@@ -45,6 +45,7 @@ export async function scanTemplates(path: string, chosen: readonly AnyRule[] | u
   const judged = rules.filter(
     (rule) => !isSenseless(rule) && (chosen === undefined ? shipped.rule(rule.id).mode !== 'off' : chosen.includes(rule)),
   );
+  if (judged.length === 0) throw new WrongUse('None of these rules judges templates: scan the account for them.');
   const config = withModes(shipped, (id) => (judged.some((rule) => rule.id === id) ? 'alert' : 'off'));
   const scanned: Scanned[] = [];
   for (const file of files) scanned.push(await scanOf(file, judged, config, deployment));
@@ -57,6 +58,7 @@ export async function scanTemplates(path: string, chosen: readonly AnyRule[] | u
       findings: scanned.flatMap(({ findings }) => findings),
       unknown: scanned.flatMap(({ unknown }) => unknown),
       resources: scanned.reduce((sum, { resources }) => sum + resources, 0),
+      functions: scanned.flatMap(({ functions }) => functions),
     },
     unreadable: files.some(({ document }) => 'why' in document),
   };
@@ -104,7 +106,12 @@ async function scanOf(
   deployment: Deployment,
 ): Promise<Scanned> {
   if ('why' in document)
-    return { findings: [], unknown: [{ rule: '*', resource: file, why: document.why, template: { file, line: 1 } }], resources: 0 };
+    return {
+      findings: [],
+      unknown: [{ rule: '*', resource: file, why: document.why, template: { file, line: 1 } }],
+      resources: 0,
+      functions: [],
+    };
   const template = new Template(document, deployment);
   // A rule that never fixes has no plan: what is wrong is put right in the template.
   const ruling = judged.map((rule) => ({ ...rule, fix: [] }));
@@ -131,7 +138,7 @@ async function scanOf(
     const resource = logicalId === undefined ? file : `${file}#${logicalId}`;
     unknown.set(`${rule} ${resource} ${why}`, { rule, resource, why, template: place(logicalId) });
   }
-  return { findings, unknown: [...unknown.values()], resources: template.resources.length };
+  return { findings, unknown: [...unknown.values()], resources: template.resources.length, functions: whole.functions };
 }
 
 async function scanned(world: TemplateWorld, judged: readonly AnyRule[], config: Config): Promise<Scanned> {

@@ -5,6 +5,7 @@ import { connect, type Watch } from '../aws/handle.ts';
 import { listTags } from '../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
+import { functionArn, functionName, parseArn } from '../guard/arn.ts';
 import { type Connection, isReading } from '../guard/call.ts';
 import { type Config, withModes } from '../guard/config.ts';
 import { errorName, errorSummary } from '../guard/errors.ts';
@@ -44,17 +45,18 @@ export async function scan(options: Options): Promise<'fine' | 'findings' | 'unr
   const forgetful = options['rule'] === undefined ? undefined : chosen?.find(({ accepts }) => accepts === true);
   if (forgetful !== undefined)
     throw new WrongUse(`${forgetful.id} judges what changes from the day on that a guard is there: a scan cannot.`);
+  const isIt = functionAsked(options);
   const seconds = () => (Date.now() - began) / 1_000;
   const whole = typeof options['template'] === 'string' ? undefined : merged(await regionByRegion(chosen, options), seconds());
   const { result, unreadable } =
     whole === undefined
       ? await ofTemplates(String(options['template']), chosen, options, seconds)
       : { result: whole, unreadable: whole.unknown.length > 0 };
-  if (result.rules.length === 0)
-    throw new WrongUse(`A scan of ${whole === undefined ? 'templates' : 'this account'} can judge none of these rules.`);
-  const shown = { ...result, findings: result.findings.filter((finding) => isAsked(finding, options, atLeast)) };
+  const seen = isIt === undefined || isSeen(isIt, options['function'], result);
+  const shown = { ...result, findings: result.findings.filter((finding) => isAsked(finding, isIt, atLeast)) };
   console.log(format(shown));
-  if (unreadable) return 'unreadable';
+  if (!seen) console.error(`Whether there is a function ${options['function']} is not known.`);
+  if (unreadable || !seen) return 'unreadable';
   return shown.findings.some(({ severity }) => failOn === undefined || rankOf(severity) >= rankOf(failOn)) ? 'findings' : 'fine';
 }
 
@@ -134,7 +136,7 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
     const scanned = await scanRegion(whole.functions(), rules, ports, settings);
-    const { findings, resources } = scanned;
+    const { findings, resources, functions } = scanned;
     const unknown = [...unread, ...scanned.unknown];
     return {
       account,
@@ -144,6 +146,7 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
       findings,
       unknown,
       stats: { events: 0, subscribed: 0, skipped: 0, failed: unknown.length, resources, calls, seconds: 0 },
+      functions,
     };
   } finally {
     bar?.end();
@@ -250,13 +253,38 @@ function merged(results: readonly Result[], seconds: number): Result {
     findings: results.flatMap(({ findings }) => findings),
     unknown: results.flatMap(({ unknown }) => unknown),
     stats: { events: 0, subscribed: 0, skipped: 0, failed: sum('failed'), resources: sum('resources'), calls: sum('calls'), seconds },
+    functions: results.flatMap(({ functions = [] }) => functions),
   };
 }
 
 /** Whether a finding is among those that the options ask for; of a function, also what another resource's evidence says of it. */
-function isAsked({ severity, resource, evidence }: Alert, { function: name }: Options, atLeast: Severity | undefined): boolean {
+function isAsked({ severity, resource, evidence }: Alert, isIt: Asks | undefined, atLeast: Severity | undefined): boolean {
   if (atLeast !== undefined && rankOf(severity) < rankOf(atLeast)) return false;
-  if (typeof name !== 'string') return true;
-  const isIt = (text: string) => text === name || text.split(':function:')[1]?.split(':')[0] === name;
-  return isIt(resource.arn) || JSON.stringify(evidence).split('"').some(isIt);
+  return isIt === undefined || isIt(resource.arn) || JSON.stringify(evidence).split('"').some(isIt);
+}
+
+/** Whether a text is the function that is asked for: its name, or the ARN of it, of a version or of an alias. */
+type Asks = (text: string) => boolean;
+
+/** @throws WrongUse where --function names none */
+function functionAsked({ function: asked }: Options): Asks | undefined {
+  if (typeof asked !== 'string') return undefined;
+  const nowhere = { account: '', region: '' };
+  const partsOf = (text: string) => parseArn(functionArn(text, nowhere) ?? '');
+  const wanted = partsOf(asked);
+  if (wanted === undefined) throw new WrongUse(`--function takes a function's name or ARN; "${asked}" is neither.`);
+  const { account, region, resource } = wanted;
+  return (text) => {
+    if (!text.includes(':function:')) return `function:${text}` === resource;
+    const is = partsOf(text);
+    return is?.resource === resource && (account === '' || is.account === account) && (region === '' || is.region === region);
+  };
+}
+
+/** Whether it may have been seen. @throws WrongUse where it is not there for sure */
+function isSeen(isIt: Asks, asked: Options['function'], { functions = [], regions, unknown }: Result): boolean {
+  if (functions.some(isIt)) return true;
+  if (unknown.some(({ rule }) => rule === '*')) return false;
+  const names = functions.length > 10 ? '' : `; there is ${functions.map(functionName).join(', ') || 'none'}`;
+  throw new WrongUse(`There is no function ${asked} in what was scanned (${regions.join(', ')})${names}.`);
 }

@@ -22,6 +22,8 @@ export interface Scanned {
   readonly unknown: readonly Unknown[];
   /** Functions, and what rules list besides them. */
   readonly resources: number;
+  /** The ARNs of the functions. */
+  readonly functions: readonly string[];
 }
 
 /** What a scan needs; its ledger starts empty, and holds what it finds. */
@@ -82,7 +84,8 @@ export async function scan(
       failed.push({ look: undefined, unknown: { rule, resource: everything, why: errorSummary(error) }, passing: false });
     }
   };
-  await attempt('*', functionsOn(pages, ports));
+  const functions: string[] = [];
+  await attempt('*', functionsOn(pages, ports, functions));
   for (const rule of rules)
     if (rule.list !== undefined && ports.config.rule(rule.id).mode !== 'off') await attempt(rule.id, listed(rule, ports));
   const resources = known;
@@ -102,17 +105,22 @@ export async function scan(
       ports,
     )),
     resources,
+    functions,
   };
 }
 
+/** @param seen takes the ARNs */
 async function* functionsOn(
   pages: AsyncIterable<readonly { readonly FunctionArn?: string | undefined }[]>,
   { config }: ScanPorts,
+  seen: string[],
 ): AsyncGenerator<readonly Look[]> {
   for await (const page of pages)
     yield page.flatMap(({ FunctionArn = '' }) => {
       const subject = functionSubject(FunctionArn, config.home);
-      return subject === undefined ? [] : [{ subject }];
+      if (subject === undefined) return [];
+      seen.push(subject.arn);
+      return [{ subject }];
     });
 }
 

@@ -1,10 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { mockClient } from 'aws-sdk-client-mock';
 import { replay } from '../../cli/replay.ts';
 import { policy } from '../../cli/rights.ts';
 import { scan } from '../../cli/scan.ts';
 import type { Options } from '../../cli/use.ts';
+import { createWorld, type World } from '../support/world/index.ts';
 
 // What a scan, a replay or a policy is asked for, and what nobody can have meant.
 
@@ -41,6 +45,78 @@ describe('rules', () => {
 
   test('a practice of which templates say nothing', async () => {
     const asked: Options = { practice: 'guard', template: write('t.yaml', template('A')) };
-    await expect(scan(asked)).rejects.toEqual(wrongUse('A scan of templates can judge none of these rules.'));
+    await expect(scan(asked)).rejects.toEqual(wrongUse('None of these rules judges templates: scan the account for them.'));
+  });
+});
+
+describe('a function', () => {
+  const rule = 'function-url-open';
+  const found = () =>
+    (JSON.parse(printed.at(-1) ?? '') as { findings: { resource: { arn: string } }[] }).findings.map((one) => one.resource.arn);
+
+  describe('of the account', () => {
+    const account = '111122223333';
+    const arn = (name: string, region = 'us-east-1') => `arn:aws:lambda:${region}:${account}:function:${name}`;
+    let world: World;
+    beforeEach(() => {
+      world = createWorld({ account, region: 'us-east-1' });
+      for (const FunctionName of ['orders', 'orders-2']) {
+        world.lambda.createFunction({ FunctionName });
+        world.lambda.createFunctionUrlConfig({ FunctionName, AuthType: 'NONE' });
+      }
+      const invalid = Object.assign(new Error('Stack with id guard does not exist'), { name: 'ValidationError' });
+      mockClient(CloudFormationClient).on(DescribeStacksCommand).rejects(invalid);
+      mockClient(STSClient).on(GetCallerIdentityCommand).resolves({ Account: account });
+    });
+    const scanned = (asked: string) =>
+      scan({ region: 'us-east-1', stack: 'lambda-compliance-guard', rule, format: 'json', function: asked });
+
+    test.each(['orders', 'orders:live', '111122223333:function:orders', arn('orders'), arn('orders:live'), arn('orders:$LATEST')])(
+      'as %s',
+      async (asked) => {
+        expect(await scanned(asked)).toBe('findings');
+        expect(found()).toEqual([arn('orders')]);
+      },
+    );
+
+    test.each(['order', arn('orders', 'eu-west-1'), 'arn:aws:lambda:us-east-1:444455556666:function:orders'])(
+      'there is none called %s',
+      async (asked) => {
+        const message = `There is no function ${asked} in what was scanned (us-east-1); there is orders, orders-2.`;
+        await expect(scanned(asked)).rejects.toEqual(wrongUse(message));
+      },
+    );
+
+    test('a text that names none', async () => {
+      await expect(scanned('my orders')).rejects.toEqual(wrongUse(`--function takes a function's name or ARN; "my orders" is neither.`));
+    });
+
+    test('where functions could not be listed, nobody knows', async () => {
+      world.fail('ListFunctions', 'AccessDeniedException');
+      expect(await scanned('order')).toBe('unreadable');
+    });
+  });
+
+  describe('of templates', () => {
+    const scanned = (asked: string, text: string) =>
+      scan({ template: write('t.yaml', text), rule, format: 'json', function: asked, allowUnknown: true });
+
+    test('by its name, or by an ARN that it will have', async () => {
+      const text = template('A', 'B');
+      for (const asked of ['A', 'A:live', 'arn:aws:lambda:us-east-1:000000000000:function:A:3']) {
+        expect(await scanned(asked, text)).toBe('findings');
+        expect(found()).toEqual(['arn:aws:lambda:us-east-1:000000000000:function:A']);
+      }
+    });
+
+    test('there is none', async () => {
+      const message = 'There is no function C in what was scanned (us-east-1); there is A, B.';
+      await expect(scanned('C', template('A', 'B'))).rejects.toEqual(wrongUse(message));
+    });
+
+    test('it may stand in another template', async () => {
+      const nested = '  Nested: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: x } }\n';
+      expect(await scanned('C', template('A') + nested)).toBe('unreadable');
+    });
   });
 });

@@ -85,6 +85,7 @@ describe('what could not be read is unknown, never compliant', () => {
       findings: [],
       unknown: [{ rule: '*', resource: all, why: 'AccessDeniedException' }],
       resources: 0,
+      functions: [],
     });
   });
 
