@@ -4,12 +4,12 @@ import { clientPerRegion, patience } from './clients.ts';
 // A bucket of trails often lies in another region than what they tell of.
 const s3 = clientPerRegion((settings) => new S3Client({ ...settings, followRegionRedirects: true }), patience.packages);
 
-/** The keys under a prefix, in their order. Needs s3:ListBucket. */
+/** The keys under a prefix, in their order, without those by which consoles make folders. Needs s3:ListBucket. */
 export async function* keysUnder(region: string, bucket: string, prefix: string): AsyncGenerator<string> {
   let token: string | undefined;
   do {
     const page = await s3({ region }).send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }));
-    for (const { Key, Size = 0 } of page.Contents ?? []) if (Key !== undefined && Size > 0) yield Key;
+    for (const { Key } of page.Contents ?? []) if (Key !== undefined && !Key.endsWith('/')) yield Key;
     token = page.NextContinuationToken;
   } while (token !== undefined);
 }

@@ -1,9 +1,9 @@
-import { createReadStream, type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { errorName, errorSummary } from '../guard/errors.ts';
 import { RecordStream, type Take, type Unread } from '../guard/record-stream.ts';
+import { filesIn, LeftOut } from './files.ts';
 import { WrongUse } from './use.ts';
 
 /** A file of records, local or in S3. */
@@ -25,6 +25,8 @@ const toldAtOnce = 10_000;
 /** What may hold records; nobody knows about names without an ending, which is how Firehose writes them. */
 const mayHold = (name: string) =>
   !name.startsWith('.') && (/\.(json|jsonl|ndjson)(\.gz)?$/.test(name) || !name.includes('.') || /^[^.]+\.gz$/.test(name));
+/** A line a record: there may be none. */
+const isOfLines = (name: string) => /\.(jsonl|ndjson)(\.gz)?$/.test(name);
 /** Beside its files CloudTrail lays digests, which hold no records. */
 const isDigest = (path: string) => /(^|\/)CloudTrail-Digest\//.test(path);
 
@@ -56,6 +58,7 @@ export async function readRecords(
       await readInto(stream, source);
       stream.end();
       tell();
+      if (stream.isEmpty && !isOfLines(source.name)) unread(source.name, 'is empty');
     } catch (error) {
       // What came before the break counts; what is broken there may be broken by it, and is told with it.
       unread(source.name, `${whyOf(error)}, after ${stream.records - broken.length} records`);
@@ -68,42 +71,45 @@ export async function readRecords(
 async function* sourcesOf(paths: readonly string[], region: string): AsyncGenerator<Source> {
   for (const path of paths) {
     let files = 0;
-    for await (const source of sourcesAt(path, region)) {
+    const leftOut = new LeftOut();
+    for await (const source of sourcesAt(path, region, leftOut)) {
       files += 1;
       yield source;
     }
+    leftOut.tell(path, 'log files');
     // Who mistyped a prefix would take it for a month in which nothing happened.
     if (files === 0) throw new WrongUse(`There are no log files in ${path}.`);
   }
 }
 
-async function* sourcesAt(path: string, region: string): AsyncGenerator<Source> {
-  if (path.startsWith('s3://')) yield* objectsUnder(path, region);
-  else if (statSync(path).isDirectory()) yield* filesIn(path);
-  else yield fileAt(path);
+async function* sourcesAt(path: string, region: string, leftOut: LeftOut): AsyncGenerator<Source> {
+  const stats = path.startsWith('s3://') ? undefined : statSync(path);
+  if (stats === undefined) yield* objectsUnder(path, region, leftOut);
+  else if (stats.isDirectory()) yield* sourcesIn(path, leftOut);
+  else yield fileAt(path, stats.size);
 }
 
-function fileAt(path: string): Source {
-  return { name: path, size: statSync(path).size, open: () => createReadStream(path, { highWaterMark: chunkSize }) };
+function fileAt(path: string, size: number): Source {
+  return { name: path, size, open: () => createReadStream(path, { highWaterMark: chunkSize }) };
 }
 
-function* filesIn(folder: string): Generator<Source> {
-  const byName = (a: Dirent, b: Dirent) => (a.name < b.name ? -1 : 1);
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort(byName)) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory() && !isDigest(`${path}/`)) yield* filesIn(path);
-    else if (entry.isFile() && mayHold(entry.name)) yield fileAt(path);
-  }
+function* sourcesIn(folder: string, leftOut: LeftOut): Generator<Source> {
+  for (const { path, name, size } of filesIn(folder, (inner) => !isDigest(`${inner}/`)))
+    if (size !== undefined && mayHold(name)) yield fileAt(path, size);
+    else leftOut.add(path);
 }
 
-async function* objectsUnder(url: string, region: string): AsyncGenerator<Source> {
+async function* objectsUnder(url: string, region: string, leftOut: LeftOut): AsyncGenerator<Source> {
   const [, bucket = '', prefix = ''] = /^s3:\/\/([^/]+)\/?(.*)$/s.exec(url) ?? [];
   if (bucket === '') throw new WrongUse(`${url} names no bucket: s3://bucket/prefix.`);
   const { keysUnder, objectBytes } = await import('../aws/objects.ts');
   try {
-    for await (const key of keysUnder(region, bucket, prefix))
-      if (!isDigest(key) && mayHold(key.slice(key.lastIndexOf('/') + 1)))
-        yield { name: `s3://${bucket}/${key}`, open: () => objectBytes(region, bucket, key) };
+    for await (const key of keysUnder(region, bucket, prefix)) {
+      if (isDigest(key)) continue;
+      const name = `s3://${bucket}/${key}`;
+      if (mayHold(key.slice(key.lastIndexOf('/') + 1))) yield { name, open: () => objectBytes(region, bucket, key) };
+      else leftOut.add(name);
+    }
   } catch (error) {
     throw errorName(error) === 'NoSuchBucket' ? new WrongUse(`There is no bucket ${bucket}.`) : error;
   }

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { type Options, WrongUse } from './session.ts';
+import { type Options, WrongUse } from './use.ts';
 
 /** Asks for a yes, unless --yes said it before. @throws WrongUse where nobody can be asked */
 export async function confirmed(question: string, { yes }: Options): Promise<boolean> {

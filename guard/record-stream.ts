@@ -60,6 +60,11 @@ export class RecordStream {
     return this.#records;
   }
 
+  /** Whether nothing at all has arrived. */
+  get isEmpty(): boolean {
+    return this.#before + this.#bytes.length === 0;
+  }
+
   push(chunk: Buffer): void {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     this.#scan();

@@ -23,7 +23,7 @@ const mostValues = 500_000;
  * @throws TemplateUnreadable where it looks like a template and is broken
  */
 export function readTemplate(text: string): TemplateDocument | undefined {
-  if (!/^\s*["']?Resources["']?\s*:|[{,]\s*"Resources"\s*:/m.test(text)) return undefined;
+  if (!hasResources(text)) return undefined;
   try {
     const counter = new LineCounter();
     const parsed = parseDocument(text, { version: '1.1', logLevel: 'silent', lineCounter: counter, merge: true, prettyErrors: false });
@@ -53,6 +53,11 @@ export function readTemplate(text: string): TemplateDocument | undefined {
     if (error instanceof TemplateUnreadable) throw error;
     throw new TemplateUnreadable(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Whether it looks like a template. */
+export function hasResources(text: string): boolean {
+  return /^\s*["']?Resources["']?\s*:|[{,]\s*"Resources"\s*:/m.test(text);
 }
 
 export function isRaw(value: Raw | undefined): value is { readonly [key: string]: Raw } {

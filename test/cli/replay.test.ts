@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -70,6 +70,37 @@ test('every shape of file, in folders and out, packed and not, in no order', asy
   expect(outcome.code).toBe('findings');
 });
 
+test('links are followed, without end as well; what is left out is told', async () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere-'));
+  try {
+    writeFileSync(join(elsewhere, 'far.json'), list(anonymous('e2', 'b')));
+    write('logs/a.json', list(anonymous('e1', 'a')));
+    for (const name of ['a.json.1', 'b.log', 'c.bz2', 'd.txt']) write(`logs/${name}`, '');
+    symlinkSync(elsewhere, join(folder, 'logs/linked'));
+    symlinkSync(join(elsewhere, 'far.json'), join(folder, 'logs/file.json'));
+    symlinkSync(folder, join(folder, 'logs/round'));
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'logs/z.json'));
+    const outcome = await replayed({}, [join(folder, 'logs')]);
+    expect(arns(outcome)).toEqual(['a', 'b']);
+    expect(outcome.stats).toMatchObject({ events: 3, subscribed: 2, failed: 0 });
+    const names = ['a.json.1', 'b.log', 'c.bz2'].map((name) => join(folder, 'logs', name)).join(', ');
+    expect(told).toContain(`Left out of ${join(folder, 'logs')}, as no log files by name, or not readable: 5 files (${names}, …).`);
+  } finally {
+    rmSync(elsewhere, { recursive: true });
+  }
+});
+
+test('a folder of nothing but files that are left out', async () => {
+  write('a.json.1', list(anonymous('e1', 'a')));
+  await expect(replayed()).rejects.toThrow('There are no log files in');
+  expect(told).toEqual([expect.stringMatching(/: 1 file \(.*a\.json\.1\)\.$/)]);
+});
+
+test('of lines there may be none', async () => {
+  write('a.ndjson', '');
+  expect(await replayed()).toMatchObject({ code: 'fine', stats: { events: 0, failed: 0 } });
+});
+
 test('what is delivered twice counts once', async () => {
   write('a.json', list(anonymous('e1', 'a'), anonymous('e2', 'b')));
   write('b.json', list(anonymous('e1', 'a')));
@@ -103,6 +134,8 @@ test.each([
     list({ ...anonymous('z1', 'z'), requestParameters: 1 }),
     'z.json: record 1, at byte 12, is not formed like a record of CloudTrail',
   ],
+  ['a file without a byte', 'z.json', '', 'z.json is empty'],
+  ['a packed file without a byte', 'z.json.gz', gzipSync(''), 'z.json.gz is empty'],
   ['a file of something else', 'z.json', 'hello', 'z.json: record 1, at byte 0, is no object'],
 ])('%s is counted and named, and costs nothing else', async (_, name, content, why) => {
   write('a.json', list(anonymous('e1', 'a')));
@@ -252,7 +285,7 @@ describe('what is asked for', () => {
 
 test('objects under a prefix, page after page, the digests left out', async () => {
   const s3 = mockClient(S3Client);
-  const keys = ['t/1.json', 't/CloudTrail-Digest/2.json.gz', 't/3.json.gz', 't/4.json'];
+  const keys = ['t/', 't/0.log', 't/1.json', 't/CloudTrail-Digest/2.json.gz', 't/3.json.gz', 't/4.json'];
   s3.on(ListObjectsV2Command, { Bucket: 'trail', Prefix: 't/' }).callsFake(({ ContinuationToken: token }) => {
     const at = Number(token ?? 0);
     const [Key] = keys.slice(at);
@@ -270,6 +303,7 @@ test('objects under a prefix, page after page, the digests left out', async () =
   const outcome = await replayed({}, ['s3://trail/t/']);
   expect(arns(outcome)).toEqual(['a', 'c', 'd']);
   expect(outcome.stats['failed']).toBe(1);
+  expect(told).toContain('Left out of s3://trail/t/, as no log files by name, or not readable: 1 file (s3://trail/t/0.log).');
   expect(told).toContain('s3://trail/t/4.json cannot be read (AccessDenied), after 0 records');
   s3.on(ListObjectsV2Command).rejects(Object.assign(new Error('x'), { name: 'NoSuchBucket' }));
   await expect(replayed({}, ['s3://trial/t/'])).rejects.toThrow('There is no bucket trial.');

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
@@ -649,6 +649,30 @@ describe('files', () => {
       })),
     );
     expect(unreadable).toBe(true);
+  });
+
+  test('links are followed, without end as well; what is too large is unknown, and what is left out is told', async () => {
+    const told: string[] = [];
+    jest.spyOn(console, 'error').mockImplementation((text) => void told.push(String(text)));
+    const text = sam(fn('Fn', 'FunctionUrlConfig: { AuthType: NONE }'));
+    const long = `# ${'x'.repeat(4_000_000)}\n`;
+    const elsewhere = folderOf({ 'far.yaml': text });
+    const folder = folderOf({
+      'large.yaml': `Resources: {}\n${long}`,
+      'large.json': long,
+      'a.yaml.tmpl': text,
+      'b.cfn': text,
+      'c.md': text,
+    });
+    symlinkSync(elsewhere, join(folder, 'linked'));
+    symlinkSync(folder, join(folder, 'round'));
+    const { result, unreadable } = await scanTemplates(folder, undefined, {});
+    expect(result.findings.map(({ evidence }) => evidence['template'])).toMatchObject([
+      { file: expect.stringMatching(/linked\/far\.yaml$/) },
+    ]);
+    const large = { resource: expect.stringMatching(/\/large\.yaml$/), why: 'it is larger than any template' };
+    expect({ unknown: result.unknown, unreadable }).toMatchObject({ unknown: [large], unreadable: true });
+    expect(told).toEqual([expect.stringMatching(/^Left out of .*: 3 files \(.*a\.yaml\.tmpl, .*b\.cfn, .*large\.json\)\.$/)]);
   });
 
   test('a file that is no template, and one that is not there', async () => {
