@@ -7,6 +7,7 @@ import { partsDiffering, toldOf } from '../guard/run-setup.ts';
 import { latest, runningFunction } from '../guard/running-code.ts';
 import { rule as changedByHand } from '../rules/deployments/code-changed-by-hand.ts';
 import { rule as drifted } from '../rules/deployments/code-drifted.ts';
+import { plain } from './plain.ts';
 import { asOperator } from './policy.ts';
 import { type Options, openSession, WrongUse } from './session.ts';
 import { confirmed, minuteOf, table } from './terminal.ts';
@@ -29,7 +30,7 @@ export async function approve(options: Options, [name = '']: readonly string[]):
   const baseline = await ledger.baseline(arn);
   if (baseline === undefined) throw new Error(`The guard knows no code of ${arn} yet: it does after the next sweep.`);
   if (baseline.state === 'approved' && !isDifferent(differencesFrom(baseline, running))) {
-    console.log(`What ${arn} runs is approved: ${baseline.package.sha256} of ${baseline.by}, since ${baseline.at}.`);
+    console.log(plain(`What ${arn} runs is approved: ${baseline.package.sha256} of ${baseline.by}, since ${baseline.at}.`));
     return 'fine';
   }
   const byHand = byHandIn(baseline, running);
@@ -42,10 +43,10 @@ export async function approve(options: Options, [name = '']: readonly string[]):
   const findings = await Promise.all([changedByHand, drifted].map(({ id }) => ledger.finding(findingId(id, arn))));
   console.log(`${arn} runs\n${table(['version', 'CodeSha256', '', 'aliases'], rows)}`);
   console.log(`${baseline.state === 'approved' ? 'Approved' : 'Observed'} until now: ${baseline.package.sha256}, ${minuteOf(baseline.at)}`);
-  for (const part of setup) console.log(`Also, ${part}.`);
+  for (const part of setup) console.log(plain(`Also, ${part}.`));
   for (const finding of findings)
     if (finding !== undefined && isWrong(finding))
-      console.log(`Finding ${finding.id}: ${finding.summary} By ${finding.actor?.arn ?? 'nobody known'}.`);
+      console.log(plain(`Finding ${finding.id}: ${finding.summary} By ${finding.actor?.arn ?? 'nobody known'}.`));
   if (!(await confirmed('Approve what runs now?', options))) {
     console.log('Nothing was approved.');
     return 'fine';

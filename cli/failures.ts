@@ -1,4 +1,5 @@
 import { deniedAction, errorName } from '../guard/errors.ts';
+import { plain, Told } from './plain.ts';
 
 /** What to do about errors that are the operator's to mend, by their names. */
 const advice: readonly (readonly [RegExp, string])[] = [
@@ -24,5 +25,6 @@ export function explained(error: unknown): string {
   if (action !== undefined)
     return `Your credentials do not allow ${action}: \`npm run guard -- policy\` prints what a scan needs, docs/operations.md what each command needs.`;
   const known = advice.find(([names]) => names.test(name));
-  return known === undefined ? told : `${known[1]} (${name})`;
+  if (error instanceof Told) return told;
+  return known === undefined ? plain(told) : `${known[1]} (${name})`;
 }

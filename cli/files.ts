@@ -1,5 +1,6 @@
 import { readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { plain } from './plain.ts';
 import { many } from './terminal.ts';
 
 /** Something in a folder; without a size it is no file that could be read: a link that leads nowhere, a pipe. */
@@ -44,7 +45,9 @@ export class LeftOut {
     if (this.#count === 0) return;
     const more = this.#count > this.#first.length ? ', …' : '';
     console.error(
-      `Left out of ${folder}, as no ${what} by name, or not readable: ${many(this.#count, 'file')} (${this.#first.join(', ')}${more}).`,
+      plain(
+        `Left out of ${folder}, as no ${what} by name, or not readable: ${many(this.#count, 'file')} (${this.#first.join(', ')}${more}).`,
+      ),
     );
   }
 }

@@ -6,6 +6,7 @@ import { type AnyRule, isWait, type Plan } from '../guard/rule.ts';
 import { stateOf } from '../guard/run.ts';
 import { untouchable } from '../guard/scope.ts';
 import { rules } from '../rules/index.ts';
+import { plain } from './plain.ts';
 import { asOperator, readsAmong } from './policy.ts';
 import { type Options, openSession, type Session, WrongUse } from './session.ts';
 import { confirmed, minuteOf } from './terminal.ts';
@@ -132,5 +133,7 @@ function shown({ finding, rule, state, plan: { steps, remains = [] }, refused }:
     ...(steps.length === 0 ? ['  nothing'] : []),
     ...remains.map((what) => `Remains   ${what}`),
     ...(refused === undefined ? [] : [`Not run   ${refused}`]),
-  ].join('\n');
+  ]
+    .map(plain)
+    .join('\n');
 }

@@ -1,10 +1,11 @@
 import type { Watch } from '../aws/handle.ts';
 import { type AnyCall, iamName, isReading, type Permission } from '../guard/call.ts';
 import { deniedAction, errorName } from '../guard/errors.ts';
+import { Told } from './plain.ts';
 import type { Session } from './session.ts';
 
 /** The operator's credentials lack a permission: the message names it, and holds the policy that they need. */
-export class NotAllowed extends Error {
+export class NotAllowed extends Told {
   override readonly name = 'NotAllowed';
 }
 
@@ -28,7 +29,8 @@ export async function asOperator<T>(
     const action = missingAction(error, latest);
     if (action === undefined) throw error;
     throw new NotAllowed(
-      `${what} needs ${action}, which your credentials do not allow. This policy allows all of it:\n${policyOf(calls, names)}`,
+      `${what} needs ${action}, which your credentials do not allow. This policy allows all of it:`,
+      ...policyOf(calls, names).split('\n'),
     );
   }
 }

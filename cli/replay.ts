@@ -5,6 +5,7 @@ import type { Mode } from '../guard/mode.ts';
 import type { Unread } from '../guard/record-stream.ts';
 import { eventsIn, parsed, type RecordedEvent, Unreadable, wantedBy } from '../guard/records.ts';
 import { heard, ids } from '../rules/heard.ts';
+import { plain } from './plain.ts';
 import { readRecords } from './records.ts';
 import { Spool } from './spool.ts';
 import { listed, type Options, parametersIn, WrongUse } from './use.ts';
@@ -152,7 +153,7 @@ async function readInto(spool: Spool, paths: readonly string[], asked: Asked): P
     failed += 1;
     if (typeof why !== 'string') brokenRecords += 1;
     if (failed > named) return;
-    console.error(typeof why === 'string' ? `${file} ${why}` : `${file}: record ${why.record}, at byte ${why.offset}, ${why.why}`);
+    console.error(plain(typeof why === 'string' ? `${file} ${why}` : `${file}: record ${why.record}, at byte ${why.offset}, ${why.why}`));
   };
   const { files, records } = await readRecords(paths, regions?.[0] ?? regionOfSurroundings(), take, unread);
   // What could not be read may be of it, and is told anyway.

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { plain } from './plain.ts';
 import { type Options, WrongUse } from './use.ts';
 
 /** Asks for a yes, unless --yes said it before. @throws WrongUse where nobody can be asked */
@@ -7,7 +8,7 @@ export async function confirmed(question: string, { yes }: Options): Promise<boo
   if (!process.stdin.isTTY) throw new WrongUse(`${question} Nobody can be asked here: give --yes.`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+    return /^y(es)?$/i.test((await terminal.question(`${plain(question)} [y/N] `)).trim());
   } finally {
     terminal.close();
   }
@@ -15,8 +16,9 @@ export async function confirmed(question: string, { yes }: Options): Promise<boo
 
 /** Rows in columns, under their heads. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  return [heads, ...rows]
+  const lines = [heads, ...rows.map((row) => row.map(plain))];
+  const widths = heads.map((_, column) => Math.max(...lines.map((row) => row[column]?.length ?? 0)));
+  return lines
     .map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))

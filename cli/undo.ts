@@ -4,6 +4,7 @@ import { errorKind, errorSummary } from '../guard/errors.ts';
 import { type AnyRule, isWait } from '../guard/rule.ts';
 import { isAsLeft, undo } from '../guard/run.ts';
 import { rules } from '../rules/index.ts';
+import { plain, Told } from './plain.ts';
 import { asOperator, NotAllowed, readsAmong } from './policy.ts';
 import { ahead, type Options, openSession, type Session, WrongUse } from './session.ts';
 
@@ -24,7 +25,7 @@ export async function undoChange(options: Options, [id = '']: readonly string[])
       `The rule ${change.rule} of this change is not in this version of the guard: check out the version that is deployed.`,
     );
   if (change.status === 'undone' || change.status === 'reverted') {
-    console.log(`Change ${id} was taken back before, by ${change.status === 'undone' ? change.undoneBy : 'the guard'}.`);
+    console.log(plain(`Change ${id} was taken back before, by ${change.status === 'undone' ? change.undoneBy : 'the guard'}.`));
     return 'fine';
   }
   if (options['force'] !== true) await refuseIfChanged(change, rule, session);
@@ -32,10 +33,10 @@ export async function undoChange(options: Options, [id = '']: readonly string[])
   // Read again: from here on nobody else goes on with it.
   const { steps, done, resource } = (await ledger.change(id)) ?? change;
   const made = steps.slice(0, done).filter((step) => !isWait(step)).length;
-  console.log(`Taking back ${made} of ${steps.filter((step) => !isWait(step)).length} calls on ${resource}:`);
+  console.log(plain(`Taking back ${made} of ${steps.filter((step) => !isWait(step)).length} calls on ${resource}:`));
   await takeBack({ steps, done }, rule, session);
   await operate({ action: 'undone', change: id });
-  console.log(`Change ${id} is undone. ${change.rule} leaves ${resource} alone until ${new Date(expires).toISOString()}.`);
+  console.log(plain(`Change ${id} is undone. ${change.rule} leaves ${resource} alone until ${new Date(expires).toISOString()}.`));
   return 'fine';
 }
 
@@ -52,12 +53,10 @@ async function refuseIfChanged(change: Change, rule: AnyRule, session: Session):
   if (isAsLeft(change, state)) return;
   const own = isAsLeft({ after: before }, state) ? ' It is as it was before the change.' : '';
   throw new WrongUse(
-    [
-      `${resource} is no longer as change ${id} left it, so somebody changed it since: nothing was taken back.${own}`,
-      `The change left  ${JSON.stringify(after)}`,
-      `Now it is        ${JSON.stringify(state) ?? 'gone'}`,
-      'Look at it. With --force the change is taken back all the same.',
-    ].join('\n'),
+    `${resource} is no longer as change ${id} left it, so somebody changed it since: nothing was taken back.${own}`,
+    `The change left  ${JSON.stringify(after)}`,
+    `Now it is        ${JSON.stringify(state) ?? 'gone'}`,
+    'Look at it. With --force the change is taken back all the same.',
   );
 }
 
@@ -67,10 +66,9 @@ async function takeBack(change: Pick<Change, 'steps' | 'done'>, rule: AnyRule, s
       patiently(() => undo(change, rule, connect(rule.undo, session.connection, watch), (call) => console.log(`  ${call}`))),
     );
   } catch (error) {
-    const why = error instanceof NotAllowed || !isOfAws(error) ? (error as Error).message : errorSummary(error);
-    throw new Error(`The undo stopped. What was taken back stays so; run the command again when the cause is gone.\n${why}`, {
-      cause: error,
-    });
+    const why = isOfAws(error) ? errorSummary(error) : (error as Error).message;
+    const lines = error instanceof NotAllowed ? error.message.split('\n') : [why];
+    throw new Told('The undo stopped. What was taken back stays so; run the command again when the cause is gone.', ...lines);
   }
 }
 

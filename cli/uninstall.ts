@@ -1,5 +1,7 @@
 import type { Change } from '../guard/change.ts';
 import { isWait } from '../guard/rule.ts';
+import { explained } from './failures.ts';
+import { plain } from './plain.ts';
 import { type Options, openSession, type Session, WrongUse } from './session.ts';
 import { confirmed, minuteOf, table } from './terminal.ts';
 import { undoChange } from './undo.ts';
@@ -64,7 +66,7 @@ async function takenBack({ id, rule, resource }: Change, options: Options): Prom
     await undoChange({ ...options, for: '365d', reason }, [id]);
     return true;
   } catch (error) {
-    console.log(`Change ${id} stays: ${(error as Error).message}`);
+    console.log(`Change ${id} stays: ${explained(error)}`);
     return false;
   }
 }
@@ -94,5 +96,7 @@ async function whatIsLeft(kept: readonly Change[], { names }: Session, { stack, 
     `Next: sam delete --stack-name ${stack}${typeof region === 'string' ? ` --region ${region}` : ''}`,
     'These outlive the stack, because they hold what takes changes back and what was kept as evidence (README, "Remove it", says how to delete them):',
     ...outliving.flatMap((name) => (names[name] ? [`  ${names[name]}`] : [])),
-  ].join('\n');
+  ]
+    .map(plain)
+    .join('\n');
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Told } from './plain.ts';
 
 /** What a command was given. */
 export type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -8,7 +9,7 @@ export type Options = Readonly<Record<string, string | boolean | undefined>>;
 export const defaultStack = 'lambda-compliance-guard';
 
 /** Bad input: the message says what is wrong and what to do. */
-export class WrongUse extends Error {
+export class WrongUse extends Told {
   override readonly name = 'WrongUse';
 }
 

@@ -8,17 +8,19 @@ import { replay } from '../../cli/replay.ts';
 import { policy } from '../../cli/rights.ts';
 import { scan } from '../../cli/scan.ts';
 import type { Options } from '../../cli/use.ts';
+import { sample } from '../support/events.ts';
 import { createWorld, type World } from '../support/world/index.ts';
 
 // What a scan, a replay or a policy is asked for, and what nobody can have meant.
 
 let folder: string;
 let printed: string[];
+let told: string[];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'asked-'));
-  printed = [];
+  [printed, told] = [[], []];
   jest.spyOn(console, 'log').mockImplementation((text) => void printed.push(String(text)));
-  jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  jest.spyOn(console, 'error').mockImplementation((text) => void told.push(String(text)));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -46,6 +48,34 @@ describe('rules', () => {
   test('a practice of which templates say nothing', async () => {
     const asked: Options = { practice: 'guard', template: write('t.yaml', template('A')) };
     await expect(scan(asked)).rejects.toEqual(wrongUse('None of these rules judges templates: scan the account for them.'));
+  });
+});
+
+describe('names that others chose', () => {
+  const evil = 'x\n::error::y\u001B[2J\nNothing is wrong.';
+  const shown = 'x\\u000a::error::y\\u001b[2J\\u000aNothing is wrong.';
+  const lines = () => [...printed, ...told].join('\n').split('\n');
+  const expectHarmless = () => {
+    expect(lines().filter((line) => /^(::|Nothing)/.test(line) || line.includes('\u001B'))).toEqual([]);
+    expect(lines().join('\n')).toContain(shown);
+  };
+
+  test('in a template', async () => {
+    const Fn = { Type: 'AWS::Lambda::Function', Properties: { Environment: { Variables: { DB_PASSWORD: 'Xk39vbQ2mmZp7Lw1' } } } };
+    const text = JSON.stringify({ Transform: evil, Resources: { [evil]: Fn } }, null, 2);
+    expect(await scan({ template: write('t.json', text), format: 'table' })).toBe('unreadable');
+    expectHarmless();
+  });
+
+  test('in a log, and of a file', async () => {
+    const detail = sample('CreateFunctionUrlConfig/none.json')['detail'] as { readonly userIdentity: object };
+    const userIdentity = { ...detail.userIdentity, arn: `arn:aws:sts::111122223333:assumed-role/a/${evil}` };
+    write('a.json', JSON.stringify({ Records: [{ ...detail, userIdentity }] }));
+    write(`${evil}.json`, 'hello');
+    expect(await replay({ offline: true, stack: 'guard', format: 'table' }, [folder])).toBe('unreadable');
+    expectHarmless();
+    expect(told.join('\n')).toContain(`${shown}.json: record 1`);
+    expect(printed.join('\n')).toContain(`assumed-role/a/${shown}`);
   });
 });
 

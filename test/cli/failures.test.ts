@@ -1,4 +1,5 @@
 import { explained } from '../../cli/failures.ts';
+import { WrongUse } from '../../cli/use.ts';
 
 const error = (name: string, message = 'x') => Object.assign(new Error(message), { name });
 
@@ -13,5 +14,11 @@ test.each([
     /^Your credentials do not allow lambda:ListFunctions: `npm run guard -- policy`/,
   ],
   ['anything else', error('Error', 'There is no finding x.'), /^There is no finding x\.$/],
+  ['what others wrote', error('Error', 'Bad name x\n::error::y\u001B[2J'), /^Bad name x\\u000a::error::y\\u001b\[2J$/],
+  [
+    'wrong use that names what others wrote',
+    new WrongUse('There is no x\n::error::y.', 'Look.'),
+    /^There is no x\\u000a::error::y\.\nLook\.$/,
+  ],
   ['what is no error', 'broken', /^broken$/],
 ])('%s', (_, given, told) => expect(explained(given)).toMatch(told));

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { plain } from '../../cli/plain.ts';
 import { confirmed, minuteOf, table } from '../../cli/terminal.ts';
 
 jest.mock('node:readline/promises', () => ({ createInterface: jest.fn() }));
@@ -65,6 +66,34 @@ test('columns are as wide as what is in them', () => {
       ],
     ),
   ).toBe('a      long head  c\nwider  x          end\ny');
+});
+
+describe('text of others', () => {
+  test.each([
+    ['a line of its own', 'x\nNothing is wrong.\r\n', 'x\\u000aNothing is wrong.\\u000d\\u000a'],
+    ['what clears a screen', '\u001B[2J\u009B2J', '\\u001b[2J\\u009b2J'],
+    ['what turns the direction', 'a\u202Eb', 'a\\u202eb'],
+    [
+      'commands to the log of a CI',
+      ' ::error::x ##vso[task.complete] ##[error]',
+      ' \\u003a:error::x \\u0023#vso[task.complete] \\u0023#[error]',
+    ],
+    [
+      'what commands nothing',
+      'arn:aws:iam::1:role/é, ::/0 from 10.0.0.0/8: \\d ## x',
+      'arn:aws:iam::1:role/é, ::/0 from 10.0.0.0/8: \\d ## x',
+    ],
+  ])('%s', (_, text, shown) => {
+    expect(plain(text)).toBe(shown);
+    expect(table(['a', 'b'], [[text, 'end']]).split('\n')[1]).toBe(`${shown}  end`);
+  });
+
+  test('in a question', async () => {
+    process.stdin.isTTY = true;
+    const { asked } = answering('n');
+    await confirmed('Take back\u001B[2J?', {});
+    expect(asked).toEqual(['Take back\\u001b[2J? [y/N] ']);
+  });
 });
 
 test('times are told in UTC, to the minute', () => {
