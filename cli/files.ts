@@ -46,7 +46,7 @@ export class LeftOut {
     const more = this.#count > this.#first.length ? ', …' : '';
     console.error(
       plain(
-        `Left out of ${folder}, as no ${what} by name, or not readable: ${many(this.#count, 'file')} (${this.#first.join(', ')}${more}).`,
+        `Left out of ${folder}: ${many(this.#count, 'file')} (${this.#first.join(', ')}${more}), not named like ${what} or not readable.`,
       ),
     );
   }

@@ -84,7 +84,7 @@ test('links are followed, without end as well; what is left out is told', async 
     expect(arns(outcome)).toEqual(['a', 'b']);
     expect(outcome.stats).toMatchObject({ events: 3, subscribed: 2, failed: 0 });
     const names = ['a.json.1', 'b.log', 'c.bz2'].map((name) => join(folder, 'logs', name)).join(', ');
-    expect(told).toContain(`Left out of ${join(folder, 'logs')}, as no log files by name, or not readable: 5 files (${names}, …).`);
+    expect(told).toContain(`Left out of ${join(folder, 'logs')}: 5 files (${names}, …), not named like log files or not readable.`);
   } finally {
     rmSync(elsewhere, { recursive: true });
   }
@@ -93,7 +93,7 @@ test('links are followed, without end as well; what is left out is told', async 
 test('a folder of nothing but files that are left out', async () => {
   write('a.json.1', list(anonymous('e1', 'a')));
   await expect(replayed()).rejects.toThrow('There are no log files in');
-  expect(told).toEqual([expect.stringMatching(/: 1 file \(.*a\.json\.1\)\.$/)]);
+  expect(told).toEqual([expect.stringMatching(/: 1 file \(.*a\.json\.1\), not named/)]);
 });
 
 test('of lines there may be none', async () => {
@@ -303,7 +303,7 @@ test('objects under a prefix, page after page, the digests left out', async () =
   const outcome = await replayed({}, ['s3://trail/t/']);
   expect(arns(outcome)).toEqual(['a', 'c', 'd']);
   expect(outcome.stats['failed']).toBe(1);
-  expect(told).toContain('Left out of s3://trail/t/, as no log files by name, or not readable: 1 file (s3://trail/t/0.log).');
+  expect(told).toContain('Left out of s3://trail/t/: 1 file (s3://trail/t/0.log), not named like log files or not readable.');
   expect(told).toContain('s3://trail/t/4.json cannot be read (AccessDenied), after 0 records');
   s3.on(ListObjectsV2Command).rejects(Object.assign(new Error('x'), { name: 'NoSuchBucket' }));
   await expect(replayed({}, ['s3://trial/t/'])).rejects.toThrow('There is no bucket trial.');
