@@ -202,7 +202,7 @@ async function configOf(
   const config = withModes(base, (id) => (on.has(id) ? 'alert' : 'off'));
   if (on.size === 0 && chosen !== undefined)
     throw new WrongUse(`Without a deployed guard in ${region}, ${chosen.map(({ id }) => id).join(', ')} judges nothing.`);
-  const left = rules.filter((rule) => chosen === undefined && base.rule(rule.id).mode !== 'off' && !judged(rule));
+  const left = (chosen ?? rules.filter(({ id }) => base.rule(id).mode !== 'off')).filter((rule) => !judged(rule));
   const without = left.length === 0 ? '' : ` Left out, because it takes a deployed guard: ${left.map(({ id }) => id).join(', ')}.`;
   return { config, deployed, unread, said: `Account ${account}, ${region}: ${on.size} rules by ${by}.${without}` };
 }
