@@ -44,7 +44,7 @@ function missingAction(error: unknown, latest: AnyCall | undefined): string | un
 }
 
 /** The IAM policy by which somebody may make these calls in this stack's account. */
-export function policyOf(calls: readonly AnyCall[], names: Session['names']): string {
+export function policyOf(calls: readonly Pick<AnyCall, 'permissions'>[], names: Session['names']): string {
   const actions = new Map<string, string[]>();
   for (const { action, resource, condition } of calls.flatMap(({ permissions }) => permissions)) {
     // A parameter that lists several resources becomes several.

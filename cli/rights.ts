@@ -2,7 +2,7 @@ import { describeStack } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
 import { listsFor } from '../aws/lists.ts';
 import { partitionOf } from '../guard/arn.ts';
-import type { AnyCall } from '../guard/call.ts';
+import type { AnyCall, Permission } from '../guard/call.ts';
 import { rules } from '../rules/index.ts';
 import { policyOf, readsAmong } from './policy.ts';
 import { preventivePolicies } from './preventive.ts';
@@ -15,6 +15,13 @@ export function scanCalls(of: readonly (typeof rules)[number][] = rules): readon
   const calls: readonly AnyCall[] = judging.flatMap(({ check, list }) => [...check, ...(list?.calls ?? [])]);
   return readsAmong([describeStack, describeRegions, ...listsFor(calls), ...calls]);
 }
+
+/** What a scan reads of a deployed guard's ledger: whoever is exempt. The table's key is open to whoever may read the table. */
+const exemptions: Permission = {
+  action: 'dynamodb:Query',
+  resource: 'arn:${AWS::Partition}:dynamodb:*:${AWS::AccountId}:table/${AWS::StackName}-*',
+  condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['EXEMPTIONS'] } },
+};
 
 /** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */
 export async function policy(options: Options): Promise<'fine'> {
@@ -37,7 +44,7 @@ export async function policy(options: Options): Promise<'fine'> {
     AlertTopic: `arn:${partition}:sns:*:${account}:${stack}-*`,
     'Archive.Arn': `arn:${partition}:s3:::${stack}-*`,
   };
-  const { Version, Statement } = JSON.parse(policyOf(scanCalls(chosenRules(options)), names)) as {
+  const { Version, Statement } = JSON.parse(policyOf([...scanCalls(chosenRules(options)), { permissions: [exemptions] }], names)) as {
     Version: string;
     Statement: readonly object[];
   };

@@ -5,7 +5,7 @@ import { connect, type Watch } from '../aws/handle.ts';
 import { listTags } from '../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
-import { functionArn, functionName, parseArn } from '../guard/arn.ts';
+import { functionArn, functionName, parseArn, partitionOf } from '../guard/arn.ts';
 import { type Connection, isReading } from '../guard/call.ts';
 import { type Config, withModes } from '../guard/config.ts';
 import { errorName, errorSummary } from '../guard/errors.ts';
@@ -223,24 +223,25 @@ export async function parametersOf(
   readonly unread: readonly Unknown[];
   readonly by: string;
 }> {
-  const unread: Unknown[] = [];
+  let denied: unknown;
   const described = await describeStack.run({ account: '', region }, { StackName: String(stack) }).catch((error: unknown) => {
-    if (/AccessDenied/.test(errorName(error)))
-      unread.push({ rule: '*', resource: `the stack ${stack} in ${region}`, why: errorSummary(error) });
+    if (/AccessDenied/.test(errorName(error))) denied = error;
     else if (errorName(error) !== 'ValidationError') throw error;
     return undefined;
   });
   const deployed = described?.outputs['LedgerTableName'] === undefined ? undefined : described;
   if (deployed === undefined) {
     const several = asked === 'all' || listed(asked).length > 1;
-    if (stack !== defaultStack && !several && unread.length === 0)
+    if (stack !== defaultStack && !several && denied === undefined)
       throw new WrongUse(`There is no guard ${stack} in ${region}: give the name of the stack, or no --stack where there is none.`);
     const account = described?.account ?? (await callerAccount(region));
     const config = shippedWith({ account, region }, String(stack), given);
+    const resource = `arn:${partitionOf(region)}:cloudformation:${region}:${account}:stack/${stack}`;
+    const unread = denied === undefined ? [] : [{ rule: '*', resource, why: errorSummary(denied) }];
     return { config, deployed, unread, by: 'the parameters that the guard ships with' };
   }
   const { config } = deployedWith({ ...deployed, parameters: { ...deployed.parameters, ...given } }, region);
-  return { config, deployed, unread, by: `the parameters of the stack ${stack}` };
+  return { config, deployed, unread: [], by: `the parameters of the stack ${stack}` };
 }
 
 function merged(results: readonly Result[], seconds: number): Result {

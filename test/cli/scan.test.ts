@@ -59,7 +59,11 @@ test('whoever may not look for the stack is told that its parameters are not kno
   const { code, unknown, findings } = await scanned();
   expect({ code, found: findings.length }).toEqual({ code: 'unreadable', found: 1 });
   expect(unknown).toEqual([
-    { rule: '*', resource: `the stack ${defaultStack} in us-east-1`, why: expect.stringContaining('cloudformation:DescribeStacks') },
+    {
+      rule: '*',
+      resource: `arn:aws:cloudformation:us-east-1:${account}:stack/${defaultStack}`,
+      why: expect.stringContaining('cloudformation:DescribeStacks'),
+    },
   ]);
 });
 

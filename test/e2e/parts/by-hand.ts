@@ -7,7 +7,7 @@ import type { PlannedFix } from '../../../guard/replay.ts';
 import { assumeRole, type Principal } from '../../support/stack.ts';
 import { bytes } from '../boto.ts';
 import { createFunction, packageOf } from '../functions.ts';
-import { due, functionRole, guard, guardAs, quiet, stage, trust } from '../stage.ts';
+import { due, functionRole, guard, guardAs, quiet, stack, stage, trust } from '../stage.ts';
 
 const rule = 'function-url-open';
 const far = 'far-shop';
@@ -71,11 +71,18 @@ export function byHand(): void {
       const all = await told(await regionalReader(), 'scan', '--region', 'all');
       expect({ code: all.code, findings: arns(all) }).toEqual({ code: 3, findings: [farArn, ...open] });
       expect(all.regions).toEqual(expect.arrayContaining(['ap-southeast-2', 'eu-central-1', 'us-west-2']));
-      expect(all.unknown[0]).toEqual({
-        rule: '*',
-        resource: 'arn:aws:lambda:eu-central-1:111122223333:function:*',
-        why: 'AccessDeniedException: not authorized to perform lambda:ListFunctions',
-      });
+      expect(all.unknown.slice(0, 2)).toEqual([
+        {
+          rule: '*',
+          resource: `arn:aws:cloudformation:eu-central-1:111122223333:stack/${stack}`,
+          why: 'AccessDenied: not authorized to perform cloudformation:DescribeStacks',
+        },
+        {
+          rule: '*',
+          resource: 'arn:aws:lambda:eu-central-1:111122223333:function:*',
+          why: 'AccessDeniedException: not authorized to perform lambda:ListFunctions',
+        },
+      ]);
       expect(new Set(all.unknown.map(({ resource }) => resource.split(':')[3]))).toEqual(new Set(['eu-central-1']));
     });
 

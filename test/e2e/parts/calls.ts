@@ -115,10 +115,10 @@ async function measure(name: string, also = ''): Promise<Costs> {
 }
 
 /** What has no function before, or none at all. */
-async function measureNew(size: number): Promise<Costs> {
+async function measureNew(called: string): Promise<Costs> {
   const { boto } = stage;
   const made = await costs('a finding opens', ['roles'], async () => {
-    await createFunction(`new-at-${size}`, shared);
+    await createFunction(`new-at-${called}`, shared);
   });
   const widened = await costs('a finding opens', ['vpc'], () =>
     boto.call('ec2', 'authorize_security_group_ingress', { GroupId: group, IpPermissions: everyone }),
@@ -152,7 +152,10 @@ export function calls(): void {
       for (const size of sizes) {
         await fill(there, size);
         there = size;
-        measured[size] = { ...(await measure('probe')), ...(await measureNew(size)) };
+        const once = async (called: string) => ({ ...(await measure('probe')), ...(await measureNew(called)) });
+        const costs = await once(`${size}`);
+        // A message may come twice, and what was done before be heard late: what really costs more does so again.
+        measured[size] = growing([measured[10] ?? costs, costs]).length === 0 ? costs : await once(`${size}-again`);
       }
       const routed = await measure('probe-live', ', one version routed');
       console.log(table({ ...measured, 1000: { ...measured[1_000], ...routed } }));
