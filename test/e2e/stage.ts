@@ -228,11 +228,14 @@ interface Expected {
   readonly says?: string;
 }
 
-/** The alert that a step causes. While it is not there the minutes pass quickly, so that nobody waits for the clock. */
+/**
+ * The alert that a step causes. While it is not there the minutes pass quickly, so that nobody waits for the clock. Fixes that meet
+ * each other wait 15 seconds, some of them several times.
+ */
 export async function alerted(
   { rule, status, resource, planned = false, says = '' }: Expected,
   since: number,
-  seconds = 40,
+  seconds = 120,
 ): Promise<Alert> {
   const clock = setInterval(() => void due('TickEveryMinute').catch(() => undefined), 1_000);
   try {
