@@ -91,9 +91,10 @@ class Faults:
             self._faults.append(fault)
         return dict(fault)
 
-    def clear(self) -> None:
+    def clear(self, resource: str | None = None) -> None:
+        """All of them, or those of one resource."""
         with self._lock:
-            self._faults.clear()
+            self._faults = [fault for fault in self._faults if resource not in (None, fault["resource"])]
 
     def list(self) -> list[dict]:
         with self._lock:

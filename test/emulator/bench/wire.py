@@ -130,6 +130,8 @@ def _partition_keys(params: dict) -> list[str]:
     writes = [write for item in params.get("TransactItems") or [] for write in item.values()]
     values = [place.get("pk") for write in (params, *writes) for place in (write.get("Key") or {}, write.get("Item") or {})]
     values.append((params.get("ExpressionAttributeValues") or {}).get(":pk"))
+    for entry in (params.get("RequestItems") or {}).values():
+        values += [key.get("pk") for key in entry.get("Keys", [])] if isinstance(entry, dict) else []
     return [value["S"] for value in values if isinstance(value, dict) and "S" in value]
 
 
@@ -206,7 +208,7 @@ async def _control(scope, receive, send, query: dict) -> None:
         elif path == "/_bench/faults" and method == "GET":
             result = {"faults": faults.list()}
         elif path == "/_bench/faults" and method == "DELETE":
-            faults.clear()
+            faults.clear(query.get("resource"))
             result = {}
         elif path == "/_bench/fire" and method == "POST":
             result = {"fired": clock.fire(json.loads(body)["name"])}

@@ -293,6 +293,17 @@ def groups_in_use() -> None:
     ec2._ACTION_MAP["DeleteSecurityGroup"] = delete
 
 
+def references_of_peers() -> None:
+    """Which groups the rules of peered VPCs name: none, where no VPC has a peer.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupReferences.html"""
+    def references(params):
+        if ec2._vpc_peering.keys():
+            return ec2._error("UnsupportedOperation", "The emulator knows no groups of peered VPCs.", 400)
+        return ec2._xml(200, "DescribeSecurityGroupReferencesResponse", "<securityGroupReferenceSet/>")
+
+    ec2._ACTION_MAP["DescribeSecurityGroupReferences"] = references
+
+
 def apply() -> None:
     one_rule_for_each_range()
     prefix_lists_in_rules()
@@ -301,6 +312,7 @@ def apply() -> None:
     interfaces_of_functions()
     groups_by_id()
     groups_in_use()
+    references_of_peers()
     ec2_network.apply()
     # Last, because it takes hold of every handler that is there.
     dry_runs_change_nothing()

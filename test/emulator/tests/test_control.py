@@ -17,6 +17,15 @@ class Calls(Case):
         self.assertEqual(found["calls"][-1]["seq"], found["next"])
         self.assertEqual(found["next"], aws.bench("/_bench/calls?since=999999999")["next"])
 
+    def test_the_partition_keys_of_a_batch_are_told(self):
+        aws, table = self.aws, unique("table")
+        aws.client("dynamodb").create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                                            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+        before = aws.bench("/_bench/calls?since=999999999")["next"]
+        aws.client("dynamodb", aws.admin).batch_get_item(RequestItems={table: {"Keys": [{"pk": {"S": "a"}}, {"pk": {"S": "b"}}]}})
+        (call,) = aws.bench(f"/_bench/calls?since={before}")["calls"]
+        self.assertEqual(("BatchGetItem", ["a", "b"]), (call["operation"], call["keys"]))
+
     def test_denials_are_told(self):
         aws = self.aws
         before = aws.bench("/_bench/denied?since=999999999")["next"]

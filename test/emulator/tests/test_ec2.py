@@ -29,6 +29,12 @@ class Rules(Case):
         group(plain())
         self.assertLess(1, len(api.describe_security_groups(Filters=[{"Name": "group-id", "Values": [one]}])["SecurityGroups"]))
 
+    def test_groups_of_no_peer_are_referenced(self):
+        self.assertEqual([], self.aws.client("ec2").describe_security_group_references(GroupId=[group(self.aws)])["SecurityGroupReferenceSet"])
+
+    def test_the_emulator_alone_knows_no_references(self):
+        self.refused("InvalidAction", plain().client("ec2").describe_security_group_references, GroupId=[group(plain())])
+
     def test_the_emulator_alone_revokes_both(self):
         api, sg = plain().client("ec2"), group(plain())
         rules = api.authorize_security_group_ingress(GroupId=sg, IpPermissions=[OPEN])["SecurityGroupRules"]

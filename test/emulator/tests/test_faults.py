@@ -110,6 +110,12 @@ class Faults(Case):
         (fault,) = self.aws.bench("/_bench/faults")["faults"]
         self.assertEqual((5, 2), (fault["seen"], fault["used"]))
 
+    def test_those_of_one_resource_end_alone(self):
+        for name in ("one", "other"):
+            self.fault("unavailable", "sqs", "CreateQueue", resource=f"queue:{name}")
+        self.aws.bench("/_bench/faults?resource=queue%3Aone", "DELETE")
+        self.assertEqual(["queue:other"], [fault["resource"] for fault in self.aws.bench("/_bench/faults")["faults"]])
+
     def test_an_answer_can_be_lost_after_the_change(self):
         aws, name = self.aws, unique("queue")
         self.fault("unavailable", "sqs", "CreateQueue", after=True)

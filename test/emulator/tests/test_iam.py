@@ -211,6 +211,19 @@ class Conditions(Case):
         keys = aws.user(allow("sqs:GetQueueAttributes", arn.replace(aws.id, "${aws:PrincipalAccount}")))
         aws.client("sqs", keys).get_queue_attributes(QueueUrl=_url, AttributeNames=["All"])
 
+    def test_a_batch_needs_a_right_of_its_own(self):
+        aws, table = self.aws, unique("table")
+        arn = aws.client("dynamodb").create_table(
+            TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])["TableDescription"]["TableArn"]
+        wanted = {table: {"Keys": [{"pk": {"S": "finding#1"}}], "ConsistentRead": True}}
+        single = aws.client("dynamodb", aws.user(allow(["dynamodb:GetItem", "dynamodb:Query"], arn)))
+        self.refused("AccessDeniedException", single.batch_get_item, RequestItems=wanted)
+        elsewhere = aws.client("dynamodb", aws.user(allow("dynamodb:BatchGetItem", f"{arn}x")))
+        self.refused("AccessDeniedException", elsewhere.batch_get_item, RequestItems=wanted)
+        batch = aws.client("dynamodb", aws.user(allow("dynamodb:BatchGetItem", arn)))
+        self.assertEqual({table: []}, batch.batch_get_item(RequestItems=wanted)["Responses"])
+
     def test_the_partition_key_of_an_item_is_a_condition(self):
         aws, table = self.aws, unique("table")
         aws.client("dynamodb").create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
