@@ -29,7 +29,7 @@ import {
 import type { Call, Connection } from '../guard/call.ts';
 import { errorName, ifPresent } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, oneEndpoint } from './clients.ts';
 import { allPages } from './pages.ts';
 
 export type { Deployment, Method, Resource, RestApi, Stage } from '@aws-sdk/client-api-gateway';
@@ -39,7 +39,7 @@ export type { Deployment, Method, Resource, RestApi, Stage } from '@aws-sdk/clie
 const at = (path: string) => `arn:\${AWS::Partition}:apigateway:*::${path}`;
 const get = { action: 'apigateway:GET', resource: at('/restapis/*') };
 
-const client = clientPerRegion((settings) => new APIGatewayClient(settings));
+const client = clientPerRegion((settings) => new APIGatewayClient({ ...settings, ...oneEndpoint }));
 const call = callsOf('apigateway', (connection, command) => client(connection).send(command));
 
 /** The most that a page holds. */

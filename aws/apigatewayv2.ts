@@ -29,7 +29,7 @@ import {
 import type { Call, Connection } from '../guard/call.ts';
 import { errorName, ifPresent } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, oneEndpoint } from './clients.ts';
 import { allPages } from './pages.ts';
 
 export type { Stage } from '@aws-sdk/client-apigatewayv2';
@@ -39,7 +39,7 @@ export type { Stage } from '@aws-sdk/client-apigatewayv2';
 const at = (path: string) => `arn:\${AWS::Partition}:apigateway:*::${path}`;
 const get = { action: 'apigateway:GET', resource: at('/apis/*') };
 
-const client = clientPerRegion((settings) => new ApiGatewayV2Client(settings));
+const client = clientPerRegion((settings) => new ApiGatewayV2Client({ ...settings, ...oneEndpoint }));
 const call = callsOf('apigateway', (connection, command) => client(connection).send(command));
 
 /** The most that these lists take: texts, not numbers. */

@@ -19,14 +19,14 @@ export interface PackageKey {
 }
 
 /**
- * Copies a function's package into the archive, unless what runs is another by now. The bytes are held against the hash
- * before they are written and once more by S3, and an object that is there is never written over: nobody who changes the
- * code in between gets theirs into the archive under the hash of another.
+ * Copies a function's package into the archive, from where GetFunction said that it lies (`location`, good for ten minutes), or
+ * asks that first. The bytes are held against the hash before they are written and once more by S3, and an object that is there is
+ * never written over: nobody who changes the code in between gets theirs into the archive under the hash of another.
  * @returns where it lies, or undefined where the code is not (any more) the one with this hash: nothing was written
  */
 export const archivePackage: Call<
   'archivePackage',
-  PackageKey & { readonly functionName: string; readonly qualifier?: string | undefined },
+  PackageKey & { readonly functionName: string; readonly qualifier?: string | undefined; readonly location?: string | undefined },
   ArchivedObject | undefined
 > = {
   name: 'archivePackage',
@@ -42,19 +42,28 @@ export const archivePackage: Call<
     { action: 'kms:Decrypt', resource: key },
   ],
   alreadyDone: [],
-  async run(connection, { functionName, qualifier, ...place }) {
-    const { Configuration, Code } = await lambdaClient(connection).send(
-      new GetFunctionCommand({ FunctionName: functionName, Qualifier: qualifier }),
-    );
-    if (Configuration?.CodeSha256 !== place.sha256) return undefined;
-    if (Code?.Location === undefined) {
-      throw new PackageUnreadable(`Lambda hands out no package of ${functionName} (${Code?.Error?.ErrorCode ?? 'no location'})`);
-    }
-    const body = await download(Code.Location, functionName);
+  async run(connection, { functionName, qualifier, location, ...place }) {
+    const from = location ?? (await locationOf(connection, functionName, qualifier, place));
+    if (from === undefined) return undefined;
+    const body = await download(from, functionName);
     const digest = Buffer.from(await crypto.subtle.digest('SHA-256', body)).toString('base64');
     return digest === place.sha256 ? await put(connection, place, body) : undefined;
   },
 };
+
+async function locationOf(
+  connection: Connection,
+  functionName: string,
+  qualifier: string | undefined,
+  { sha256 }: PackageKey,
+): Promise<string | undefined> {
+  const { Configuration, Code } = await lambdaClient(connection).send(
+    new GetFunctionCommand({ FunctionName: functionName, Qualifier: qualifier }),
+  );
+  if (Configuration?.CodeSha256 !== sha256) return undefined;
+  if (Code?.Location !== undefined) return Code.Location;
+  throw new PackageUnreadable(`Lambda hands out no package of ${functionName} (${Code?.Error?.ErrorCode ?? 'no location'})`);
+}
 
 async function put(connection: Connection, place: PackageKey, Body: Uint8Array): Promise<ArchivedObject> {
   const { bucket, key: Key, sha256 } = place;

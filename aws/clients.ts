@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Connection } from '../guard/call.ts';
 
 /** How often a call is tried in all. */
@@ -19,7 +20,25 @@ export interface ClientSettings {
   readonly maxAttempts: number;
   readonly retryMode: 'adaptive';
   readonly requestHandler: { readonly connectionTimeout: number; readonly requestTimeout: number; readonly throwOnRequestTimeout: true };
+  readonly streamCollector: (answer: Readable) => Promise<Uint8Array>;
 }
+
+/** The bytes of an answer as they come: the SDK's own way, by a second stream behind the first, takes an eighth of what a call takes. */
+function bytesOf(answer: Readable): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const parts: Uint8Array[] = [];
+    answer.on('data', (part: Uint8Array) => parts.push(part));
+    answer.on('end', () => resolve(Buffer.concat(parts)));
+    answer.on('error', reject);
+  });
+}
+
+/**
+ * For clients all of whose requests go to one endpoint: what the SDK puts around a request is made once for each kind of command, not
+ * for each request. Requests side by side then share what it notes of them, the endpoint too: nothing for buckets and queues, which
+ * have endpoints of their own, nor for lib-dynamodb, whose commands put themselves into it.
+ */
+export const oneEndpoint = { cacheMiddleware: true } as const;
 
 /** One client a region, made when first used, so that a function pays only for the services that it calls. */
 export function clientPerRegion<Client>(
@@ -36,6 +55,7 @@ export function clientPerRegion<Client>(
       retryMode: 'adaptive',
       // Without the last, the SDK only warns. https://docs.aws.amazon.com/sdk-for-javascript/v3/developer-guide/node-configuring-timeouts.html
       requestHandler: { connectionTimeout: 2_000, requestTimeout, throwOnRequestTimeout: true },
+      streamCollector: bytesOf,
     });
     clients.set(region, made);
     return made;

@@ -36,7 +36,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import type { Call, Connection } from '../guard/call.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, oneEndpoint } from './clients.ts';
 import { allPages } from './pages.ts';
 
 export type {
@@ -73,7 +73,7 @@ function filtersFor(wanted: object, names: Readonly<Record<string, string>>): Fi
   return filters.length === 0 ? undefined : filters;
 }
 
-const client = clientPerRegion((settings) => new EC2Client(settings));
+const client = clientPerRegion((settings) => new EC2Client({ ...settings, ...oneEndpoint }));
 const call = callsOf('ec2', (connection, command) => client(connection).send(command));
 
 export const describeSecurityGroups = call('DescribeSecurityGroups', DescribeSecurityGroupsCommand, { resource: '*' });

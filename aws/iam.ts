@@ -44,7 +44,7 @@ import {
 import type { Call } from '../guard/call.ts';
 import { errorKind, ifPresent } from '../guard/errors.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion } from './clients.ts';
+import { clientPerRegion, oneEndpoint } from './clients.ts';
 
 export type { Role } from '@aws-sdk/client-iam';
 
@@ -61,7 +61,7 @@ const bounded = { StringEquals: { 'iam:PermissionsBoundary': '${RoleBoundary}' }
 const exists = ['EntityAlreadyExists', 'EntityAlreadyExistsException'];
 const gone = ['NoSuchEntity', 'NoSuchEntityException'];
 
-const client = clientPerRegion((settings) => new IAMClient(settings));
+const client = clientPerRegion((settings) => new IAMClient({ ...settings, ...oneEndpoint }));
 const call = callsOf('iam', (connection, command) => client(connection).send(command));
 
 export const getRole = call('GetRole', GetRoleCommand, { resource: roles });

@@ -13,6 +13,8 @@ import {
   GetEventSourceMappingCommand,
   GetFunctionCodeSigningConfigCommand,
   GetFunctionCommand,
+  type GetFunctionCommandInput,
+  type GetFunctionCommandOutput,
   GetFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
   GetFunctionUrlConfigCommand,
@@ -27,6 +29,7 @@ import {
   ListFunctionsCommand,
   ListFunctionUrlConfigsCommand,
   ListTagsCommand,
+  type ListTagsCommandInput,
   PutFunctionCodeSigningConfigCommand,
   PutFunctionConcurrencyCommand,
   PutResourcePolicyCommand,
@@ -41,12 +44,12 @@ import {
   type UpdateFunctionConfigurationCommandInput,
   UpdateFunctionUrlConfigCommand,
 } from '@aws-sdk/client-lambda';
-import type { Call, Connection, Permission } from '../guard/call.ts';
+import type { Call, Connection, Permission, Within } from '../guard/call.ts';
 import { errorName, ifPresent, RetryLater } from '../guard/errors.ts';
 import { liveConfigurations } from '../guard/live.ts';
 import { setupOf } from '../guard/run-setup.ts';
 import { callsOf } from './call.ts';
-import { clientPerRegion, patience } from './clients.ts';
+import { clientPerRegion, oneEndpoint, patience } from './clients.ts';
 import { allPages } from './pages.ts';
 
 export type {
@@ -60,15 +63,41 @@ export type {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 const functions = 'arn:${AWS::Partition}:lambda:*:${AWS::AccountId}:function:*';
 
-const client = clientPerRegion((settings) => new LambdaClient(settings));
+const client = clientPerRegion((settings) => new LambdaClient({ ...settings, ...oneEndpoint }));
 const call = callsOf('lambda', (connection, command) => client(connection).send(command));
 
-export const getFunctionConfiguration = call('GetFunctionConfiguration', GetFunctionConfigurationCommand, { resource: functions });
 /** With the function's tags, which Lambda leaves out where the caller may not list them. */
 export const getFunction = call('GetFunction', GetFunctionCommand, {
   resource: functions,
   also: [{ action: 'lambda:ListTags', resource: functions }],
 });
+/** The same for whoever wants no more than configuration and tags, which lists tell as well; an error where the tags may not be read. */
+export const getTaggedFunction = {
+  ...getFunction,
+  name: 'getTaggedFunction' as const,
+  run: async (
+    connection: Connection,
+    input: GetFunctionCommandInput,
+  ): Promise<Pick<GetFunctionCommandOutput, 'Configuration' | 'Tags' | '$metadata'>> => {
+    const { Configuration, Tags, TagsError, $metadata } = await getFunction.run(connection, input);
+    if (TagsError === undefined) return { Configuration, Tags, $metadata };
+    const { ErrorCode = 'AccessDeniedException', Message = '' } = TagsError;
+    throw Object.assign(new Error(Message), { name: ErrorCode, $metadata });
+  },
+};
+
+const inFunction = <Input>(
+  input: (input: Input) => GetFunctionCommandInput,
+  answer: (answer: GetFunctionCommandOutput) => unknown,
+): readonly Within[] => [getTaggedFunction, getFunction].map((call) => ({ call, input, answer }));
+
+export const getFunctionConfiguration = {
+  ...call('GetFunctionConfiguration', GetFunctionConfigurationCommand, { resource: functions }),
+  within: inFunction(
+    (input: GetFunctionCommandInput) => input,
+    ({ Configuration }) => Configuration,
+  ),
+};
 
 /**
  * Use of customer-managed keys through Lambda, and only so: whoever reads or writes variables or packages that are
@@ -100,7 +129,13 @@ export const getResourcePolicy = call('GetResourcePolicy', GetResourcePolicyComm
   resource: functions,
   also: [{ action: 'lambda:GetPolicy', resource: functions }],
 });
-export const listTags = call('ListTags', ListTagsCommand, { resource: functions });
+export const listTags = {
+  ...call('ListTags', ListTagsCommand, { resource: functions }),
+  within: inFunction(
+    ({ Resource }: ListTagsCommandInput) => ({ FunctionName: Resource }),
+    ({ Tags = {}, TagsError }) => (TagsError === undefined ? { Tags } : undefined),
+  ),
+};
 
 /** Every alias of a function, all pages. */
 export const listAliases: Call<'listAliases', { readonly FunctionName: string }, readonly AliasConfiguration[]> = {
@@ -138,11 +173,11 @@ export async function* functionPages(connection: Connection): AsyncGenerator<rea
   } while (Marker !== undefined && Marker !== '');
 }
 
-/** The published versions of all functions of a region, 50 a page: by their ARNs. */
+/** A page of the functions of a region and of all their published versions, which come by their ARNs alone; 50 a page, both together. */
 export const versionsPage: Call<
   'versionsPage',
   { readonly Marker?: string | undefined },
-  { readonly arns: readonly string[]; readonly next: string | undefined }
+  { readonly functions: readonly FunctionConfiguration[]; readonly arns: readonly string[]; readonly next: string | undefined }
 > = {
   name: 'versionsPage',
   service: 'lambda',
@@ -151,10 +186,13 @@ export const versionsPage: Call<
   alreadyDone: [],
   run: async (connection, { Marker }) => {
     const page = await client(connection).send(new ListFunctionsCommand({ FunctionVersion: 'ALL', Marker, MaxItems: 50 }));
-    const arns = (page.Functions ?? []).flatMap(({ FunctionArn, Version }) =>
-      FunctionArn === undefined || Version === '$LATEST' ? [] : [FunctionArn],
-    );
-    return { arns, next: page.NextMarker };
+    const [functions, arns]: [FunctionConfiguration[], string[]] = [[], []];
+    for (const configuration of page.Functions ?? []) {
+      const { FunctionArn = '', Version } = configuration;
+      if (Version === '$LATEST') functions.push({ ...configuration, FunctionArn: FunctionArn.replace(/:\$LATEST$/, '') });
+      else arns.push(FunctionArn);
+    }
+    return { functions, arns, next: page.NextMarker };
   },
 };
 

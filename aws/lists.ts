@@ -2,7 +2,7 @@ import { ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { matchesGlob, roleName } from '../guard/arn.ts';
 import type { AnyCall, Call, Connection, Handle } from '../guard/call.ts';
 import { errorKind, isAnswer } from '../guard/errors.ts';
-import { readPolicy } from '../guard/policy-document.ts';
+import { readPolicy, type Statement } from '../guard/policy-document.ts';
 import type { Ports } from '../guard/ports.ts';
 import { asksOnce } from '../guard/reads.ts';
 import { getRestApi, getRestApis } from './apigateway.ts';
@@ -38,16 +38,22 @@ import {
   getFunctionCodeSigningConfig,
   getFunctionConfiguration,
   getFunctionUrlConfig,
+  getTaggedFunction,
   listFunctions,
   listFunctionUrlConfigs,
   listTags,
   signedFunctions,
+  versionsPage,
 } from './lambda.ts';
+import { allPages } from './pages.ts';
+import { describeSecret, listSecrets } from './secretsmanager.ts';
 import { taggedFunctions } from './tags.ts';
 
 /** Who looks at a whole region reads lists first: what they tell of every resource is asked for none of them alone. */
 export interface WholeRegion {
   readonly connect: Ports['connect'];
+  /** The same for a look at one resource: what is asked about one function alone is known no longer than whoever looks holds these calls. */
+  readonly forOneLook: () => Ports['connect'];
   /** The functions of the region, page by page; what they tell is known from then on. */
   readonly functions: () => AsyncGenerator<readonly FunctionConfiguration[]>;
 }
@@ -61,29 +67,60 @@ export function listsFor(calls: readonly AnyCall[]): readonly AnyCall[] {
  * The calls of rules, each answered once, and from lists where lists tell the same. Where a list cannot be read, its
  * resources are asked for one by one. How the region was when the list was read is what is answered from then on.
  * @param asking calls that no list is to answer
+ * @param versions whether the versions of all functions are listed as well: then one list tells both
  */
-export function wholeRegion(connection: Connection, watch: Watch, asking: readonly AnyCall[] = []): WholeRegion {
+export function wholeRegion(
+  connection: Connection,
+  watch: Watch,
+  { asking = [], versions = false }: { readonly asking?: readonly AnyCall[]; readonly versions?: boolean } = {},
+): WholeRegion {
   const functions = new Map<string, FunctionConfiguration>();
-  const answerOf = async (call: AnyCall, input: never): Promise<unknown> => {
-    const listed = asking.includes(call) ? undefined : await answers.get(call.run)?.answer(input, known).catch(unlessUnread);
-    if (listed !== undefined) return listed;
+  const policies = new Map<string, readonly Statement[]>();
+  const read = (document: string) => {
+    const statements = policies.get(document) ?? readPolicy(document);
+    policies.set(document, statements);
+    return statements;
+  };
+  const make = async (call: AnyCall, input: never): Promise<unknown> => {
     const handle = connect([call], connection, watch) as Readonly<Record<string, (input: never) => Promise<unknown>>>;
     return await handle[call.name]?.(input);
   };
-  const once = asksOnce((error) => errorKind(error) === 'passing');
-  const answered = (call: AnyCall, input: never) => once(call, input, () => answerOf(call, input));
-  // A list that failed once is not asked for again.
-  const lists = asksOnce(() => false);
-  const known: Known = {
-    functions,
-    ask: async (call, input) => (await lists(call, input, () => answered(call, input as never))) as Awaited<ReturnType<typeof call.run>>,
+  const forAll = new Remembered();
+  const forOneLook = (): Ports['connect'] => {
+    const own = new Remembered();
+    const answerOf = async (call: AnyCall, input: never): Promise<unknown> => {
+      const listed = asking.includes(call) ? undefined : await answers.get(call.run)?.answer(input, known).catch(unlessUnread);
+      if (listed !== undefined) return listed;
+      return isOfOneFunction(input) ? await make(call, input) : await forAll.calls(call, input, () => make(call, input));
+    };
+    const answered = (call: AnyCall, input: never) => own.calls(call, input, () => answerOf(call, input));
+    const known: Known = {
+      functions,
+      read,
+      async ask(call, input) {
+        const { lists } = isOfOneFunction(input) ? own : forAll;
+        return (await lists(call, input, () => answered(call, input as never))) as Awaited<ReturnType<typeof call.run>>;
+      },
+    };
+    return <const Calls extends readonly AnyCall[]>(calls: Calls) =>
+      Object.fromEntries(calls.map((call) => [call.name, (input: never) => answered(call, input)])) as Handle<Calls>;
+  };
+  const whole = forOneLook();
+  const withVersions = async function* () {
+    const aws = whole([versionsPage]);
+    let Marker: string | undefined;
+    do {
+      const { functions: page, next } = await aws.versionsPage({ Marker });
+      yield page;
+      Marker = next;
+    } while (Marker !== undefined && Marker !== '');
   };
   return {
-    connect: <const Calls extends readonly AnyCall[]>(calls: Calls) =>
-      Object.fromEntries(calls.map((call) => [call.name, (input: never) => answered(call, input)])) as Handle<Calls>,
+    connect: whole,
+    forOneLook,
     functions: async function* () {
-      for await (const page of functionPages(connection)) {
-        await watch(listFunctions, {});
+      for await (const page of versions ? withVersions() : functionPages(connection)) {
+        if (!versions) await watch(listFunctions, {});
         for (const configuration of page) functions.set(configuration.FunctionArn ?? '', configuration);
         yield page;
       }
@@ -91,10 +128,24 @@ export function wholeRegion(connection: Connection, watch: Watch, asking: readon
   };
 }
 
+/** Answers that are known to whoever holds this. */
+class Remembered {
+  readonly calls = asksOnce((error) => errorKind(error) === 'passing');
+  /** A list that failed once is not asked for again. */
+  readonly lists = asksOnce(() => false);
+}
+
+/** Whether something is asked about one function, which nobody asks who looks at another. */
+function isOfOneFunction(input: object): boolean {
+  return 'FunctionName' in input || ('Resource' in input && /:function:/.test(String(input.Resource))) || 'location' in input;
+}
+
 /** What has been read of the region. */
 interface Known {
   readonly functions: ReadonlyMap<string, FunctionConfiguration>;
-  readonly ask: <Input, Output>(call: Call<string, Input, Output>, input: Input) => Promise<Output>;
+  /** The statements of a policy; many roles have the same. */
+  readonly read: (document: string) => readonly Statement[];
+  readonly ask: <Input extends object, Output>(call: Call<string, Input, Output>, input: Input) => Promise<Output>;
 }
 
 /** What a call would answer, as lists tell it; undefined where they do not. */
@@ -128,6 +179,18 @@ function named<Item>(list: readonly Item[], nameOf: (item: Item) => string | und
   return index.get(name) as Item | undefined;
 }
 
+/** Undefined where the list could not tell its variables. */
+function listedFunction(arn: string, { functions }: Known): FunctionConfiguration | undefined {
+  const configuration = functions.get(arn);
+  return configuration?.Environment?.Error === undefined ? configuration : undefined;
+}
+
+/** A function's tags; undefined of what is no function. */
+async function tagsOf(arn: string | undefined, { ask }: Known): Promise<Record<string, string> | undefined> {
+  if (arn === undefined || !/:function:[^:]+$/.test(arn)) return undefined;
+  return { ...named(await ask(taggedFunctions, {}), (one) => one.arn, arn)?.tags };
+}
+
 async function roleNamed(name: string | undefined, { ask }: Known) {
   return named((await ask(accountDetails, {})).roles, ({ RoleName }) => RoleName, name);
 }
@@ -136,8 +199,8 @@ async function ownPolicy(arn: string | undefined, { ask }: Known) {
   return named((await ask(accountDetails, {})).policies, ({ Arn }) => Arn, arn);
 }
 
-/** Every document by which a role gets rights; undefined where one is not known. */
-async function documentsOf(arn: string, known: Known): Promise<readonly string[] | undefined> {
+/** The statements of every document by which a role gets rights; undefined where one is not known. */
+async function statementsOf(arn: string, known: Known): Promise<readonly Statement[] | undefined> {
   const role = await roleNamed(roleName(arn), known);
   if (role?.Arn !== arn) return undefined;
   const attached = (role.AttachedManagedPolicies ?? []).map(async ({ PolicyArn }) => {
@@ -146,13 +209,17 @@ async function documentsOf(arn: string, known: Known): Promise<readonly string[]
     return PolicyVersion?.Document;
   });
   const documents = [...(role.RolePolicyList ?? []).map(({ PolicyDocument }) => PolicyDocument), ...(await Promise.all(attached))];
-  return documents.every((document) => document !== undefined) ? documents : undefined;
+  return documents.every((document) => document !== undefined) ? documents.flatMap((document) => known.read(document)) : undefined;
 }
 
-/** Whether a document says anything of an action, on whatever resource and condition. */
-function speaksOf(document: string, action: string): boolean {
+/**
+ * Whether a statement says anything of an action, on whatever condition.
+ * @param everywhere whether it is asked about `*`, of which a statement about resources that it names whole says nothing
+ */
+function speaksOf({ Action, NotAction = [], Resource }: Statement, action: string, everywhere: boolean): boolean {
+  if (everywhere && Resource?.every((resource) => !/[*?$]/.test(resource))) return false;
   const names = (patterns: readonly string[]) => patterns.some((pattern) => matchesGlob(action.toLowerCase(), pattern.toLowerCase()));
-  return readPolicy(document).some(({ Action, NotAction = [] }) => (Action === undefined ? !names(NotAction) : names(Action)));
+  return Action === undefined ? !names(NotAction) : names(Action);
 }
 
 /** What an item goes by, as a filter of EC2 sees it. */
@@ -172,9 +239,9 @@ function among<Item>(call: Call<string, Everything, readonly Item[]>, fields: Fi
 
 const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   // A list leaves out the state of a function, and of a published version everything.
-  from(getFunctionConfiguration, [], async ({ FunctionName = '', Qualifier }, { functions }) => {
-    const configuration = Qualifier === undefined ? functions.get(FunctionName) : undefined;
-    return configuration === undefined || configuration.Environment?.Error !== undefined ? undefined : { ...configuration, $metadata };
+  from(getFunctionConfiguration, [], async ({ FunctionName = '', Qualifier }, known) => {
+    const configuration = Qualifier === undefined ? listedFunction(FunctionName, known) : undefined;
+    return configuration && { ...configuration, $metadata };
   }),
   from(getFunctionUrlConfig, [listFunctionUrlConfigs], async ({ FunctionName = '', Qualifier }, { ask }) => {
     const arn = Qualifier === undefined ? FunctionName : `${FunctionName}:${Qualifier}`;
@@ -182,13 +249,18 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
     if (url === undefined) throw new ResourceNotFoundException({ message: `${arn} has no URL`, $metadata });
     return { ...url, $metadata };
   }),
-  from(listTags, [taggedFunctions], async ({ Resource = '' }, { ask }) => {
-    if (!/:function:[^:]+$/.test(Resource)) return undefined;
-    return { Tags: { ...named(await ask(taggedFunctions, {}), ({ arn }) => arn, Resource)?.tags }, $metadata };
+  from(listTags, [taggedFunctions], async ({ Resource }, known) => {
+    const Tags = await tagsOf(Resource, known);
+    return Tags && { Tags, $metadata };
+  }),
+  from(getTaggedFunction, [taggedFunctions], async ({ FunctionName = '', Qualifier }, known) => {
+    const Configuration = Qualifier === undefined ? listedFunction(FunctionName, known) : undefined;
+    const Tags = Configuration && (await tagsOf(FunctionName, known));
+    return Tags && { Configuration, Tags, $metadata };
   }),
   from(getFunctionCodeSigningConfig, [signedFunctions], async ({ FunctionName = '' }, { ask }) => {
     const signed = named(await ask(signedFunctions, {}), (one) => one.function, FunctionName);
-    return signed === undefined ? undefined : { FunctionName, CodeSigningConfigArn: signed.config, $metadata };
+    return { FunctionName, CodeSigningConfigArn: signed?.config, $metadata };
   }),
 
   // No list tells a role's description and its longest session: whoever makes another like it reads it whole (getWholeRole).
@@ -221,15 +293,27 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   from(
     simulatePrincipalPolicy,
     [accountDetails, getManagedPolicy, getPolicyVersion],
-    async ({ PolicySourceArn = '', ActionNames = [], PolicyInputList, ResourcePolicy }, known) => {
+    async ({ PolicySourceArn = '', ActionNames = [], ResourceArns, PolicyInputList, ResourcePolicy }, known) => {
       if (PolicyInputList !== undefined || ResourcePolicy !== undefined) return undefined;
-      const documents = await documentsOf(PolicySourceArn, known);
-      if (documents === undefined || ActionNames.some((action) => documents.some((document) => speaksOf(document, action))))
-        return undefined;
+      const statements = await statementsOf(PolicySourceArn, known);
+      const speaks = (action: string) => statements?.some((statement) => speaksOf(statement, action, ResourceArns === undefined));
+      if (statements === undefined || ActionNames.some(speaks)) return undefined;
       const EvaluationResults = ActionNames.map((EvalActionName) => ({ EvalActionName, EvalDecision: 'implicitDeny' as const }));
       return { EvaluationResults, IsTruncated: false, $metadata };
     },
   ),
+
+  // A name may end like the six characters that AWS adds: the whole ARN comes first.
+  from(describeSecret, [listSecrets], async ({ SecretId = '' }, { ask }) => {
+    const secrets = await allPages(async (NextToken) => {
+      const page = await ask(listSecrets, { NextToken, MaxResults: 100 });
+      return { items: page.SecretList, next: page.NextToken };
+    });
+    const secret = secrets.find(({ ARN }) => ARN === SecretId) ?? secrets.find(({ ARN }) => ARN?.slice(0, -7) === SecretId);
+    if (secret === undefined) return undefined;
+    const { SecretVersionsToStages: _, ...rest } = secret;
+    return { ...rest, $metadata };
+  }),
 
   from(getApi, [getApis], async ({ ApiId }, { ask }) => {
     const api = named(await ask(getApis, {}), (one) => one.ApiId, ApiId);
@@ -264,13 +348,10 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
     const fields: Fields<SecurityGroup> = { 'group-id': ({ GroupId }) => [GroupId], 'vpc-id': ({ VpcId }) => [VpcId] };
     const isKnown = Filters.length > 0 && Filters.every(({ Name = '' }) => Name in fields) && Object.keys(more).length === 0;
     if (!isKnown) return undefined;
-    const groups: SecurityGroup[] = [];
-    let NextToken: string | undefined;
-    do {
-      const page = await ask(describeSecurityGroups, { MaxResults: 1000, ...(NextToken === undefined ? {} : { NextToken }) });
-      groups.push(...(page.SecurityGroups ?? []));
-      ({ NextToken } = page);
-    } while (NextToken !== undefined);
+    const groups = await allPages(async (NextToken) => {
+      const page = await ask(describeSecurityGroups, { MaxResults: 1000, NextToken });
+      return { items: page.SecurityGroups, next: page.NextToken };
+    });
     const wanted = (group: SecurityGroup) =>
       Filters.every(({ Name = '', Values = [] }) => fields[Name]?.(group).some((name) => Values.includes(name ?? '')));
     return { SecurityGroups: groups.filter(wanted), $metadata };

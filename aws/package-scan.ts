@@ -1,8 +1,8 @@
-import { GetFunctionCommand, GetLayerVersionByArnCommand } from '@aws-sdk/client-lambda';
+import { GetLayerVersionByArnCommand } from '@aws-sdk/client-lambda';
 import type { Call } from '../guard/call.ts';
 import { PackageUnreadable, RetryLater } from '../guard/errors.ts';
 import { type PackageScan, type ScanLimits, scanPackage } from '../guard/package-scan.ts';
-import { getFunction, keysThroughLambda, lambdaClient } from './lambda.ts';
+import { lambdaClient } from './lambda.ts';
 
 /** What bounds a scan; `seconds` are those of its download and examination together. */
 export interface ScanBounds {
@@ -11,24 +11,18 @@ export interface ScanBounds {
   readonly seconds: number;
 }
 
-/** Examines the package of a function or of one of its versions; undefined where its code is another by now. */
+/** Examines the package at an address that GetFunction handed out: who has that needs no right of their own. */
 export const scanFunctionPackage: Call<
   'scanFunctionPackage',
-  ScanBounds & { readonly functionName: string; readonly qualifier?: string | undefined; readonly sha256: string },
-  PackageScan | undefined
+  ScanBounds & { readonly location: string | undefined; readonly of: string; readonly sha256: string | undefined },
+  PackageScan
 > = {
   name: 'scanFunctionPackage',
-  service: 'lambda',
-  operation: 'GetFunction',
-  permissions: [...getFunction.permissions, ...keysThroughLambda('kms:Decrypt')],
+  service: 'https',
+  operation: 'GET',
+  permissions: [],
   alreadyDone: [],
-  async run(connection, { functionName, qualifier, sha256, ...bounds }) {
-    const { Configuration, Code } = await lambdaClient(connection).send(
-      new GetFunctionCommand({ FunctionName: functionName, Qualifier: qualifier }),
-    );
-    if (Configuration?.CodeSha256 !== sha256) return undefined;
-    return await scanAt(Code?.Location, functionName, sha256, bounds);
-  },
+  run: async (_, { location, of, sha256, ...bounds }) => await scanAt(location, of, sha256, bounds),
 };
 
 /** Examines a layer version by its ARN. AWS's own and other accounts' layers may be closed to whoever does not run them. */

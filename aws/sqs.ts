@@ -18,12 +18,19 @@ export function queueArn({ region }: Pick<Connection, 'region'>, queueUrl: strin
 }
 
 /**
- * Sends messages to a queue, ten a call.
+ * Sends messages to a queue, ten a call. They appear there after so many seconds.
  * @throws RetryLater where the queue took only some of them
  */
-export async function sendMessages(connection: Connection, queueUrl: string, bodies: readonly unknown[]): Promise<void> {
+export async function sendMessages(
+  connection: Connection,
+  queueUrl: string,
+  bodies: readonly unknown[],
+  DelaySeconds?: number,
+): Promise<void> {
   for (let start = 0; start < bodies.length; start += 10) {
-    const Entries = bodies.slice(start, start + 10).map((body, index) => ({ Id: String(index), MessageBody: JSON.stringify(body) }));
+    const Entries = bodies
+      .slice(start, start + 10)
+      .map((body, index) => ({ Id: String(index), MessageBody: JSON.stringify(body), DelaySeconds }));
     const { Failed = [] } = await client(connection).send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
     if (Failed.length > 0) throw new RetryLater(`the queue refused ${Failed.length} of ${Entries.length} messages (${Failed[0]?.Code})`);
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { GetFunctionCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { archivePackage, findPackage } from '../../aws/archive.ts';
 import { connect } from '../../aws/handle.ts';
 import { updateAlias, updateFunctionCode } from '../../aws/lambda.ts';
@@ -12,6 +13,8 @@ const {
   updateFunctionCode: update,
   updateAlias: route,
 } = connect([archivePackage, findPackage, updateFunctionCode, updateAlias], { account: '111122223333', region: 'us-east-1' });
+
+const lambda = new LambdaClient({ region: 'us-east-1' });
 
 let world: World;
 beforeEach(() => {
@@ -36,6 +39,20 @@ test('writes nothing where the code was replaced before it was read', async () =
   world.lambda.updateFunctionCode({ FunctionName: 'orders', ZipFile: Buffer.from('foreign') });
   expect(await archive({ functionName: 'orders', ...place })).toBeUndefined();
   expect(world.calls.map(({ operation }) => operation)).toEqual(['GetFunction']);
+});
+
+test('is told where the package lies, and asks nobody then; what lies there must be what was asked for', async () => {
+  const { Code } = await lambda.send(new GetFunctionCommand({ FunctionName: 'orders' }));
+  world.calls.length = 0;
+  expect(await archive({ functionName: 'orders', location: Code?.Location, ...place })).toMatchObject({ key: place.key });
+  expect(world.calls.map(({ operation }) => operation)).toEqual(['PutObject']);
+  world.lambda.updateFunctionCode({ FunctionName: 'orders', ZipFile: Buffer.from('foreign') });
+  const other = { ...place, key: 'other.zip' };
+  expect(await archive({ functionName: 'orders', location: Code?.Location, ...other })).toMatchObject({ key: 'other.zip' });
+  const { Code: later } = await lambda.send(new GetFunctionCommand({ FunctionName: 'orders' }));
+  const foreign = { ...place, key: 'foreign.zip' };
+  expect(await archive({ functionName: 'orders', location: later?.Location, ...foreign })).toBeUndefined();
+  expect(await find(foreign)).toBeUndefined();
 });
 
 test('writes nothing where the bytes do not have the hash that Lambda named', async () => {

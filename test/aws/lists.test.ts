@@ -1,7 +1,17 @@
 import { describeSubnets } from '../../aws/ec2.ts';
 import { getRole, getWholeRole, listAttachedRolePolicies, simulatePrincipalPolicy } from '../../aws/iam.ts';
-import { getFunctionConfiguration, getFunctionUrlConfig, listFunctionUrlConfigs, listTags } from '../../aws/lambda.ts';
+import {
+  getFunctionCodeSigningConfig,
+  getFunctionConfiguration,
+  getFunctionUrlConfig,
+  getTaggedFunction,
+  listAliases,
+  listFunctionUrlConfigs,
+  listTags,
+  versionsPage,
+} from '../../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../../aws/lists.ts';
+import { describeSecret } from '../../aws/secretsmanager.ts';
 import { createWorld } from '../support/world/index.ts';
 
 const place = { account: '111122223333', region: 'us-east-1' };
@@ -64,6 +74,23 @@ test.each(['AccessDenied', 'Throttling', 'ServiceFailure', 'ValidationError'])(
   },
 );
 
+test('what one look asked about a function is forgotten with it; lists, and what several functions share, are asked for once', async () => {
+  const { whole, made } = await region();
+  const look = () => whole.forOneLook()([getFunctionUrlConfig, listFunctionUrlConfigs, listAliases, getRole, simulatePrincipalPolicy]);
+  for (const aws of [look(), look()])
+    for (const _ of [1, 2]) {
+      const named = { FunctionName: arn('orders') };
+      expect(await aws.listAliases(named)).toEqual([]);
+      await expect(aws.getFunctionUrlConfig(named)).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+      expect(await aws.listFunctionUrlConfigs(named)).toEqual([]);
+      expect(await aws.getRole({ RoleName: 'orders' })).toMatchObject({ Role: { RoleName: 'orders' } });
+      await aws.simulatePrincipalPolicy(simulated('orders', 'logs:PutLogEvents'));
+    }
+  const ofTheFunction = ['ListAliases', 'ListFunctionUrlConfigs'];
+  const shared = ['GetAccountAuthorizationDetails', 'GetPolicy', 'GetPolicyVersion', 'SimulatePrincipalPolicy'];
+  expect(made()).toEqual(['ListFunctions', ...ofTheFunction, ...shared, ...ofTheFunction]);
+});
+
 test('what fails itself for a passing reason is asked for again', async () => {
   const { world, whole, made } = await region();
   world.fail('GetAccountAuthorizationDetails', 'AccessDenied');
@@ -75,7 +102,7 @@ test('what fails itself for a passing reason is asked for again', async () => {
 
 test('whoever makes another role like it reads it whole, and tags are asked of Lambda where somebody wants it so', async () => {
   const { world, made } = await region();
-  const { connect } = wholeRegion(place, () => undefined, [listTags]);
+  const { connect } = wholeRegion(place, () => undefined, { asking: [listTags] });
   world.iam.createRole({ RoleName: 'long', MaxSessionDuration: 43_200 });
   const aws = connect([getWholeRole, getRole, listTags]);
   expect(await aws.getWholeRole({ RoleName: 'long' })).toMatchObject({ Role: { MaxSessionDuration: 43_200 } });
@@ -135,4 +162,76 @@ test('subnets are described once, and everybody gets theirs', async () => {
   expect(await ids({ subnets: ['subnet-2'] })).toEqual(['subnet-2']);
   expect(await ids({ subnets: ['subnet-gone'] })).toEqual([]);
   expect(made().filter((operation) => operation === 'DescribeSubnets')).toHaveLength(1);
+});
+
+test('the versions of a region come with its functions, by one list', async () => {
+  const { world, made } = await region();
+  world.lambda.publishVersion({ FunctionName: 'orders' });
+  world.calls.length = 0;
+  const whole = wholeRegion(place, () => undefined, { versions: true });
+  const names: (string | undefined)[] = [];
+  for await (const page of whole.functions()) names.push(...page.map(({ FunctionArn }) => FunctionArn));
+  expect(names).toEqual([arn('orders'), arn('bills')]);
+  const aws = whole.connect([versionsPage, getFunctionConfiguration]);
+  expect((await aws.versionsPage({})).arns).toEqual([`${arn('orders')}:1`]);
+  const { $metadata: _, ...configuration } = await aws.getFunctionConfiguration({ FunctionName: arn('orders') });
+  expect(made()).toEqual(['ListFunctions']);
+  // A list leaves out how far a function is. https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html
+  expect(await getFunctionConfiguration.run(place, { FunctionName: arn('orders') })).toMatchObject(configuration);
+});
+
+test('configuration and tags of a function come from two lists', async () => {
+  const { whole, made } = await region();
+  const aws = whole.connect([getTaggedFunction]);
+  for (const name of ['orders', 'bills'])
+    expect(await aws.getTaggedFunction({ FunctionName: arn(name) })).toMatchObject({
+      Configuration: { FunctionName: name },
+      Tags: { team: name },
+    });
+  expect(made()).toEqual(['ListFunctions', 'GetResources']);
+});
+
+test('a function that no list of signed ones names is signed by nobody', async () => {
+  const { whole, made } = await region();
+  const aws = whole.connect([getFunctionCodeSigningConfig]);
+  expect((await aws.getFunctionCodeSigningConfig({ FunctionName: arn('orders') })).CodeSigningConfigArn).toBeUndefined();
+  expect(made()).toEqual(['ListFunctions', 'ListCodeSigningConfigs']);
+});
+
+test('secrets are listed once, and known by their ARNs with and without the last characters', async () => {
+  const { world, whole, made } = await region();
+  const Tags = [{ Key: 'team', Value: 'shop' }];
+  const { ARN = '' } = world.secretsManager.createSecret({ Name: 'prod/db', SecretString: 'x', Tags }) as { ARN?: string };
+  world.secretsManager.createSecret({ Name: 'prod/mail', SecretString: 'y' });
+  world.calls.length = 0;
+  const aws = whole.connect([describeSecret]);
+  const { VersionIdsToStages: _, $metadata: _metadata, ...asked } = await describeSecret.run(place, { SecretId: ARN });
+  for (const SecretId of [ARN, ARN.slice(0, -7)]) {
+    const { $metadata: _none, ...listed } = await aws.describeSecret({ SecretId });
+    expect(listed).toEqual(asked);
+  }
+  expect(made()).toEqual(['DescribeSecret', 'ListSecrets', 'ListSecrets']);
+  await expect(aws.describeSecret({ SecretId: `${ARN.slice(0, -7)}-gone` })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+});
+
+test('a statement about one resource says nothing of all', async () => {
+  const { world, whole, made } = await region();
+  const passing = (Resource: string) =>
+    world.iam.putRolePolicy({
+      RoleName: 'orders',
+      PolicyName: 'passes',
+      PolicyDocument: JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'iam:PassRole', Resource }] }),
+    });
+  passing('arn:aws:iam::111122223333:role/bills');
+  const aws = whole.connect([simulatePrincipalPolicy]);
+  const decision = async (ResourceArns?: string[]) =>
+    (await aws.simulatePrincipalPolicy({ ...simulated('orders', 'iam:PassRole'), ...(ResourceArns && { ResourceArns }) }))
+      .EvaluationResults?.[0]?.EvalDecision;
+  expect(await decision()).toBe('implicitDeny');
+  expect(made()).not.toContain('SimulatePrincipalPolicy');
+  expect(await decision(['arn:aws:iam::111122223333:role/bills'])).toBe('allowed');
+  passing('arn:aws:iam::111122223333:role/*');
+  const later = wholeRegion(place, () => undefined).connect([simulatePrincipalPolicy]);
+  await later.simulatePrincipalPolicy(simulated('orders', 'iam:PassRole'));
+  expect(made().filter((operation) => operation === 'SimulatePrincipalPolicy')).toHaveLength(2);
 });
