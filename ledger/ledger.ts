@@ -2,8 +2,8 @@ import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
 import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
-import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
-import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
+import { explains, type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
+import type { Due, Ended, Exemption, Ledger, Reading, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import { withoutSuffix } from '../guard/subject.ts';
 import type { Item, Key, Table } from './table.ts';
@@ -100,17 +100,24 @@ export class DynamoLedger implements Ledger {
     const kept = toFinding(answer.present);
     if (kept.cause === finding.cause && kept.status === status) return { written: 'again', finding: kept };
     if (!isUnended(kept)) return { written: 'stale', finding: kept };
-    if (kept.asOf >= finding.asOf) return { written: 'unchanged', finding: kept };
+    const explained = explains(finding, kept);
+    const newer = kept.asOf < finding.asOf;
+    if (!(explained || newer)) return { written: 'unchanged', finding: kept };
+    const { cause, event, actor } = finding;
     const seen = await this.#table.update(
       keys.finding(id),
-      { set: { asOf: finding.asOf, lastSeen }, when: `#status = :was AND #asOf < :asOf`, values: { was: kept.status, asOf: finding.asOf } },
+      {
+        set: { ...(newer ? { asOf: finding.asOf, lastSeen } : {}), ...(explained ? { cause, event, actor, sweep: undefined } : {}) },
+        when: '#status = :was AND #cause = :known AND #asOf = :read',
+        values: { was: kept.status, known: kept.cause, read: kept.asOf },
+      },
       'new',
     );
     // Somebody else wrote in between.
-    return seen.done ? { written: 'unchanged', finding: toFinding(seen.before) } : await this.open(finding);
+    return seen.done ? { written: explained ? 'changed' : 'unchanged', finding: toFinding(seen.before) } : await this.open(finding);
   }
 
-  async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
+  async resolve(id: string, { asOf, cause }: Reading): Promise<Ended> {
     const answer = await this.#table.update(
       keys.finding(id),
       {
@@ -121,10 +128,21 @@ export class DynamoLedger implements Ledger {
       'new',
     );
     if (answer.done) return { written: 'changed', finding: toFinding(answer.before) };
-    if (answer.present === undefined) return { written: 'unchanged', finding: undefined };
-    const kept = toFinding(answer.present);
-    if (isUnended(kept) && kept.fixing === undefined) return { written: 'stale', finding: kept };
-    return { written: kept.cause === cause && kept.status === 'resolved' ? 'again' : 'unchanged', finding: kept };
+    const kept = answer.present === undefined ? undefined : toFinding(answer.present);
+    if (kept !== undefined && isUnended(kept) && kept.fixing === undefined) return { written: 'stale', finding: kept };
+    return nothingToEnd(kept, cause);
+  }
+
+  async resolveAll(ids: readonly string[], reading: Reading): Promise<readonly Ended[]> {
+    if (ids.length === 1) return [await this.resolve(ids[0] as string, reading)];
+    const items = await this.#table.getAll(ids.map((id) => keys.finding(id)));
+    const present = new Map(items.map(toFinding).map((finding) => [finding.id, finding]));
+    const all: Ended[] = [];
+    for (const id of ids) {
+      const kept = present.get(id);
+      all.push(kept !== undefined && isUnended(kept) ? await this.resolve(id, reading) : nothingToEnd(kept, reading.cause));
+    }
+    return all;
   }
 
   async finding(id: string): Promise<Finding | undefined> {
@@ -274,7 +292,7 @@ export class DynamoLedger implements Ledger {
       when: 'attribute_not_exists(#pk) OR (#sent = :not AND #beganAt <= :before)',
       values: { to, not: false, before: now - 60_000 },
     });
-    if (!begun.done && begun.present?.['sent'] === true) return { bucket: to, count: 0, sent: true };
+    if (!begun.done && begun.present?.['sent'] === true) return { bucket: String(begun.present['bucket'] ?? to), count: 0, sent: true };
     if (!begun.done) throw new RetryLater(`the alert ${key} is being sent by another worker`);
     const { bucket = to, count: known } = (begun.before ?? {}) as { readonly bucket?: string; readonly count?: number };
     if (known !== undefined) return { bucket, count: known, sent: false };
@@ -295,6 +313,10 @@ export class DynamoLedger implements Ledger {
   async hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void> {
     await this.#table.put({ ...keys.held(bucket, key), key, alert, expires: Math.ceil(dueAt / 1000) + day });
     await this.#table.update(keys.bucket(bucket), { set: { id: bucket, ...dueAttributes(dueAt) } });
+  }
+
+  async isHeld(bucket: string, key: string): Promise<boolean> {
+    return (await this.#table.get(keys.held(bucket, key))) !== undefined;
   }
 
   async *held(bucket: string): AsyncGenerator<{ key: string; alert: unknown }> {
@@ -348,9 +370,10 @@ export class DynamoLedger implements Ledger {
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
     const before = (present?.['liveRoles'] as readonly string[] | undefined) ?? [];
     const same = present !== undefined && present['role'] === role;
+    const recorded = new RetryLater(`the roles of ${name} are being recorded by another worker`);
     if (same && String(before) === String(others)) {
-      if (Number(present['asOf']) < asOf)
-        await this.#table.update(keys.role(name), { set: { asOf }, when: '#asOf < :asOf', values: { asOf } });
+      const update = { set: { asOf }, when: '#asOf = :was', values: { was: present['asOf'] } };
+      if (Number(present['asOf']) < asOf && !(await this.#table.update(keys.role(name), update)).done) throw recorded;
       return { left: [], stale: false };
     }
     const since = same ? Number(present['since']) : asOf;
@@ -366,7 +389,7 @@ export class DynamoLedger implements Ledger {
         .map((other) => ({ put: { ...keys.liveRole(name, other), ...roleItem(name, other, asOf) } })),
       ...before.filter((old) => !others.includes(old)).map((old) => ({ delete: keys.liveRole(name, old) })),
     ]);
-    if (!written) throw new RetryLater(`the roles of ${name} are being recorded by another worker`);
+    if (!written) throw recorded;
     return { left, stale: false };
   }
 
@@ -417,10 +440,13 @@ export class DynamoLedger implements Ledger {
     { name, asOf, of }: { name: string; asOf: number; of: readonly string[] },
   ): Promise<{ left: readonly string[]; stale: boolean }> {
     const places = [...new Set(of)].sort();
-    const present = await this.#table.get(key);
+    // Nearly always it is where it was.
+    const same = await this.#table.update(key, { set: { asOf }, when: '#places = :places AND #asOf < :asOf', values: { places, asOf } });
+    if (same.done) return { left: [], stale: false };
+    const { present } = same;
     if (present !== undefined && Number(present['asOf']) > asOf) return { left: [], stale: true };
     const before = (present?.['places'] as readonly string[] | undefined) ?? [];
-    if (present !== undefined && String(before) === String(places) && Number(present['asOf']) === asOf) return { left: [], stale: false };
+    if (present !== undefined && String(before) === String(places)) return { left: [], stale: false };
     const left = before.filter((place) => !places.includes(place));
     const written = await this.#table.transact([
       {
@@ -562,21 +588,21 @@ export class DynamoLedger implements Ledger {
   }
 
   /** A leaky bucket: `until` is the moment up to which the quota is promised away. */
-  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean> {
+  async lease(quota: string, calls: number, perSecond: number, now: number, ahead: number): Promise<number | undefined> {
     const cost = Math.ceil((calls / perSecond) * 1000);
-    const queued = await this.#table.update(keys.quota(quota), {
-      also: ['#until = #until + :cost'],
-      when: '#until > :now AND #until <= :latest',
-      values: { cost, now, latest: now + burst },
-    });
-    if (queued.done) return true;
-    if (Number(queued.present?.['until'] ?? 0) > now) return false;
     const idle = await this.#table.update(keys.quota(quota), {
       set: { until: now + cost },
       when: 'attribute_not_exists(#pk) OR #until <= :now',
       values: { now },
     });
-    return idle.done;
+    if (idle.done) return now;
+    if (Number(idle.present?.['until']) > now + ahead) return undefined;
+    const queued = await this.#table.update(keys.quota(quota), {
+      also: ['#until = #until + :cost'],
+      when: '#until > :now AND #until <= :latest',
+      values: { cost, now, latest: now + ahead },
+    });
+    return queued.done ? Number(queued.before?.['until']) : undefined;
   }
 
   async spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean> {
@@ -593,6 +619,11 @@ export class DynamoLedger implements Ledger {
     if (!done) throw new RetryLater(`the budget ${budget} is being spent by another worker`);
     return true;
   }
+}
+
+/** What there is to say of a finding that has ended, or of none. */
+function nothingToEnd(kept: Finding | undefined, cause: string): Ended {
+  return { written: kept?.cause === cause && kept.status === 'resolved' ? 'again' : 'unchanged', finding: kept };
 }
 
 /** What is spent of a budget, with its moment. */

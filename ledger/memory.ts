@@ -3,8 +3,8 @@ import { matchesGlob } from '../guard/arn.ts';
 import type { Change, Progress } from '../guard/change.ts';
 import { RetryLater } from '../guard/errors.ts';
 import type { Baseline, FunctionRecord, Kept, Needs, RoleUse } from '../guard/estate.ts';
-import { type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
-import type { Due, Exemption, Ledger, StatusChange, Switches, Written } from '../guard/ledger.ts';
+import { explains, type Finding, isUnended, rankOf, type Status } from '../guard/finding.ts';
+import type { Due, Ended, Exemption, Ledger, Reading, StatusChange, Switches, Written } from '../guard/ledger.ts';
 import type { Mode } from '../guard/mode.ts';
 import { withoutSuffix } from '../guard/subject.ts';
 
@@ -22,11 +22,12 @@ export class MemoryLedger implements Ledger {
     { readonly sent: boolean; readonly beganAt: number; readonly bucket?: string; readonly count?: number }
   >();
   readonly #buckets = new Map<string, { count: number; readonly held: Map<string, unknown>; dueAt: number | undefined }>();
-  readonly #roles = new Map<string, { readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>();
-  readonly #networks = new Map<string, { readonly asOf: number; readonly places: readonly string[] }>();
-  readonly #secrets = new Map<string, { readonly asOf: number; readonly secrets: readonly string[] }>();
-  readonly #kept = new Map<string, Kept>();
-  readonly #needs = new Map<string, { readonly asOf: number } & Needs>();
+  readonly #roles = new Index<{ readonly asOf: number; readonly uses: ReadonlyMap<string, number> }>(({ uses }) => uses);
+  readonly #networks = new Index<{ readonly asOf: number; readonly places: readonly string[] }>(({ places }) => unordered(places));
+  readonly #secrets = new Index<{ readonly asOf: number; readonly secrets: readonly string[] }>(({ secrets }) => unordered(secrets));
+  /** As text: a scan keeps one of each package, and reads few of them again. */
+  readonly #kept = new Map<string, string>();
+  readonly #needs = new Index<{ readonly asOf: number } & Needs>(({ places }) => unordered(places));
   readonly #baselines = new Map<string, Baseline>();
   readonly #gone = new Set<string>();
   readonly #quotas = new Map<string, number>();
@@ -57,12 +58,26 @@ export class MemoryLedger implements Ledger {
     }
     if (present.cause === finding.cause && present.status === finding.status) return { written: 'again', finding: copy(present) };
     if (!isUnended(present)) return { written: 'stale', finding: copy(present) };
-    if (present.asOf >= finding.asOf) return { written: 'unchanged', finding: copy(present) };
-    return { written: 'unchanged', finding: this.#keep({ ...present, asOf: finding.asOf, lastSeen: finding.lastSeen }) };
+    const newer = present.asOf < finding.asOf ? { asOf: finding.asOf, lastSeen: finding.lastSeen } : {};
+    if (explains(finding, present)) {
+      const { sweep: _, ...found } = present;
+      const { cause, event, actor } = finding;
+      return { written: 'changed', finding: this.#keep({ ...found, ...newer, cause, ...defined({ event, actor }) }) };
+    }
+    return { written: 'unchanged', finding: this.#keep({ ...present, ...newer }) };
   }
 
-  async resolve(id: string, { asOf, cause }: { asOf: number; cause: string }): Promise<{ written: Written; finding: Finding | undefined }> {
+  async resolve(id: string, reading: Reading): Promise<Ended> {
     this.calls.push('resolve');
+    return this.#end(id, reading);
+  }
+
+  async resolveAll(ids: readonly string[], reading: Reading): Promise<readonly Ended[]> {
+    this.calls.push('resolveAll');
+    return ids.map((id) => this.#end(id, reading));
+  }
+
+  #end(id: string, { asOf, cause }: Reading): Ended {
     const present = this.#findings.get(id);
     if (present === undefined) return { written: 'unchanged', finding: undefined };
     if (isUnended(present) && present.fixing === undefined && present.asOf <= asOf) {
@@ -215,7 +230,7 @@ export class MemoryLedger implements Ledger {
   async announce(key: string, to: string, now: number): Promise<{ bucket: string; count: number; sent: boolean }> {
     this.calls.push('announce');
     const present = this.#alerts.get(key);
-    if (present?.sent === true) return { bucket: to, count: 0, sent: true };
+    if (present?.sent === true) return { bucket: present.bucket ?? to, count: 0, sent: true };
     if (present !== undefined && present.beganAt > now - 60_000) throw new RetryLater(`the alert ${key} is being sent`);
     const { bucket = to } = present ?? {};
     const counted = this.#bucket(bucket);
@@ -235,6 +250,11 @@ export class MemoryLedger implements Ledger {
     const item = this.#bucket(bucket);
     item.held.set(key, copy(alert));
     item.dueAt = dueAt;
+  }
+
+  async isHeld(bucket: string, key: string): Promise<boolean> {
+    this.calls.push('isHeld');
+    return this.#bucket(bucket).held.has(key);
   }
 
   async *held(bucket: string): AsyncGenerator<{ key: string; alert: unknown }> {
@@ -266,11 +286,8 @@ export class MemoryLedger implements Ledger {
 
   async longestUsers(role: string): Promise<readonly RoleUse[]> {
     this.calls.push('longestUsers');
-    const all = [...this.#roles].flatMap(([name, { uses }]) => {
-      const since = uses.get(role);
-      return since === undefined ? [] : [{ function: name, role, since, only: uses.size === 1 }];
-    });
-    return all.toSorted((a, b) => a.since - b.since || (a.function < b.function ? -1 : 1)).slice(0, 2);
+    const users = this.#roles.first(role, 2);
+    return users.map(([name, { uses }]) => ({ function: name, role, since: uses.get(role) ?? 0, only: uses.size === 1 }));
   }
 
   async forgetRoles(functionArn: string, asOf: number): Promise<{ left: readonly string[] }> {
@@ -302,8 +319,7 @@ export class MemoryLedger implements Ledger {
 
   async functionsIn(groupOrSubnet: string): Promise<readonly string[]> {
     this.calls.push('functionsIn');
-    const all = [...this.#networks].flatMap(([name, { places }]) => (places.includes(groupOrSubnet) ? [name] : []));
-    return all.sort().slice(0, 10);
+    return this.#networks.first(groupOrSubnet, 10).map(([name]) => name);
   }
 
   async recordSecrets(record: FunctionRecord & { secrets: readonly string[] }): Promise<{ left: readonly string[]; stale: boolean }> {
@@ -324,9 +340,8 @@ export class MemoryLedger implements Ledger {
 
   async functionsReading(secretArn: string): Promise<readonly string[]> {
     this.calls.push('functionsReading');
-    const names = [secretArn, withoutSuffix(secretArn)];
-    const all = [...this.#secrets].flatMap(([name, { secrets }]) => (secrets.some((secret) => names.includes(secret)) ? [name] : []));
-    return all.sort().slice(0, 10);
+    const all = [secretArn, withoutSuffix(secretArn)].flatMap((secret) => this.#secrets.first(secret, 10).map(([name]) => name));
+    return [...new Set(all)].sort().slice(0, 10);
   }
 
   async recordNeeds({ function: name, asOf, places, needs }: FunctionRecord & Needs): Promise<void> {
@@ -337,21 +352,20 @@ export class MemoryLedger implements Ledger {
 
   async needing(place: string): Promise<readonly { function: string; needs: unknown }[]> {
     this.calls.push('needing');
-    const all = [...this.#needs].flatMap(([name, { places, needs }]) => (places.includes(place) ? [{ function: name, needs }] : []));
-    return copy(all.toSorted((a, b) => (a.function < b.function ? -1 : 1)).slice(0, 100));
+    return copy(this.#needs.first(place, 100).map(([name, { needs }]) => ({ function: name, needs })));
   }
 
   async recordKept(rule: string, subjectArn: string, kept: Kept): Promise<void> {
     this.calls.push('recordKept');
     const key = `${rule} ${subjectArn}`;
-    const present = this.#kept.get(key);
+    const present = parsed(this.#kept.get(key));
     if (present !== undefined && (present.asOf >= kept.asOf || isDeepStrictEqual(present.state, kept.state))) return;
-    this.#kept.set(key, copy(kept));
+    this.#kept.set(key, JSON.stringify(kept));
   }
 
   async kept(rule: string, subjectArn: string): Promise<Kept | undefined> {
     this.calls.push('kept');
-    return copy(this.#kept.get(`${rule} ${subjectArn}`));
+    return parsed(this.#kept.get(`${rule} ${subjectArn}`));
   }
 
   async baseline(functionArn: string): Promise<Baseline | undefined> {
@@ -377,7 +391,7 @@ export class MemoryLedger implements Ledger {
 
   async *functionsRecorded(): AsyncGenerator<string> {
     this.calls.push('functionsRecorded');
-    const recorded = [...this.#roles].flatMap(([name, { uses }]) => (uses.size === 0 ? [] : [name]));
+    const recorded = [...this.#roles.entries()].flatMap(([name, { uses }]) => (uses.size === 0 ? [] : [name]));
     const baselines = [...this.#baselines.keys()].filter((name) => !this.#gone.has(name));
     yield* new Set([...recorded, ...this.#networks.keys(), ...this.#secrets.keys(), ...baselines]);
   }
@@ -394,12 +408,12 @@ export class MemoryLedger implements Ledger {
     return true;
   }
 
-  async lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean> {
+  async lease(quota: string, calls: number, perSecond: number, now: number, ahead: number): Promise<number | undefined> {
     this.calls.push('lease');
     const until = Math.max(this.#quotas.get(quota) ?? 0, now);
-    if (until > now + burst) return false;
+    if (until > now + ahead) return undefined;
     this.#quotas.set(quota, until + Math.ceil((calls / perSecond) * 1000));
-    return true;
+    return until;
   }
 
   async spend(budget: string, what: string, limit: number, window: number, now: number): Promise<boolean> {
@@ -423,9 +437,75 @@ export class MemoryLedger implements Ledger {
   }
 }
 
+/** What is recorded of functions, found by what of it somebody asks for: a question takes no longer where there are more functions. */
+class Index<Kept> {
+  readonly #kept = new Map<string, Kept>();
+  /** By what they are found, the functions in order. */
+  readonly #found = new Map<string, { readonly name: string; readonly place: number }[]>();
+  readonly #placesOf: (kept: Kept) => ReadonlyMap<string, number>;
+
+  /** @param placesOf by what a function is found, and its place in order there; those of one place follow by name */
+  constructor(placesOf: (kept: Kept) => ReadonlyMap<string, number>) {
+    this.#placesOf = placesOf;
+  }
+
+  get(name: string): Kept | undefined {
+    return this.#kept.get(name);
+  }
+
+  set(name: string, kept: Kept): void {
+    this.#forget(name);
+    this.#kept.set(name, kept);
+    for (const [what, place] of this.#placesOf(kept)) {
+      const found = this.#found.get(what) ?? [];
+      this.#found.set(what, found);
+      // From the end: most come in order.
+      const before = found.findLastIndex((other) => other.place < place || (other.place === place && other.name < name));
+      found.splice(before + 1, 0, { name, place });
+    }
+  }
+
+  delete(name: string): void {
+    this.#forget(name);
+    this.#kept.delete(name);
+  }
+
+  /** The first so many. */
+  first(what: string, most: number): readonly (readonly [name: string, kept: Kept])[] {
+    const found = this.#found.get(what)?.slice(0, most) ?? [];
+    return found.map(({ name }) => [name, this.#kept.get(name) as Kept]);
+  }
+
+  keys(): Iterable<string> {
+    return this.#kept.keys();
+  }
+
+  entries(): Iterable<readonly [name: string, kept: Kept]> {
+    return this.#kept.entries();
+  }
+
+  #forget(name: string): void {
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return;
+    for (const what of this.#placesOf(kept).keys()) {
+      const found = this.#found.get(what)?.filter((other) => other.name !== name) ?? [];
+      this.#found.set(what, found);
+    }
+  }
+}
+
+/** In order of the functions' names alone. */
+function unordered(keys: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(keys.map((key) => [key, 0]));
+}
+
 /** Data of its own, without the members that hold nothing: a table keeps none either. */
 function copy<T>(value: T): T {
   return value === undefined ? value : JSON.parse(JSON.stringify(value));
+}
+
+function parsed(kept: string | undefined): Kept | undefined {
+  return kept === undefined ? undefined : JSON.parse(kept);
 }
 
 function defined<T extends object>(values: T): T {

@@ -1,4 +1,6 @@
 import {
+  BatchGetCommand,
+  type BatchGetCommandOutput,
   DeleteCommand,
   dynamodb,
   GetCommand,
@@ -18,6 +20,9 @@ export interface Key {
   readonly pk: string;
   readonly sk: string;
 }
+
+/** As many as BatchGetItem takes. */
+const mostKeys = 100;
 
 /** A conditional write's outcome: done, with what was there before; or refused, with what is there. */
 export type Outcome =
@@ -57,6 +62,27 @@ export class Table {
   async get(key: Key): Promise<Item | undefined> {
     const { Item } = await this.#send(new GetCommand({ TableName: this.#name, Key: key, ConsistentRead: true }));
     return Item as Item | undefined;
+  }
+
+  /**
+   * The items of these keys that are there, in any order: a call for a hundred of them, and one more for what DynamoDB left out.
+   * https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+   */
+  async getAll(keys: readonly Key[]): Promise<readonly Item[]> {
+    const found: Item[] = [];
+    for (let first = 0; first < keys.length; first += mostKeys) {
+      let Keys: Item[] = keys.slice(first, first + mostKeys).map((key) => ({ ...key }));
+      while (Keys.length > 0) {
+        const RequestItems = { [this.#name]: { Keys, ConsistentRead: true } };
+        const answer = (await this.#send(new BatchGetCommand({ RequestItems }))) as Partial<BatchGetCommandOutput>;
+        found.push(...(answer.Responses?.[this.#name] ?? []));
+        const left = answer.UnprocessedKeys?.[this.#name]?.Keys ?? [];
+        // DynamoDB says so with an error, which the SDK waits for, where it can answer nothing at all.
+        if (left.length >= Keys.length) throw new LedgerFailed(new Error(`DynamoDB left out all of ${left.length} items`));
+        Keys = left;
+      }
+    }
+    return found;
   }
 
   async put(item: Key & Item, when?: string, values?: Item): Promise<Outcome> {

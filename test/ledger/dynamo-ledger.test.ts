@@ -1,4 +1,4 @@
-import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { BatchGetCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Finding } from '../../guard/finding.ts';
 import { DynamoLedger } from '../../ledger/ledger.ts';
@@ -69,6 +69,8 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   'open, exempt by tags': [1, (ledger) => ledger.open({ ...finding, status: 'exempt', exemptUntil: now + 1, dueAt: now + 1 })],
   'open, of a sweep': [1, (ledger) => ledger.open({ ...finding, sweep: 's1' })],
   resolve: [1, (ledger) => ledger.resolve(finding.id, { asOf: now, cause: 'event e2' })],
+  resolveAll: [1, (ledger) => ledger.resolveAll(['a', 'b', 'c'], { asOf: now, cause: 'event e2' })],
+  'resolveAll, a single one': [1, (ledger) => ledger.resolveAll([finding.id], { asOf: now, cause: 'event e2' })],
   finding: [1, (ledger) => ledger.finding(finding.id)],
   findings: [1, (ledger) => all(ledger.findings({ rule: 'role-shared', status: 'open' }))],
   remind: [1, (ledger) => ledger.remind(finding.id, now)],
@@ -101,6 +103,7 @@ const methods: Readonly<Record<string, readonly [calls: number, call: (ledger: D
   announce: [3, (ledger) => ledger.announce('key', 'minute-1', now)],
   markSent: [1, (ledger) => ledger.markSent('key')],
   hold: [2, (ledger) => ledger.hold('minute-1', 'key', { a: 1 }, now)],
+  isHeld: [1, (ledger) => ledger.isHeld('minute-1', 'key')],
   held: [1, (ledger) => all(ledger.held('minute-1'))],
   release: [7, (ledger) => ledger.release('minute-1', ['a', 'b'])],
   recordRoles: [1, (ledger) => ledger.recordRoles({ function: arn, asOf: now, role: 'r', liveRoles: [] })],
@@ -142,6 +145,22 @@ test.each(Object.entries(methods))('%s', async (_, [calls, call]) => {
   expect(table.calls).toBeLessThanOrEqual(calls);
   expect(dynamo.calls().length).toBeGreaterThan(0);
   for (const { args } of dynamo.calls()) expectSound(args[0].input as never);
+});
+
+test('of many findings only those that have not ended cost a call each', async () => {
+  const items = [
+    { ...finding, id: 'open' },
+    { ...finding, id: 'ended', status: 'resolved', cause: 'event e2' },
+  ];
+  dynamo.on(BatchGetCommand).resolves({ Responses: { ledger: items } });
+  const ids = ['none', 'ended', 'open', 'nobody'];
+  const ended = await new DynamoLedger(new Table('ledger', place)).resolveAll(ids, { asOf: now, cause: 'event e2' });
+  expect(ended.map(({ written }) => written)).toEqual(['unchanged', 'again', 'changed', 'unchanged']);
+  const [asked, written, ...more] = dynamo.calls().map(({ args: [{ input }] }) => input);
+  const Keys = ids.map((id) => ({ pk: `FINDING#${id}`, sk: 'FINDING' }));
+  expect(asked).toEqual({ RequestItems: { ledger: { Keys, ConsistentRead: true } } });
+  expect(written).toMatchObject({ Key: { pk: 'FINDING#open' } });
+  expect(more).toEqual([]);
 });
 
 test('every method of the ledger is here', () => {

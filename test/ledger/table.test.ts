@@ -1,5 +1,6 @@
 import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import {
+  BatchGetCommand,
   DeleteCommand,
   DynamoDBDocumentClient,
   GetCommand,
@@ -52,6 +53,47 @@ describe('get', () => {
 
   test('of what is not there is undefined', async () => {
     expect(await table.get(key)).toBeUndefined();
+  });
+});
+
+describe('getAll', () => {
+  const keysOf = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => ({ pk: `FINDING#${from + index}`, sk: 'FINDING' }));
+  const asked = () => dynamo.commandCalls(BatchGetCommand).map(({ args: [{ input }] }) => input.RequestItems?.['ledger']?.Keys);
+
+  test('reads what was written last, a hundred at a time', async () => {
+    dynamo
+      .on(BatchGetCommand)
+      .resolvesOnce({ Responses: { ledger: [{ ...key, a: 1 }] } })
+      .resolvesOnce({ Responses: { ledger: [{ ...key, a: 2 }] } });
+    expect(await table.getAll(keysOf(0, 130))).toEqual([
+      { ...key, a: 1 },
+      { ...key, a: 2 },
+    ]);
+    expect(asked()).toEqual([keysOf(0, 100), keysOf(100, 130)]);
+    for (const { args } of dynamo.commandCalls(BatchGetCommand))
+      expect(args[0].input.RequestItems?.['ledger']).toHaveProperty('ConsistentRead', true);
+  });
+
+  test('asks again for what DynamoDB left out, and only for that', async () => {
+    const leaving = (from: number, to: number) => ({ UnprocessedKeys: { ledger: { Keys: keysOf(from, to), ConsistentRead: true } } });
+    dynamo
+      .on(BatchGetCommand)
+      .resolvesOnce({ Responses: { ledger: [{ a: 1 }] }, ...leaving(1, 3) })
+      .resolvesOnce({ Responses: { ledger: [{ a: 2 }] }, ...leaving(2, 3) })
+      .resolvesOnce({ Responses: { ledger: [{ a: 3 }] }, UnprocessedKeys: {} });
+    expect(await table.getAll(keysOf(0, 3))).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
+    expect(asked()).toEqual([keysOf(0, 3), keysOf(1, 3), keysOf(2, 3)]);
+  });
+
+  test('takes nothing for absent that DynamoDB leaves out for ever', async () => {
+    dynamo.on(BatchGetCommand).resolves({ Responses: {}, UnprocessedKeys: { ledger: { Keys: keysOf(0, 2) } } });
+    await expect(table.getAll(keysOf(0, 2))).rejects.toThrow(LedgerFailed);
+  });
+
+  test('of nothing asks nothing', async () => {
+    expect(await table.getAll([])).toEqual([]);
+    expect(dynamo.calls()).toEqual([]);
   });
 });
 

@@ -204,6 +204,38 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         expect(await ledger.due(base + minute)).toEqual([]);
       });
 
+      it('resolves many of one reading, each as it would alone', async () => {
+        const ids = ['open', 'ended', 'newer', 'fixing', 'remediated'];
+        for (const id of ids) await ledger.open({ ...finding, id, asOf: id === 'newer' ? base + 5 : base });
+        const reading = { asOf: base + 1, cause: 'event 2' };
+        await ledger.resolve('ended', reading);
+        await ledger.setStatus('fixing', { status: 'open', cause: 'change 1', fixing: change.id });
+        await ledger.setStatus('remediated', { status: 'remediated', cause: 'change 1' });
+        const outcomes = async (cause: string) => {
+          const all = await ledger.resolveAll(['nobody', ...ids], { ...reading, cause });
+          return all.map(({ written, finding: one }) => `${one?.id} ${one?.status} ${written}`);
+        };
+        expect(await outcomes('event 2')).toEqual([
+          'undefined undefined unchanged',
+          'open resolved changed',
+          'ended resolved again',
+          'newer open stale',
+          'fixing open unchanged',
+          'remediated remediated unchanged',
+        ]);
+        expect((await outcomes('event 3')).slice(1, 3)).toEqual(['open resolved unchanged', 'ended resolved unchanged']);
+        expect(await ledger.finding('open')).toMatchObject({ cause: 'event 2', asOf: base + 1 });
+        expect(await ledger.resolveAll(['remediated'], reading)).toMatchObject([{ written: 'unchanged' }]);
+      });
+
+      it('resolves more than DynamoDB reads in one call', async () => {
+        const ids = Array.from({ length: 105 }, (_, index) => `f${index}`);
+        for (const id of ['f0', 'f104']) await ledger.open({ ...finding, id });
+        const all = await ledger.resolveAll(ids, { asOf: base + 1, cause: 'event 2' });
+        expect(all.flatMap(({ written }, index) => (written === 'changed' ? [index] : []))).toEqual([0, 104]);
+        expect(all).toHaveLength(105);
+      });
+
       it('does not resolve one that is remediated', async () => {
         await ledger.open(finding);
         await ledger.setStatus(finding.id, { status: 'remediated', cause: 'change 1' });
@@ -243,6 +275,45 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
           finding: seen,
         });
         expect(await ledger.finding(finding.id)).toEqual(seen);
+      });
+
+      describe('of what a sweep came upon before the event arrived', () => {
+        const { event: _, actor: _actor, ...nobody } = finding;
+        const swept: Finding = { ...nobody, sweep: 's1', cause: 'sweep s1' };
+        const actor = {
+          arn: roleArn('admin'),
+          issuer: roleArn('admin'),
+          issuerId: 'AROAADMIN',
+          console: true,
+          sourceIp: '198.51.100.7',
+          invokedBy: '',
+        };
+        const opened = Date.parse(finding.openedAt);
+        const at = (milliseconds: number) => ({ id: 'e2', name: 'CreateFunctionUrlConfig', time: new Date(milliseconds).toISOString() });
+        const byEvent: Finding = { ...nobody, cause: 'event e2', event: at(opened - minute), actor };
+
+        it('says by whom it was, once, whichever of the two looked first', async () => {
+          for (const [id, asOf] of [
+            ['later', base + minute],
+            ['earlier', base - 1],
+          ] as const) {
+            await ledger.open({ ...swept, id });
+            const told = { ...nobody, id, cause: 'event e2', event: byEvent.event, actor, asOf: Math.max(asOf, base) };
+            expect(await ledger.open({ ...byEvent, id, asOf })).toEqual({ written: 'changed', finding: told });
+            expect(await ledger.open({ ...byEvent, id, asOf })).toEqual({ written: 'again', finding: told });
+            expect(await ledger.open({ ...swept, id })).toEqual({ written: 'unchanged', finding: told });
+            expect(await ledger.open({ ...byEvent, id, asOf, cause: 'event e3' })).toEqual({ written: 'unchanged', finding: told });
+          }
+        });
+
+        it('blames nobody who came later, and leaves what is being fixed or was fixed to its fix', async () => {
+          await ledger.open(swept);
+          expect(await ledger.open({ ...byEvent, event: at(opened + 3 * minute) })).toEqual({ written: 'unchanged', finding: swept });
+          await ledger.setStatus(finding.id, { status: 'open', cause: 'change 1', fixing: 'c1' });
+          expect(await ledger.open(byEvent)).toMatchObject({ written: 'unchanged', finding: { sweep: 's1' } });
+          await ledger.setStatus(finding.id, { status: 'failed', cause: 'change 1' });
+          expect(await ledger.open(byEvent)).toMatchObject({ written: 'unchanged', finding: { sweep: 's1' } });
+        });
       });
 
       it.each(['open', 'failed', 'exempt'] as const)(
@@ -464,7 +535,7 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       expect(await ledger.announce('a', 'the next minute', base + 2 * minute)).toEqual({ bucket: 'minute', count: 1, sent: false });
       await ledger.markSent('a');
       expect(await ledger.announce('a', 'minute', base)).toMatchObject({ sent: true });
-      expect(await ledger.announce('a', 'another', base + 2 * minute)).toMatchObject({ sent: true });
+      expect(await ledger.announce('a', 'another', base + 2 * minute)).toMatchObject({ bucket: 'minute', sent: true });
       expect(await ledger.announce('c', 'another minute', base)).toEqual({ bucket: 'another minute', count: 1, sent: false });
     });
 
@@ -478,7 +549,9 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
         { key: 'a', alert: { title: 'one' } },
         { key: 'b', alert: { title: 'two' } },
       ]);
+      expect(await ledger.isHeld('minute', 'a')).toBe(true);
       await ledger.release('minute', ['a']);
+      expect([await ledger.isHeld('minute', 'a'), await ledger.isHeld('another', 'b')]).toEqual([false, false]);
       expect(await all(ledger.held('minute'))).toEqual([{ key: 'b', alert: { title: 'two' } }]);
       expect(await ledger.announce('a', 'another minute', base + 60 * minute)).toMatchObject({ sent: true });
       expect(await ledger.due(base + 2 * minute)).toMatchObject([{ kind: 'digest', id: 'minute' }]);
@@ -715,19 +788,20 @@ export function ledgerContract(name: string, makeLedger: () => Ledger | Promise<
       for (const thing of ['a', 'b', 'c', 'd', 'e']) expect(await spend(thing)).toBe(spent.has(thing));
     });
 
-    it('leases a quota: a burst at once, then nothing until time has passed', async () => {
+    it('leases a quota: whoever comes later has a later turn, and none beyond a limit', async () => {
       const lease = (now: number) => ledger.lease('lambda', 5, 5, now, 2_000);
       expect([await lease(base), await lease(base), await lease(base), await lease(base), await lease(base)]).toEqual([
-        true,
-        true,
-        true,
-        false,
-        false,
+        base,
+        base + 1_000,
+        base + 2_000,
+        undefined,
+        undefined,
       ]);
       // What was refused was not promised away either.
-      expect([await lease(base + 1_000), await lease(base + 1_000)]).toEqual([true, false]);
-      expect([await ledger.lease('apigateway', 3, 3, base, 0), await ledger.lease('apigateway', 3, 3, base, 0)]).toEqual([true, false]);
-      expect(await ledger.lease('apigateway', 3, 3, base + 1_000, 0)).toBe(true);
+      expect([await lease(base + 1_000), await lease(base + 1_000)]).toEqual([base + 3_000, undefined]);
+      expect(await lease(base + 60_000)).toBe(base + 60_000);
+      const last = (now: number) => ledger.lease('apigateway', 3, 3, now, 0);
+      expect([await last(base), await last(base), await last(base + 1_000)]).toEqual([base, undefined, base + 1_000]);
     });
   });
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 
@@ -18,6 +19,7 @@ interface Input extends Expressions {
   readonly Limit?: number;
   readonly ScanIndexForward?: boolean;
   readonly ReturnValues?: string;
+  readonly RequestItems?: Readonly<Record<string, { readonly Keys: readonly Item[] }>>;
   readonly TransactItems?: readonly { readonly Put?: Input; readonly Delete?: Input }[];
 }
 
@@ -30,6 +32,8 @@ const sortKeys: Readonly<Record<string, string>> = { table: 'sk', role: 'roleKey
  */
 export class MemoryTable {
   readonly #items = new Map<string, Item>();
+  /** The same by their partition, because a query of one looks at no other. */
+  readonly #partitions = new Map<unknown, Map<string, Item>>();
 
   /** Every item, as it is. */
   get items(): readonly Item[] {
@@ -41,6 +45,10 @@ export class MemoryTable {
     switch (operation) {
       case 'Get':
         return { Item: shown(this.#items.get(keyOf(input.Key))) };
+      case 'BatchGet':
+        return {
+          Responses: Object.fromEntries(Object.entries(input.RequestItems ?? {}).map(([name, { Keys }]) => [name, this.#some(Keys)])),
+        };
       case 'Query':
         return { Items: this.#query(input) };
       case 'TransactWrite':
@@ -54,6 +62,15 @@ export class MemoryTable {
     }
   }
 
+  #some(keys: readonly Item[]): readonly Item[] {
+    if (keys.length > 100) throw new Error('BatchGetItem takes a hundred keys');
+    if (new Set(keys.map(keyOf)).size < keys.length) throw new Error('BatchGetItem takes every key once');
+    return keys.flatMap((key) => {
+      const item = shown(this.#items.get(keyOf(key)));
+      return item === undefined ? [] : [item];
+    });
+  }
+
   #write(operation: 'Put' | 'Delete' | 'Update', input: Input): object {
     const key = keyOf(input.Key ?? input.Item);
     const before = this.#items.get(key);
@@ -61,11 +78,21 @@ export class MemoryTable {
       const Item = before === undefined ? {} : { Item: marshall(before, { removeUndefinedValues: true }) };
       throw new ConditionalCheckFailedException({ message: 'The conditional request failed', $metadata: { httpStatusCode: 400 }, ...Item });
     }
-    if (operation === 'Delete') this.#items.delete(key);
-    else if (operation === 'Put') this.#items.set(key, kept(input.Item ?? {}));
-    else this.#items.set(key, updated(input, before ?? { ...input.Key }));
+    if (operation === 'Delete') this.#remove(key, before);
+    else this.#keep(key, operation === 'Put' ? kept(input.Item ?? {}) : updated(input, before ?? { ...input.Key }));
     const Attributes = input.ReturnValues === 'ALL_NEW' ? this.#items.get(key) : before;
     return Attributes === undefined ? {} : { Attributes: shown(Attributes) };
+  }
+
+  #keep(key: string, item: Item): void {
+    const partition = this.#partitions.get(item['pk']) ?? new Map<string, Item>();
+    this.#partitions.set(item['pk'], partition.set(key, item));
+    this.#items.set(key, item);
+  }
+
+  #remove(key: string, item: Item | undefined): void {
+    this.#partitions.get(item?.['pk'])?.delete(key);
+    this.#items.delete(key);
   }
 
   #transact(writes: NonNullable<Input['TransactItems']>): object {
@@ -84,7 +111,10 @@ export class MemoryTable {
 
   #query({ IndexName = 'table', Limit = Number.POSITIVE_INFINITY, ScanIndexForward = true, ...input }: Input): readonly Item[] {
     const sort = sortKeys[IndexName] ?? 'sk';
-    const found = [...this.#items.values()]
+    // The table and the index of roles have the same partitions, the others lie across them.
+    const own =
+      IndexName === 'table' || IndexName === 'role' ? this.#partitions.get(input.ExpressionAttributeValues?.[':pk']) : this.#items;
+    const found = [...(own?.values() ?? [])]
       .filter((item) => item[sort] !== undefined && holds(input.KeyConditionExpression, input, item))
       .sort((a, b) => (order(a[sort]) < order(b[sort]) ? -1 : order(a[sort]) > order(b[sort]) ? 1 : 0));
     return (ScanIndexForward ? found : found.reverse()).slice(0, Limit).map((item) => ({ ...item }));
@@ -212,11 +242,11 @@ class Reader {
     }
     const operator = this.#words[this.#at++];
     const right = this.#value();
-    if (operator === '<>') return left !== right;
+    if (operator === '<>') return !isDeepStrictEqual(left, right);
     // Nothing compares with what is not there.
     if (left === undefined || right === undefined) return false;
     const [a, b] = [left, right] as [number, number];
-    if (operator === '=') return a === b;
+    if (operator === '=') return isDeepStrictEqual(a, b);
     if (operator === '<') return a < b;
     if (operator === '<=') return a <= b;
     if (operator === '>') return a > b;

@@ -124,7 +124,10 @@ export class SecretsManagerService implements Service {
   listSecrets({ NextToken = '0' }: ListSecretsCommandInput): object {
     const all = [...this.#secrets.values()].filter(({ deletedAt }) => deletedAt === undefined);
     const at = Number(NextToken);
-    const SecretList = all.slice(at, at + 1).map(({ arn, name, rotation }) => ({ ARN: arn, Name: name, ...rotation }));
+    const SecretList = all.slice(at, at + 1).map(({ arn, current }) => {
+      const { VersionIdsToStages: _, ...listed } = this.describeSecret({ SecretId: arn }) as Record<string, unknown>;
+      return { ...listed, SecretVersionsToStages: { [current]: ['AWSCURRENT'] } };
+    });
     return { SecretList, ...(at + 1 < all.length ? { NextToken: String(at + 1) } : {}) };
   }
 
