@@ -10,6 +10,17 @@ export interface Call<Name extends string = string, Input = never, Output = unkn
   /** Names of errors that mean "this was done already", when a step is run again after a kill, or "there is nothing left to do it to". */
   readonly alreadyDone: readonly string[];
   readonly run: (connection: Connection, input: Input) => Promise<Output>;
+  /** Calls whose answers hold this one's: who makes one of them need not make this one. */
+  readonly within?: readonly Within[];
+}
+
+/** How one call's answer stands in another's. */
+export interface Within {
+  readonly call: AnyCall;
+  /** What the other is asked for the same thing. */
+  readonly input: (input: never) => object;
+  /** Undefined where the other does not tell. */
+  readonly answer: (answer: never) => unknown;
 }
 
 /** An IAM action on resources; `resource` may hold CloudFormation variables (`${AWS::Partition}`). */

@@ -1,8 +1,8 @@
 import { type Alert, alertAbout } from './alert.ts';
 import type { ApiEvent } from './cloudtrail.ts';
 import { errorKind, errorSummary, isAnswer, QuotaUsedUp, RetryLater } from './errors.ts';
-import { type Finding, findingId, fingerprintOf, isUnended } from './finding.ts';
-import type { Written } from './ledger.ts';
+import { type Finding, findingId, fingerprintOf, isUnended, longestLook } from './finding.ts';
+import type { Ended, Reading, Written } from './ledger.ts';
 import { unexplainedCall } from './own-calls.ts';
 import { planToShow } from './plan.ts';
 import type { Ports } from './ports.ts';
@@ -11,6 +11,9 @@ import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
 import { causeByTags, type ExemptionByTags, exemptionByTags, retagged } from './tags.ts';
+
+/** A subject that somebody changes all the time comes back with its message after so many looks. */
+const mostLooks = 5;
 
 /** What a checker looks at: an event, or a message of a sweep. */
 export type Occasion = { readonly event: ApiEvent } | SweepMessage;
@@ -48,28 +51,71 @@ export async function look(
 ): Promise<{ readonly alerts: readonly Alert[]; readonly failures: readonly Failure[] }> {
   const alerts: Alert[] = [];
   const failures: Failure[] = [];
-  const first = { asOf: ports.now(), ports: { ...ports, connect: readOnce(ports.connect), ledger: recordOnce(ports.ledger) } };
-  const attempt = async (rule: string, subject: Subject | undefined, judged: () => Promise<void>) => {
-    // Whoever waited for the quota in vain has no time to wait for it again.
-    if (failures.some(({ error }) => error instanceof QuotaUsedUp)) return;
+  const attempt: Attempt = async (rule, subject, work) => {
     try {
-      await judged();
+      return await work();
     } catch (error) {
       failures.push({ rule, subject, error });
+      return [];
     }
   };
-  if ('event' in occasion)
-    await attempt('*', undefined, async () => {
-      alerts.push(...(await unexplainedCall(occasion.event, namedBy(occasion.event, rules), ports)));
-    });
-  for (const rule of rules) {
-    if (ports.config.rule(rule.id).mode === 'off') continue;
-    await attempt(rule.id, 'event' in occasion ? undefined : occasion.subject, async () => {
-      for (const [by, subject] of await subjectsOf(rule, occasion, first.ports))
-        await attempt(rule.id, subject, () => judge(by, subject, occasion, ports, alerts, first));
-    });
+  // Whoever waited for the quota in vain has no time to wait for it again.
+  const isUsedUp = () => failures.some(({ error }) => error instanceof QuotaUsedUp);
+  const read: Attempt = async (rule, subject, work) => (isUsedUp() ? [] : await attempt(rule, subject, work));
+  const judging = rules.filter(({ id }) => ports.config.rule(id).mode !== 'off');
+  const larger = ports.prefersLarger === true ? judging.flatMap(({ check }) => check) : [];
+  // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
+  const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
+  const readingNow = (): Reads => ({
+    asOf: ports.now(),
+    cause,
+    ports: { ...ports, connect: readOnce(ports.connect, larger), ledger: recordOnce(ports.ledger) },
+  });
+  if ('event' in occasion) {
+    const { event } = occasion;
+    alerts.push(...(await attempt('*', undefined, () => unexplainedCall(event, namedBy(event, rules), ports))));
+  }
+  const whole = 'event' in occasion ? undefined : occasion.subject;
+  let reads = readingNow();
+  let due: Judged = await inTurn(judging, (rule) => read(rule.id, whole, () => subjectsOf(rule, occasion, reads.ports)));
+  for (let looks = 1; due.length > 0; looks += 1) {
+    if (looks > 1) reads = readingNow();
+    const judged = (pairs: Judged) =>
+      inTurn(pairs, ([rule, subject]) =>
+        read(rule.id, subject, async () => [await judge(rule, subject, occasion, ports, reads, looks === 1)]),
+      );
+    const judgements = (await Promise.all(lanes(due, ports).map(judged))).flat();
+    // Plans ask the same as the judgement, and nothing anew where no call is left.
+    const writing = { ...ports, connect: reads.ports.connect };
+    const verdicts = await writeDown(judgements, reads, () => (isUsedUp() ? { ...writing, showsPlans: false } : writing), attempt);
+    for (const { written, told } of verdicts) if (written === 'changed' || looks === 1) alerts.push(...told);
+    due = verdicts.flatMap(({ by, of, written, doubtful = false }) => (written === 'stale' || doubtful ? [[by, of] as const] : []));
+    if (looks === mostLooks) {
+      for (const [{ id }, subject] of due)
+        failures.push({ rule: id, subject, error: new RetryLater(`${subject.arn} changes all the time`) });
+      break;
+    }
   }
   return { alerts, failures };
+}
+
+/** Does some work for a rule and its subject; what fails is kept, and yields nothing. */
+type Attempt = <T>(rule: string, subject: Subject | undefined, work: () => Promise<readonly T[]>) => Promise<readonly T[]>;
+
+/** What comes of each, one after the other. */
+async function inTurn<T, R>(all: Iterable<T>, work: (one: T) => Promise<readonly R[]>): Promise<readonly R[]> {
+  const found: R[] = [];
+  for (const one of all) found.push(...(await work(one)));
+  return found;
+}
+
+/**
+ * What is judged side by side, because nearly all of the time is waiting for AWS: a rule and its subjects, one after the
+ * other, and together the rules of which one reads what another writes.
+ */
+function lanes(due: Judged, { sideBySide = false }: Eyes): readonly Judged[] {
+  if (!sideBySide) return [due];
+  return [...Map.groupBy(due, ([{ id, inTurn: together = false }]) => (together ? '' : id)).values()];
 }
 
 /** Who is judged, and by what: the rule, or an answer of AWS that stands for its verdict. */
@@ -131,43 +177,22 @@ export function triggered(rule: AnyRule, event: ApiEvent): readonly Subject[] {
   return unique(here);
 }
 
-/** A subject that somebody changes all the time comes back with its message after so many looks. */
-const mostLooks = 5;
-
-/** No checker runs for longer: who found something wrong before that is not at work any more. Milliseconds. */
-const longestLook = 2 * 60_000;
-
-/**
- * Looks at a subject, and once more at whatever it came too late for, until nobody was faster; by a relative rule also at
- * whatever it ended and another worker has just seen wrong, who perhaps knew more. What somebody puts right between the
- * reading and its write, and another worker saw before there was a finding, stays open until the next event or sweep: to
- * look a second time at every finding would cost as much again, for all of them.
- */
-async function judge(
-  rule: AnyRule,
-  subject: Subject,
-  occasion: Occasion,
-  ports: Eyes,
-  alerts: Alert[],
-  reads: Reads,
-  looks = 1,
-): Promise<void> {
-  if (looks > mostLooks) throw new RetryLater(`${subject.arn} changes all the time`);
-  const unsettled: Subject[] = [];
-  for (const { of, written, told, doubtful = false } of await judgeOnce(rule, subject, occasion, ports, reads, looks)) {
-    if (written === 'stale' || doubtful) unsettled.push(of);
-    if (written === 'changed' || looks === 1) alerts.push(...told);
-  }
-  for (const each of unsettled) await judge(rule, each, occasion, ports, alerts, { asOf: ports.now(), ports }, looks + 1);
-}
-
-/** Where a look reads, and when the first of its readings may have been made. */
-interface Reads {
-  readonly asOf: number;
+/** Where a look reads, when the first of its readings may have been made, and the message that led to it. */
+interface Reads extends Reading {
   readonly ports: Eyes;
 }
 
+/** What a rule says, before the ledger knows. */
+interface Judgement {
+  readonly rule: AnyRule;
+  /** Findings that the ledger is to hold. */
+  readonly wrong: readonly Finding[];
+  /** Subjects whose findings are to end. */
+  readonly right: readonly Subject[];
+}
+
 interface Verdict {
+  readonly by: AnyRule;
   readonly of: Subject;
   readonly written: Written;
   readonly told: readonly Alert[];
@@ -180,18 +205,16 @@ function isNews(written: Written): boolean {
   return written === 'changed' || written === 'again';
 }
 
-async function judgeOnce(
+async function judge(
   rule: AnyRule,
   subject: Subject,
   occasion: Occasion,
   ports: Eyes,
-  { asOf, ports: reading }: Reads,
-  looks: number,
-): Promise<readonly Verdict[]> {
+  { asOf, cause, ports: reading }: Reads,
+  first: boolean,
+): Promise<Judgement> {
   // What an event says of the change itself was taken in at the first look.
-  const event = 'event' in occasion && looks === 1 ? occasion.event : undefined;
-  // A sweep may come to one finding by two functions: by the message of which it changed tells a redelivery from the other.
-  const cause = 'event' in occasion ? `event ${occasion.event.id}` : `sweep ${occasion.sweep} ${occasion.subject.arn}`;
+  const event = 'event' in occasion && first ? occasion.event : undefined;
   let evaluation: Evaluation;
   try {
     evaluation = await patiently((again) => evaluate(rule, subject, event, again ? { ...reading, connect: ports.connect } : reading));
@@ -204,20 +227,47 @@ async function judgeOnce(
       evidence: { error: errorSummary(error) },
       tags: {},
     };
-    return [await open({ ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' }, rule, ports)];
+    const unknown: Finding = { ...finding(rule, violation, { asOf, cause, occasion }), status: 'unknown' };
+    return { rule, wrong: [unknown], right: [] };
   }
-  const verdicts: Verdict[] = [];
-  // The plans that alerts show of one subject's violations read much the same, such as the API of them all.
-  const showing = { ...ports, connect: readOnce(ports.connect) };
-  for (const violation of evaluation.violations) {
-    const { mode, delay } = ports.config.rule(rule.id);
-    const fixable = mode === 'remediate' && rule.fix.length > 0;
-    const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
+  const { mode, delay } = ports.config.rule(rule.id);
+  const fixable = mode === 'remediate' && rule.fix.length > 0;
+  const fixAfter = fixable ? { fixAfter: asOf + delay, ...(delay > 0 ? { dueAt: asOf + delay } : {}) } : {};
+  const wrong = evaluation.violations.map((violation): Finding => {
     const fingerprint = rule.distinguishes === undefined ? {} : { fingerprint: fingerprintOf(rule.distinguishes(violation.evidence)) };
-    verdicts.push(await open({ ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint }, rule, showing));
-  }
-  for (const compliant of evaluation.compliant) verdicts.push(await resolve(rule, compliant, { asOf, cause }, ports));
-  return verdicts;
+    return { ...finding(rule, violation, { asOf, cause, occasion }), ...fixAfter, ...fingerprint };
+  });
+  return { rule, wrong, right: evaluation.compliant };
+}
+
+/**
+ * Writes down what all rules said: first what is wrong, then, together, what is right. The ledger is looked at after the last
+ * reading, so that whoever found something before it is seen. What one reading found wrong, no other of the same look ends.
+ * Whoever came too late (`stale`), or by a relative rule ended what another worker has just seen wrong, who perhaps knew more,
+ * has to look again. What somebody puts right between the reading and its write, and another worker saw before there was a
+ * finding, stays open until the next event or sweep: to look a second time at every finding would cost as much again, for all
+ * of them.
+ * @param ports what to write with, as it is at the moment
+ */
+async function writeDown(
+  judgements: readonly Judgement[],
+  reading: Reading,
+  ports: () => Eyes,
+  attempt: Attempt,
+): Promise<readonly Verdict[]> {
+  const opened = await inTurn(judgements, ({ rule, wrong }) =>
+    inTurn(wrong, (candidate) => attempt(rule.id, candidate.subject, async () => [await open(candidate, rule, ports())])),
+  );
+  const wrong = new Set(judgements.flatMap((judgement) => judgement.wrong.map(({ id }) => id)));
+  const right = new Map<string, readonly [AnyRule, Subject]>();
+  for (const { rule, right: compliant } of judgements) for (const of of compliant) right.set(findingId(rule.id, of.arn), [rule, of]);
+  for (const id of wrong) right.delete(id);
+  if (right.size === 0) return opened;
+  const ending = ports().ledger.resolveAll([...right.keys()], reading);
+  const ended = await inTurn([...right.values()].entries(), ([index, [rule, of]]) =>
+    attempt(rule.id, of, async () => [resolved(rule, of, reading, (await ending)[index])]),
+  );
+  return [...opened, ...ended];
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */
@@ -248,7 +298,7 @@ async function open(candidate: Finding, rule: AnyRule, ports: Eyes): Promise<Ver
   const granted = known === undefined ? undefined : await ledger.exemption(candidate.rule, candidate.subject.arn, now());
   const byTags = exemptionByTags(candidate, config, now());
   const { written, finding: kept } = await ledger.open(granted === undefined ? asTagsSay(candidate, byTags) : exempt(candidate));
-  const verdict = { of: candidate.subject, written };
+  const verdict = { by: rule, of: candidate.subject, written };
   // An operator told of their exemption, nobody of that in tags.
   if (!isNews(written) || (kept.status === 'exempt' && kept.exemptUntil === undefined)) return { ...verdict, told: [] };
   if (kept.status === 'exempt' && byTags !== undefined && 'until' in byTags) {
@@ -256,7 +306,8 @@ async function open(candidate: Finding, rule: AnyRule, ports: Eyes): Promise<Ver
     return { ...verdict, told: [alertAbout(kept, { status: 'exempt', summary })] };
   }
   // What is fixed at once needs no plan beside it: the next alert says what was done.
-  const shown = kept.status === 'open' && rule.fix.length > 0 && (kept.fixAfter ?? Number.POSITIVE_INFINITY) > now();
+  const inTime = rule.fix.length > 0 && (kept.fixAfter ?? Number.POSITIVE_INFINITY) > now();
+  const shown = ports.showsPlans !== false && kept.status === 'open' && inTime;
   return { ...verdict, told: [alertAbout(kept, { status: kept.status, plan: shown ? await planToShow(kept, rule, ports) : [] })] };
 }
 
@@ -271,13 +322,14 @@ function asTagsSay(candidate: Finding, byTags: ExemptionByTags | undefined): Fin
   return { ...exempt(candidate), cause: causeByTags(candidate.cause), exemptUntil: byTags.until, dueAt: byTags.until };
 }
 
-async function resolve(rule: AnyRule, of: Subject, reading: { asOf: number; cause: string }, { ledger }: Eyes): Promise<Verdict> {
-  const { written, finding: ended } = await ledger.resolve(findingId(rule.id, of.arn), reading);
-  if (!isNews(written) || ended === undefined) return { of, written, told: [] };
+function resolved(by: AnyRule, of: Subject, { asOf }: Reading, answer: Ended | undefined): Verdict {
+  const { written = 'unchanged', finding: ended } = answer ?? {};
+  if (!isNews(written) || ended === undefined) return { by, of, written, told: [] };
   return {
+    by,
     of,
     written,
-    doubtful: rule.relative === true && written === 'changed' && Date.parse(ended.lastSeen) > reading.asOf - longestLook,
+    doubtful: by.relative === true && written === 'changed' && Date.parse(ended.lastSeen) > asOf - longestLook,
     told: [alertAbout(ended, { status: 'resolved', summary: `Put right, or gone: ${ended.subject.arn} no longer breaks this rule.` })],
   };
 }

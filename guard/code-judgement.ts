@@ -38,6 +38,7 @@ export interface CodeReader {
   archivePackage(input: {
     functionName: string;
     qualifier?: string | undefined;
+    location?: string | undefined;
     sha256: string;
     bucket: string;
     key: string;
@@ -93,11 +94,12 @@ async function asApproved(look: Look): Promise<Baseline | undefined> {
 
 /** The package of $LATEST as it can be put back; undefined where it was replaced since it was read. */
 async function archived({ running, aws, settings }: Look): Promise<CodePackage | undefined> {
-  const { package: code, function: arn } = running;
+  const { package: code, function: arn, location } = running;
   if (code.type !== 'Zip') return code;
   const { sha256 } = code;
   const archive = await aws.archivePackage({
     functionName: arn,
+    location,
     sha256,
     bucket: settings.archiveBucket,
     key: keyOf(arn, sha256),
@@ -244,6 +246,7 @@ async function evidenceOf(
     const kept = await aws.archivePackage({
       functionName: running.function,
       qualifier,
+      location: qualifier === undefined ? running.location : undefined,
       sha256,
       bucket: settings.archiveBucket,
       key: evidenceKey(running.function, sha256),

@@ -83,8 +83,16 @@ export class OnlyTheAccountKnows extends Error {
   override readonly name = 'OnlyTheAccountKnows';
 }
 
-/** The same, after a wait that was long already: whoever catches it gives the message back at once. */
-export class QuotaUsedUp extends RetryLater {}
+/** The same, after a wait that was long already: whoever catches it gives the message back at once. Nothing has failed. */
+export class QuotaUsedUp extends RetryLater {
+  /** The message comes back after so many seconds. */
+  readonly away: number;
+
+  constructor(message: string, away: number) {
+    super(message);
+    this.away = away;
+  }
+}
 
 /** AWS answered with an error, or a document could not be understood; anything else is a defect and goes to the dead letters. */
 export function isAnswer(error: unknown): boolean {

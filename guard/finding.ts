@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Actor } from './cloudtrail.ts';
 import type { Subject } from './subject.ts';
 
@@ -72,12 +72,27 @@ export interface Finding {
 
 /** The id of the finding of a rule on a subject: 20 hexadecimal digits. */
 export function findingId(rule: string, subjectArn: string): string {
-  return createHash('sha256').update(`${rule}\n${subjectArn}`).digest('hex').slice(0, 20);
+  return hash('sha256', `${rule}\n${subjectArn}`).slice(0, 20);
 }
 
 /** 16 hexadecimal digits of whatever distinguishes a violation. */
 export function fingerprintOf(distinction: unknown): string {
-  return createHash('sha256').update(JSON.stringify(distinction)).digest('hex').slice(0, 16);
+  return hash('sha256', JSON.stringify(distinction)).slice(0, 16);
+}
+
+/**
+ * No checker runs for longer, in milliseconds: who began to look before that is not at work any more, and nobody sees what happened so
+ * much later.
+ */
+export const longestLook = 2 * 60_000;
+
+/**
+ * Whether a finding is the event's that a sweep came upon before the event arrived: its alert may be held back until the sweep is
+ * over, and names nobody.
+ */
+export function explains({ event, status }: Finding, found: Finding): boolean {
+  if (event === undefined || status !== 'open' || found.status !== 'open' || found.fixing !== undefined) return false;
+  return found.sweep !== undefined && Date.parse(event.time) <= Date.parse(found.openedAt) + longestLook;
 }
 
 /** What a sweep looks at again, so that nothing stays in the ledger that is no longer so. */

@@ -10,21 +10,35 @@ import type { Mode } from './mode.ts';
  */
 export type Written = 'changed' | 'again' | 'unchanged' | 'stale';
 
+/** A reading that saw a rule kept: when it began, and the message that led to it. */
+export interface Reading {
+  readonly asOf: number;
+  readonly cause: string;
+}
+
+/** What became of a finding that a reading is to end; undefined where there is none. */
+export interface Ended {
+  readonly written: Written;
+  readonly finding: Finding | undefined;
+}
+
 /** The guard's memory. Every write is conditional: duplicates, late events and two workers at once end in the same state. */
 export interface Ledger extends Estate {
   /**
    * Opens a finding, or opens it again where it had ended or has become graver or another. Otherwise one that is open (or failed,
    * or reverted) stays as it is but for `lastSeen` and `asOf`, and one that an operator exempted stays exempt; one that tags exempted
-   * opens, or is exempt until another time, as the tags now are.
+   * opens, or is exempt until another time, as the tags now are. What a sweep found and the event explains becomes the event's.
    * `finding.status` is `open`, `exempt`, or `unknown` where the subject could not be read.
    * One call, and one more where it was wrong already. `finding` in the answer is what the ledger now holds.
    */
   open(finding: Finding): Promise<{ readonly written: Written; readonly finding: Finding }>;
   /** Ends a finding, if there is one that has not ended (see isUnended), no change is under way and no newer reading says otherwise. One call. */
-  resolve(
-    id: string,
-    reading: { readonly asOf: number; readonly cause: string },
-  ): Promise<{ readonly written: Written; readonly finding: Finding | undefined }>;
+  resolve(id: string, reading: Reading): Promise<Ended>;
+  /**
+   * The same of many findings of one reading, in their order. They are looked at together first, and only those that there is
+   * something to end of cost a call each: what is opened after that look is as if it were opened after `resolve`. Each id once.
+   */
+  resolveAll(ids: readonly string[], reading: Reading): Promise<readonly Ended[]>;
   finding(id: string): Promise<Finding | undefined>;
   findings(filter: { readonly rule?: string; readonly status?: Status }): AsyncIterable<Finding>;
   /** When tick sends a finding to its remediator (again); undefined for never. Nothing is written where it is no longer open. */
@@ -34,7 +48,6 @@ export interface Ledger extends Estate {
 
   /** Journals a change before its first step. Where it is there already, that one is returned (a redelivery goes on with it). */
   begin(change: Change): Promise<Change>;
-  /** Writes down how far a change is. `dueAt` is taken away where it is left out. */
   /**
    * Writes down how far a change is. `dueAt` is taken away where it is left out.
    * @param from the statuses that a worker may have left it in; where it is in another one by now, or further on, nothing
@@ -75,6 +88,8 @@ export interface Ledger extends Estate {
   markSent(key: string): Promise<void>;
   /** Keeps an alert back for the bucket's digest, which is due at `dueAt` (put off by every further one). */
   hold(bucket: string, key: string, alert: unknown, dueAt: number): Promise<void>;
+  /** Whether an alert is kept back in the bucket still. */
+  isHeld(bucket: string, key: string): Promise<boolean>;
   held(bucket: string): AsyncIterable<{ readonly key: string; readonly alert: unknown }>;
   /** Marks as sent what was held in a bucket, and forgets it; what came in the meantime stays, and stays due. */
   release(bucket: string, keys: readonly string[]): Promise<void>;
@@ -86,10 +101,10 @@ export interface Ledger extends Estate {
   recordSweep(id: string, startedAt: number): Promise<boolean>;
 
   /**
-   * Leases calls of a quota, unless more than `burst` milliseconds' worth of it is promised away already.
-   * @returns whether the calls may be made now
+   * Leases calls of a quota, unless more than `ahead` milliseconds' worth of it is promised away already.
+   * @returns the moment (milliseconds) up to which it was promised to others: the calls' own turn; undefined where there is no lease
    */
-  lease(quota: string, calls: number, perSecond: number, now: number, burst: number): Promise<boolean>;
+  lease(quota: string, calls: number, perSecond: number, now: number, ahead: number): Promise<number | undefined>;
 
   /**
    * Spends one of a budget of `limit` within any `window` (milliseconds), or nothing where that many are spent; the same

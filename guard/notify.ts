@@ -10,7 +10,8 @@ export type Send = (alert: Alert) => Promise<void>;
 
 /**
  * Sends an alert on, once however often it is delivered; holds it back where a minute would send more than
- * `digestOver` of them, and always while a sweep is going on. What is held goes out with the bucket's digest.
+ * `digestOver` of them, and always what a sweep found. What is held goes out with the bucket's digest, or at once where an
+ * event tells the same while the sweep is still going on.
  */
 export async function notify(
   alert: Alert,
@@ -23,7 +24,12 @@ export async function notify(
   const swept = alert.sweep !== undefined && alert.kind !== 'change';
   // What an earlier delivery counted, and perhaps held back, stays in that one's bucket.
   const { bucket, count, sent } = await ledger.announce(key, swept ? `sweep-${alert.sweep}` : `minute-${minute}`, now());
-  if (sent) return 'known';
+  if (sent) {
+    if (swept || !isOfSweep(bucket) || !(await ledger.isHeld(bucket, key))) return 'known';
+    await send(alert);
+    await ledger.release(bucket, [key]);
+    return 'sent';
+  }
   if (swept || count > config.digestOver) {
     await ledger.hold(bucket, key, alert, swept ? now() + quietMilliseconds : (minute + 1) * 60_000);
     await ledger.markSent(key);
@@ -38,7 +44,7 @@ export async function notify(
 export async function flush(bucket: string, send: Send, { ledger, config }: Pick<Ports, 'ledger' | 'config'>): Promise<void> {
   const held: Held[] = [];
   for await (const { key, alert } of ledger.held(bucket)) held.push({ key, alert: alert as Alert });
-  const swept = bucket.startsWith('sweep-');
+  const swept = isOfSweep(bucket);
   const alone = swept && held.length <= config.digestOver;
   const parts = alone ? held.map((one) => [one]) : partsOf(held);
   for (const [index, part] of parts.entries()) {
@@ -53,6 +59,11 @@ export async function flush(bucket: string, send: Send, { ledger, config }: Pick
     );
   }
   if (held.length === 0) await ledger.release(bucket, []);
+}
+
+/** A bucket is of a sweep, or of a minute. */
+function isOfSweep(bucket: string): boolean {
+  return bucket.startsWith('sweep-');
 }
 
 interface Held {

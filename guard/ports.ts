@@ -8,6 +8,12 @@ export interface Ports {
   readonly ledger: Ledger;
   readonly config: Config;
   readonly connect: <const Calls extends readonly AnyCall[]>(calls: Calls) => Handle<Calls>;
+  /** Whether one call is made in the place of those whose answers its answer holds; not where lists tell those. */
+  readonly prefersLarger?: boolean;
+  /** Whether alerts carry what a fix would do, which takes reads of its own; they do where nothing is said. */
+  readonly showsPlans?: boolean;
+  /** Whether the rules of a message are judged side by side; not where others wait for what it asks. */
+  readonly sideBySide?: boolean;
   /** Puts alerts on the guard's bus. */
   readonly publish: (alerts: readonly Alert[]) => Promise<void>;
   /** Milliseconds since 1970. */

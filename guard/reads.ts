@@ -1,5 +1,5 @@
-import { type AnyCall, type Handle, isReading } from './call.ts';
-import { errorKind } from './errors.ts';
+import { type AnyCall, type Handle, isReading, type Within } from './call.ts';
+import { errorKind, isAnswer } from './errors.ts';
 import type { Ledger } from './ledger.ts';
 import type { Ports } from './ports.ts';
 
@@ -37,19 +37,40 @@ export function asksOnce(
 }
 
 /**
- * Calls that are made once: what one rule has read for a message, another does not read again. Readings that
- * succeeded are kept, and that something is not there; only as long as whoever holds the returned function.
+ * Calls that are made once: what one rule has read for a message, another does not read again, nor what the answer to
+ * another of these calls holds. Readings that succeeded are kept, and that something is not there; only as long as whoever holds
+ * the returned function.
+ * @param larger the calls whose answers may stand for others
  */
-export function readOnce(connect: Ports['connect']): Ports['connect'] {
+export function readOnce(connect: Ports['connect'], larger: readonly AnyCall[] = []): Ports['connect'] {
   const once = asksOnce((error) => errorKind(error) !== 'absent');
-  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> => {
-    const handle = connect(calls) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>;
-    const methods = calls.map((call) => {
-      const method = handle[call.name] as (input: unknown) => Promise<unknown>;
-      return [call.name, isReading(call) ? (input: unknown) => once(call, input, () => method(input)) : method];
-    });
-    return Object.fromEntries(methods) as Handle<Calls>;
+  const usable = new Set(larger.map(({ run }) => run));
+  const ask = async (call: AnyCall, input: unknown): Promise<unknown> =>
+    await (connect([call]) as Readonly<Record<string, (input: unknown) => Promise<unknown>>>)[call.name]?.(input);
+  const askOnce = (call: AnyCall, input: unknown) => once(call, input, () => ask(call, input));
+  const fromLarger = async ({ call, input: inputOf, answer }: Within, input: unknown): Promise<unknown> => {
+    try {
+      return answer((await askOnce(call, inputOf(input as never))) as never);
+    } catch (error) {
+      if (!isAnswer(error) || errorKind(error) !== 'lasting') throw error;
+      // Who may not make the larger call is not told so again and again.
+      usable.delete(call.run);
+      return undefined;
+    }
   };
+  const read = (call: AnyCall, input: unknown): Promise<unknown> => {
+    const whole = usable.size === 0 ? undefined : call.within?.find((one) => usable.has(one.call.run));
+    return whole === undefined ? askOnce(call, input) : fromLarger(whole, input).then((known) => known ?? askOnce(call, input));
+  };
+  // Every rule of a look binds its calls, most of them the same, and makes few.
+  const methods = new Map<AnyCall, (input: unknown) => Promise<unknown>>();
+  const methodOf = (call: AnyCall) => {
+    const method = methods.get(call) ?? ((input: unknown) => (isReading(call) ? read(call, input) : ask(call, input)));
+    methods.set(call, method);
+    return method;
+  };
+  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> =>
+    Object.fromEntries(calls.map((call) => [call.name, methodOf(call)])) as Handle<Calls>;
 }
 
 /** What is written to the indexes, and which of the arguments say what of. */

@@ -157,6 +157,8 @@ export interface Rule<
    * scan cannot.
    */
   readonly accepts?: true;
+  /** It reads what another rule of its practice writes, or the other way round: such rules are judged one after the other. */
+  readonly inTurn?: true;
   /** Megabytes that its checker and remediator need; 512 where it says nothing. */
   readonly memory?: number;
   /** Seconds that its checker may run; 60 where it says nothing. */

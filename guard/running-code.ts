@@ -21,6 +21,8 @@ export interface RunningCode {
 export interface RunningFunction extends RunningCode {
   readonly tags: Readonly<Record<string, string>>;
   readonly updating: boolean;
+  /** Where the package of $LATEST can be fetched, for ten minutes, by whoever knows it: it stays in memory. */
+  readonly location: string | undefined;
   readonly revision: string | undefined;
   /** Alias name → RevisionId. */
   readonly revisions: Readonly<Record<string, string | undefined>>;
@@ -44,6 +46,7 @@ interface FunctionAnswer {
   readonly Configuration?: Configuration | undefined;
   readonly Code?:
     | {
+        readonly Location?: string | undefined;
         readonly ResolvedImageUri?: string | undefined;
         readonly ResolvedS3Object?:
           | { readonly S3Bucket?: string | undefined; readonly S3Key?: string | undefined; readonly S3ObjectVersion?: string | undefined }
@@ -90,6 +93,7 @@ export async function runningFunction(aws: Reader, arn: string): Promise<Running
     hashes,
     setup: setupOf(Configuration, arn),
     tags: Tags,
+    location: answer.Code?.Location,
     updating: Configuration.State === 'Pending' || Configuration.LastUpdateStatus === 'InProgress',
     modified: lastModified(Configuration),
     revision: Configuration.RevisionId,

@@ -27,7 +27,10 @@ export interface Scanned {
 }
 
 /** What a scan needs; its ledger starts empty, and holds what it finds. */
-export type ScanPorts = Omit<Ports, 'publish'>;
+export interface ScanPorts extends Omit<Ports, 'publish'> {
+  /** Calls for a look at one resource, where what they keep is to be kept no longer than that. */
+  readonly forOneLook?: () => Ports['connect'];
+}
 
 export interface ScanSettings {
   /** So many resources are looked at side by side. */
@@ -62,7 +65,10 @@ export async function scan(
   let [done, known] = [0, 0];
   const lookAt = async (one: Look) => {
     const by = rules.filter((rule) => one.only === undefined || rule.id === one.only);
-    const { alerts, failures } = await look({ sweep: id, subject: one.subject, rule: one.listedBy }, by, ports);
+    const { alerts, failures } = await look({ sweep: id, subject: one.subject, rule: one.listedBy }, by, {
+      ...ports,
+      connect: ports.forOneLook?.() ?? ports.connect,
+    });
     for (const alert of alerts) shown.set(alert.findingId, alert);
     for (const { rule, subject, error } of failures) {
       const unknown = { rule, resource: (subject ?? one.subject).arn, why: errorSummary(error) };

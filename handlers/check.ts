@@ -5,11 +5,12 @@ import { type Alert, busSource, dueDetailType } from '../guard/alert.ts';
 import type { Place } from '../guard/arn.ts';
 import { check } from '../guard/check.ts';
 import { readEvent } from '../guard/cloudtrail.ts';
-import { errorSummary } from '../guard/errors.ts';
+import { errorSummary, QuotaUsedUp } from '../guard/errors.ts';
 import type { Ports } from '../guard/ports.ts';
+import { ofSweeps } from '../guard/quota.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { subjectTypes } from '../guard/subject.ts';
-import { logger, metrics, queueHandler, variable, wire } from './wire.ts';
+import { type Clock, logger, metrics, putBack, queueHandler, variable, wire } from './wire.ts';
 
 const sweepMessage = z.object({
   sweep: z.string(),
@@ -27,10 +28,10 @@ type Aside = (alerts: readonly Alert[], home: Place) => Promise<void>;
  * The checker of a practice: events and sweeps come in, findings go to the ledger and onto the guard's bus.
  * @param aside a second way for what it tells
  */
-export function checker(rules: readonly AnyRule[], aside?: Aside) {
-  const ports = tellingAside(wire(rules), aside);
+export function checker(rules: readonly AnyRule[], aside?: Aside, clock?: Clock) {
+  const ports = tellingAside(wire(rules, { clock }), aside);
   // A sweep takes what the quota has left, so that events overtake it.
-  const sweeping = tellingAside(wire(rules, { burst: 0 }), aside);
+  const sweeping = tellingAside(wire(rules, { rank: ofSweeps, clock }), aside);
   return queueHandler(async (body, record) => {
     if (heartbeat.safeParse(body).success) {
       const beat = { source: busSource, detailType: dueDetailType, detail: { task: 'heartbeat' } };
@@ -43,7 +44,14 @@ export function checker(rules: readonly AnyRule[], aside?: Aside) {
       metrics.addMetric(`Ignored-${read.ignored}`, MetricUnit.Count, 1);
       return;
     }
-    const alerts = await check(read, rules, swept.success ? sweeping : ports);
+    const its = swept.success ? sweeping : ports;
+    const alerts = await check(read, rules, { ...its, connect: its.connectNew() }).catch(async (error: unknown) => {
+      if (!(error instanceof QuotaUsedUp)) throw error;
+      logger.info('message put back: the quota is used up for now', { messageId: record.messageId });
+      metrics.addMetric('WaitsForQuota', MetricUnit.Count, 1);
+      await putBack(record, error.away);
+      return [];
+    });
     for (const { rule, status, resource } of alerts) logger.info('finding', { rule, status, resource: resource.arn });
   });
 }

@@ -6,14 +6,14 @@ import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import { putEvents } from '../aws/eventbridge.ts';
 import { connect } from '../aws/handle.ts';
 import { publish } from '../aws/sns.ts';
-import { delayMessage, keepHidden, queueArn } from '../aws/sqs.ts';
+import { delayMessage, keepHidden, queueArn, sendMessages } from '../aws/sqs.ts';
 import { type Alert, busSource, detailType, emailSubject, emailText, filterAttributes } from '../guard/alert.ts';
 import type { Place } from '../guard/arn.ts';
 import type { AnyCall } from '../guard/call.ts';
 import { type Config, readConfig } from '../guard/config.ts';
 import { errorKind, errorSummary } from '../guard/errors.ts';
 import type { Ports } from '../guard/ports.ts';
-import { quotaOf, scarce } from '../guard/quota.ts';
+import { ofEvents, quotaOf, type Rank, scarce } from '../guard/quota.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { DynamoLedger } from '../ledger/ledger.ts';
 import { Table } from '../ledger/table.ts';
@@ -29,31 +29,61 @@ export function variable(name: string): string {
   return value;
 }
 
+/** Where time comes from. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+}
+
+const systemClock: Clock = { now: () => Date.now(), sleep: (milliseconds) => setTimeout(milliseconds) };
+
+interface Wired extends Ports {
+  readonly config: Config;
+  /** Calls of one message that has made none yet: where much of a quota is promised away, it waits before it begins, and not halfway. */
+  readonly connectNew: () => Ports['connect'];
+}
+
 /**
  * What every function of the guard works with, from its environment.
- * @param burst milliseconds' worth of a quota that may be taken at once
+ * @param rank how much of a quota it may have
  */
-export function wire(rules: readonly AnyRule[], { burst = 10_000 }: { readonly burst?: number } = {}): Ports & { readonly config: Config } {
+export function wire(
+  rules: readonly AnyRule[],
+  { rank = ofEvents, clock = systemClock }: { readonly rank?: Rank; readonly clock?: Clock | undefined } = {},
+): Wired {
   const config = readConfig(process.env, rules);
   const ledger = new DynamoLedger(new Table(variable('LedgerTable'), config.home));
-  const shareOf = (perSecond: number) =>
-    quotaOf(ledger, { perSecond, burst, now: Date.now, sleep: (milliseconds) => setTimeout(milliseconds) });
+  const shareOf = (perSecond: number) => quotaOf(ledger, { perSecond, rank, ...clock });
   const take = { lambda: shareOf(config.lambdaCallsPerSecond), apigateway: shareOf(config.apiGatewayCallsPerSecond) };
-  const watch = async (call: AnyCall) => {
-    const quota = scarce(call);
-    if (quota !== undefined) await take[quota.service](`${quota.name}-${config.home.region}`);
+  const connecting = (atWork: boolean): Ports['connect'] => {
+    let begun = atWork ? Promise.resolve() : undefined;
+    const watch = async (call: AnyCall) => {
+      const quota = scarce(call);
+      if (quota === undefined) return;
+      const taken = (atWork: boolean) => take[quota.service](`${quota.name}-${config.home.region}`, atWork);
+      // The first of them begins, and whoever comes at the same time goes with it.
+      if (begun !== undefined) return await begun.then(() => taken(true));
+      begun = taken(false);
+      await begun;
+    };
+    return (calls) => connect(calls, config.home, watch);
   };
   return {
     config,
     ledger,
-    connect: (calls) => connect(calls, config.home, watch),
+    connect: connecting(true),
+    connectNew: () => connecting(false),
+    prefersLarger: true,
+    // Whatever a sweep asks at once, an event waits for.
+    sideBySide: rank === ofEvents,
     publish: (alerts: readonly Alert[]) =>
       putEvents(
         config.home,
         variable('GuardBus'),
         alerts.map((alert) => ({ source: busSource, detailType: detailType(alert), detail: alert })),
       ),
-    now: () => Date.now(),
+    now: () => clock.now(),
   };
 }
 
@@ -128,6 +158,14 @@ async function comeBackSoon({ eventSourceARN, awsRegion, receiptHandle, attribut
   await delayMessage({ account: '', region: awsRegion }, url, receiptHandle, seconds).catch((error: unknown) => {
     logger.warn('the message comes back when its visibility ends', { error: errorSummary(error) });
   });
+}
+
+/**
+ * Puts a message back into its queue as a new one, which comes after so many seconds: SQS counts every delivery, and one that
+ * only waits would end among the dead letters.
+ */
+export async function putBack({ eventSourceARN, awsRegion, body }: SQSRecord, seconds: number): Promise<void> {
+  await sendMessages({ account: '', region: awsRegion }, queueUrl(eventSourceARN) ?? '', [parse(body)], seconds);
 }
 
 function parse(body: string): unknown {

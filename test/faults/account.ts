@@ -55,7 +55,7 @@ export interface BusEvent {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-const readOnly = /^(Get|List|Describe|Head|Simulate|Query|Download)/;
+const readOnly = /^(BatchGet|Get|List|Describe|Head|Simulate|Query|Download)/;
 
 /** A call that changes nothing may be lost, or made twice, without a difference. */
 export function isWrite({ operation }: Pick<Call, 'operation'>): boolean {

@@ -1,6 +1,6 @@
 import { check, triggered } from '../../guard/check.ts';
 import type { ApiEvent } from '../../guard/cloudtrail.ts';
-import { QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
+import { LedgerFailed, QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
 import { findingId, isWrong } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
@@ -42,6 +42,52 @@ test('the plans that alerts show of many violations read once what they have in 
   expect(on.world.calls.map(({ operation }) => operation)).toEqual(['GetFunctionConcurrency']);
 });
 
+test('the plan that an alert shows reads nothing again', async () => {
+  const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });
+  const rule: AnyRule = {
+    ...timeoutLong,
+    plan: async (_, { aws }) => {
+      const was = await aws['getFunctionConfiguration']?.({ FunctionName: orders });
+      return { steps: [{ call: 'tagResource', input: { Resource: orders, Tags: { was } }, undo: [] }] };
+    },
+  };
+  await check({ event: event('e1') }, [rule], on.ports);
+  expect(on.published[0]?.plan.join()).toContain('"Timeout":300');
+  expect(on.world.calls.map(({ operation }) => operation)).toEqual(['GetFunctionConfiguration', 'ListTags']);
+});
+
+describe('side by side', () => {
+  /** A rule of this name that waits for a turn of the others, and says when it was at work. */
+  function slow(id: string, log: string[], more: Partial<AnyRule> = {}): AnyRule {
+    const evaluate = async (subject: Subject) => {
+      log.push(`${id} begins`);
+      await new Promise(setImmediate);
+      log.push(`${id} ends`);
+      return { violations: [], compliant: [subject] };
+    };
+    return { ...timeoutLong, id, evaluate, ...more };
+  }
+
+  async function logOf(sideBySide: boolean, more: Partial<AnyRule> = {}): Promise<readonly string[]> {
+    const on = bench();
+    const log: string[] = [];
+    const config = { ...on.ports.config, rule: () => on.ports.config.rule(timeoutLong.id) };
+    const all = [slow('a', log, more), slow('b', log, more), slow('c', log)];
+    await check({ event: event() }, all, { ...on.ports, config, sideBySide });
+    expect(on.ledger.calls).toEqual(['resolveAll']);
+    return log;
+  }
+
+  test('rules are judged together where nothing else is looked at meanwhile', async () => {
+    expect(await logOf(true)).toEqual(['a begins', 'b begins', 'c begins', 'a ends', 'b ends', 'c ends']);
+    expect(await logOf(false)).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  });
+
+  test('those of which one reads what another writes are not', async () => {
+    expect(await logOf(true, { inTurn: true })).toEqual(['a begins', 'c begins', 'a ends', 'b begins', 'c ends', 'b ends']);
+  });
+});
+
 describe('a violation', () => {
   test('opens a finding, and one alert says who did what when', async () => {
     const on = bench(timeoutLong, { TimeoutLongMode: 'alert' });
@@ -73,6 +119,29 @@ describe('a violation', () => {
     }
     await check({ sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } }, rules, on.ports);
     expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('is told by its event as well where a sweep was faster: with who did it, and as no finding of the sweep', async () => {
+    const on = bench();
+    const sweep = { sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } } as const;
+    await check(sweep, rules, on.ports);
+    for (const name of ['e1', 'e2']) await check({ event: event(name) }, rules, on.ports);
+    await check(sweep, rules, on.ports);
+    expect(on.published).toMatchObject([
+      { status: 'open', sweep: 's1' },
+      {
+        status: 'open',
+        opened: 1,
+        actor: { arn: expect.stringContaining('assumed-role') },
+        event: { id: 'e1' },
+        detectedAfterMs: expect.any(Number),
+      },
+    ]);
+    expect(on.published[1]).not.toHaveProperty('sweep');
+    setTimeoutTo(on, 30);
+    await check({ event: event('e3') }, rules, on.ports);
+    expect(on.published[2]).toMatchObject({ status: 'resolved' });
+    expect(on.published[2]).not.toHaveProperty('sweep');
   });
 
   test('is told again when the same message is delivered again: the first may not have got that far', async () => {
@@ -179,7 +248,75 @@ describe('nothing wrong', () => {
     await check({ event: event() }, rules, on.ports);
     expect(on.published).toEqual([]);
     expect(on.world.calls).toHaveLength(1);
-    expect(on.ledger.calls).toEqual(['resolve']);
+    expect(on.ledger.calls).toEqual(['resolveAll']);
+  });
+
+  test('costs one call to the ledger, however many rules say so of however many subjects', async () => {
+    const several: AnyRule = {
+      ...timeoutLong,
+      evaluate: async (subject) => ({
+        violations: [],
+        compliant: ['1', '2'].map((version) => ({ ...subject, arn: `${subject.arn}:${version}` })),
+      }),
+    };
+    const on = bench();
+    setTimeoutTo(on, 30);
+    await check({ event: event() }, [several, timeoutLong, several], on.ports);
+    expect(on.ledger.calls).toEqual(['resolveAll']);
+  });
+
+  test('is compared with what the ledger holds after the last reading', async () => {
+    const on = bench();
+    setTimeoutTo(on, 30);
+    const another = { ...timeoutLong, evaluate: async () => ({ violations: [], compliant: [] }) };
+    const late: AnyRule = {
+      ...another,
+      evaluate: async () => {
+        // Another worker, which is told while this one still reads for another rule.
+        on.advance(1);
+        setTimeoutTo(on, 300);
+        await check({ event: event('e2') }, rules, on.ports);
+        return { violations: [], compliant: [] };
+      },
+    };
+    await check({ event: event('e1') }, [timeoutLong, late], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open', cause: 'event e2' });
+    expect(on.world.calls.filter(({ operation }) => operation === 'GetFunctionConfiguration')).toHaveLength(3);
+  });
+
+  test('ends nothing that another subject of the same event was found to break', async () => {
+    const on = bench();
+    const twice = {
+      ...cloudTrail('lambda', ['UpdateFunctionConfiguration'], ({ account, region }) =>
+        ['a', 'b'].map((name) => functionSubject(name, { account, region }) as Subject),
+      ),
+    };
+    const rule: AnyRule = {
+      ...timeoutLong,
+      on: [twice],
+      evaluate: async (subject) => {
+        const whole = { ...subject, arn: orders };
+        if (subject.arn.endsWith(':b')) return { violations: [], compliant: [whole] };
+        return { violations: [{ subject: whole, summary: 'it is wrong', evidence: {}, tags: {} }], compliant: [] };
+      },
+    };
+    await check({ event: event('e1') }, [rule], on.ports);
+    expect(await on.ledger.finding(id)).toMatchObject({ status: 'open' });
+    expect(told(on)).toEqual(['finding open']);
+  });
+
+  test('keeps nothing wrong from being told where the ledger cannot be asked what to end', async () => {
+    const on = bench();
+    const resolveAll = async () => await Promise.reject(new LedgerFailed(new Error('the ledger is away')));
+    const ledger = new Proxy(on.ledger, {
+      get: (target, name) => (name === 'resolveAll' ? resolveAll : Reflect.get(target, name)?.bind?.(target)),
+    });
+    const right: AnyRule = { ...timeoutLong, id: 'memory-small', evaluate: async (subject) => ({ violations: [], compliant: [subject] }) };
+    const config = { ...on.ports.config, rule: () => on.ports.config.rule(timeoutLong.id) };
+    await expect(check({ event: event('e1') }, [right, timeoutLong], { ...on.ports, ledger, config })).rejects.toThrow(
+      'the ledger is away',
+    );
+    expect(told(on)).toEqual(['finding open']);
   });
 
   test('ends what was unknown, partial or failed', async () => {
@@ -269,7 +406,7 @@ describe('what cannot be read', () => {
     ['two workers at one index, once', [new RetryLater('x')], true, 2],
     ['two workers at one index, twice', [new RetryLater('x'), new RetryLater('x')], true, 3],
     ['two workers at one index, all the time', Array.from({ length: 9 }, () => new RetryLater('x')), false, 3],
-    ['a quota that is used up', [new QuotaUsedUp('x')], false, 1],
+    ['a quota that is used up', [new QuotaUsedUp('x', 15)], false, 1],
     ['an error of AWS', [Object.assign(new Error('x'), { name: 'TooManyRequestsException', $metadata: {} })], false, 1],
   ])('%s: looked at once more, or not', async (_, errors, succeeds, looks) => {
     let looked = 0;
@@ -468,7 +605,7 @@ describe('a rule that fails', () => {
 
   test('because the quota is used up ends it all: there is no time to wait once more', async () => {
     const on = bench();
-    const all = [failing('first', new QuotaUsedUp('x')), timeoutLong];
+    const all = [failing('first', new QuotaUsedUp('x', 15)), timeoutLong];
     await expect(check({ event: event('e1') }, all, everyRule(on))).rejects.toBeInstanceOf(QuotaUsedUp);
     expect(on.world.calls).toEqual([]);
   });

@@ -183,6 +183,27 @@ describe('a sweep', () => {
     expect(await notify(about(2), on.send, on.ports)).toBe('sent');
   });
 
+  test('keeps nothing back that an event tells as well, and does not tell it again', async () => {
+    const on = notifier();
+    for (const index of [1, 2]) expect(await notify(swept(index), on.send, on.ports)).toBe('held');
+    expect(await notify(about(1), on.send, on.ports)).toBe('sent');
+    for (const delivery of [about(1), swept(1)]) expect(await notify(delivery, on.send, on.ports)).toBe('known');
+    on.advance(2 * minute);
+    expect(await flushDue(on)).toEqual(['sweep-s1']);
+    expect(on.sent).toEqual([about(1), swept(2)]);
+    expect(await notify(about(2), on.send, on.ports)).toBe('known');
+  });
+
+  test('still keeps it where SNS did not take it from the event', async () => {
+    const on = notifier();
+    await notify(swept(1), on.send, on.ports);
+    const failing = async () => Promise.reject(new Error('Throttling'));
+    await expect(notify(about(1), failing, on.ports)).rejects.toThrow('Throttling');
+    on.advance(2 * minute);
+    await flushDue(on);
+    expect(on.sent).toEqual([swept(1)]);
+  });
+
   test('says at once what was changed', async () => {
     const on = notifier();
     const alert = { ...swept(1), kind: 'change', status: 'remediated', change: { id: 'c1', calls: [], undo: '' } } as Alert;

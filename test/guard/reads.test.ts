@@ -1,5 +1,12 @@
 import { connect } from '../../aws/handle.ts';
-import { getFunctionConfiguration, listTags, removePermission } from '../../aws/lambda.ts';
+import {
+  getDecryptedFunction,
+  getFunction,
+  getFunctionConfiguration,
+  getTaggedFunction,
+  listTags,
+  removePermission,
+} from '../../aws/lambda.ts';
 import { check } from '../../guard/check.ts';
 import { RetryLater } from '../../guard/errors.ts';
 import { readOnce, recordOnce } from '../../guard/reads.ts';
@@ -48,6 +55,66 @@ test('that something is not there is read once', async () => {
   expect(made()).toEqual(['GetFunctionConfiguration']);
 });
 
+describe('where a larger call may be made', () => {
+  function larger() {
+    const { world } = bench();
+    const once = readOnce((calls) => connect(calls, place), [getFunction]);
+    return { world, once, made: () => world.calls.map(({ operation }) => operation) };
+  }
+
+  test('it answers the smaller ones, and itself, once', async () => {
+    const { world, once, made } = larger();
+    const { Configuration } = await getFunction.run(place, named);
+    const { Tags } = await listTags.run(place, { Resource: orders });
+    world.calls.length = 0;
+    const aws = once([getFunctionConfiguration, listTags, getDecryptedFunction]);
+    expect(await aws.getFunctionConfiguration(named)).toEqual(Configuration);
+    expect(await aws.listTags({ Resource: orders })).toEqual({ Tags });
+    expect((await aws.getDecryptedFunction(named)).Configuration).toEqual(Configuration);
+    expect(made()).toEqual(['GetFunction']);
+  });
+
+  test('of what is not there neither tells anything', async () => {
+    const { world, once, made } = larger();
+    world.lambda.deleteFunction({ FunctionName: 'orders' });
+    const aws = once([getFunctionConfiguration, listTags]);
+    await expect(aws.getFunctionConfiguration(named)).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+    await expect(aws.listTags({ Resource: orders })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+    expect(made()).toEqual(['GetFunction']);
+  });
+
+  test('who may not make it makes the smaller ones, and tries it once', async () => {
+    const { world, once, made } = larger();
+    world.fail('GetFunction', 'AccessDeniedException');
+    const aws = once([getFunctionConfiguration, listTags]);
+    expect(await aws.getFunctionConfiguration(named)).toMatchObject({ FunctionName: 'orders' });
+    await aws.listTags({ Resource: orders });
+    expect(made()).toEqual(['GetFunction', 'GetFunctionConfiguration', 'ListTags']);
+  });
+
+  test('what may pass is no answer', async () => {
+    const { world, once, made } = larger();
+    world.fail('GetFunction', 'TooManyRequestsException');
+    await expect(once([getFunctionConfiguration]).getFunctionConfiguration(named)).rejects.toMatchObject({
+      name: 'TooManyRequestsException',
+    });
+    expect(made()).toEqual(['GetFunction']);
+  });
+
+  test('tags that it may not tell are asked for, or are an error', async () => {
+    const { world, once, made } = larger();
+    const { wire } = world;
+    world.wire = async (call, make) =>
+      call.operation === 'GetFunction'
+        ? { ...((await wire(call, make)) as object), Tags: undefined, TagsError: { ErrorCode: 'AccessDeniedException', Message: 'no' } }
+        : await wire(call, make);
+    const aws = once([listTags, getTaggedFunction]);
+    await aws.listTags({ Resource: orders });
+    expect(made()).toEqual(['GetFunction', 'ListTags']);
+    await expect(connect([getTaggedFunction], place).getTaggedFunction(named)).rejects.toMatchObject({ name: 'AccessDeniedException' });
+  });
+});
+
 test('what changes something is done every time', async () => {
   const { once, made } = counted();
   const aws = once([removePermission]);
@@ -58,12 +125,13 @@ test('what changes something is done every time', async () => {
 test('a message is read once for all rules of a checker, and the next message again', async () => {
   const { ports, world } = bench(timeoutLong, bothOn);
   // A plan that is shown reads for itself.
-  const one: AnyRule = { ...timeoutLong, fix: [] };
+  const one: AnyRule = timeoutLong;
   const other: AnyRule = { ...one, id: 'timeout-longer' };
   const read = () => world.calls.filter(({ operation }) => operation === 'GetFunctionConfiguration').length;
-  await check({ event: event('e1') }, [one, other], ports);
+  const planless = { ...ports, showsPlans: false };
+  await check({ event: event('e1') }, [one, other], planless);
   expect(read()).toBe(1);
-  await check({ event: event('e2') }, [one, other], ports);
+  await check({ event: event('e2') }, [one, other], planless);
   expect(read()).toBe(2);
 });
 

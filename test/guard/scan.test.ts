@@ -47,6 +47,24 @@ test('looks at so many resources at a time, and tells how far it is', async () =
   expect(progress.at(-1)).toBe('21/21');
 });
 
+test('looks at each resource with calls of its own, which may forget with it what they have read', async () => {
+  const on = bench();
+  on.world.lambda.createFunction({ FunctionName: 'bills' });
+  let looks = 0;
+  const ports = {
+    ...on.ports,
+    connect: () => {
+      throw new Error('a look has calls of its own');
+    },
+    forOneLook: () => {
+      looks += 1;
+      return on.ports.connect;
+    },
+  };
+  const { resources, unknown } = await scanned({ ...on, ports });
+  expect({ looks, resources, unknown }).toEqual({ looks: 2, resources: 2, unknown: [] });
+});
+
 describe('what could not be read is unknown, never compliant', () => {
   test('a function', async () => {
     const on = bench();

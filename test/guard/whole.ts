@@ -474,6 +474,14 @@ function around(ledger: Ledger, before: (method: string) => Promise<void>, now: 
           told({ id, says: 'right', asOf: reading.asOf, at: now(), written: answer.written });
           return answer;
         };
+      if (name === 'resolveAll')
+        return async (ids: readonly string[], reading: { asOf: number; cause: string }) => {
+          await before(name);
+          const answers = await target.resolveAll(ids, reading);
+          for (const [index, id] of ids.entries())
+            told({ id, says: 'right', asOf: reading.asOf, at: now(), written: answers[index]?.written ?? 'unchanged' });
+          return answers;
+        };
       const member = Reflect.get(target, name) as unknown;
       if (typeof member !== 'function') return member;
       if (member.constructor.name === 'AsyncGeneratorFunction') return member.bind(target);

@@ -1,5 +1,6 @@
 import { PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { ChangeMessageVisibilityCommand } from '@aws-sdk/client-sqs';
+import { ChangeMessageVisibilityCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs';
+import { VirtualTime } from '../../scripts/bench/burst/virtual-time.ts';
 import { sample } from '../support/events.ts';
 import { batch, context, counted, failures, type HandlerBench, load, mocked, onBus, orders, place, type QueueHandler } from './bench.ts';
 
@@ -158,5 +159,45 @@ describe('a message of a sweep', () => {
     on.world.calls.length = 0;
     expect(failures(await on.handler(batch({ body }), context))).toEqual([]);
     expect(on.world.calls).toEqual([]);
+  });
+});
+
+describe('a message that waits for the quota', () => {
+  const url = 'https://sqs.us-east-1.amazonaws.com/111122223333/guard-queue';
+  const body = sample('CreateFunctionUrlConfig/none.json', { detail: { eventID: 'busy', requestParameters: { functionName: 'open' } } });
+  /** A checker, and a ledger that promises nothing; when it is done. */
+  const handled = async (message: object) => {
+    const { checker } = await import('../../handlers/check.ts');
+    const { apis } = await import('../../rules/index.ts');
+    on.ledger.lease = async () => undefined;
+    const time = new VirtualTime(0);
+    const answer = checker(apis, undefined, time)(batch({ busy: message }), context);
+    let done = false;
+    void answer.finally(() => {
+      done = true;
+    });
+    await time.passes(() => done);
+    return { failed: failures(await answer), seconds: time.now() / 1000 };
+  };
+
+  test.each([
+    ['an event', body, 15],
+    ['of a sweep', { sweep: 's1', subject: { arn: orders, type: 'AWS::Lambda::Function', ...place } }, 120],
+  ])('%s goes back to its queue as a new one, and has not failed', async (_, message, DelaySeconds) => {
+    expect(await handled(message)).toEqual({ failed: [], seconds: 30 });
+    const sent = mocked(on.queue).commandCalls(SendMessageBatchCommand);
+    expect(sent.map((call: { args: [{ input: unknown }] }) => call.args[0].input)).toEqual([
+      { QueueUrl: url, Entries: [{ Id: '0', MessageBody: JSON.stringify(message), DelaySeconds }] },
+    ]);
+    expect(mocked(on.queue).commandCalls(ChangeMessageVisibilityCommand)).toHaveLength(0);
+    expect(counted(on.logged(), 'MessagesFailed')).toBe(0);
+    expect(counted(on.logged(), 'WaitsForQuota')).toBe(1);
+  });
+
+  test('has failed where the queue does not take it back', async () => {
+    mocked(on.queue)
+      .on(SendMessageBatchCommand)
+      .resolves({ Failed: [{ Id: '0', Code: 'InternalError', SenderFault: false }] });
+    expect(await handled(body)).toEqual({ failed: ['busy'], seconds: 30 });
   });
 });
