@@ -120,11 +120,16 @@ export const rule = defineRule({
 
   holds: ({ arn }) => arn.replace(/\/routes\/.*$/, ''),
 
-  async evaluate(subject, { aws, params }) {
-    const seen = await look(subject, aws);
-    if (seen === undefined) return { violations: [], compliant: [subject] };
+  async evaluate(subject, { aws, params, event }) {
+    const fine = { violations: [], compliant: [subject] };
+    const serving = await servingOf(subject, aws);
+    if (serving === undefined) return fine;
+    const served = await whatIsServed(serving, aws);
+    // A sweep comes to what was found on routes by itself.
+    if (event === undefined && isWhole(subject) && !mayBeOpen(serving, served)) return fine;
+    const seen = await withRoutes(subject, serving, aws);
+    if (seen === undefined) return fine;
     const { api, routes, stages } = seen;
-    const served = await whatIsServed(seen, aws);
     const missing = await withoutAuthorizer(seen, aws);
     const isOpen = (route: HttpRoute) =>
       (route.AuthorizationType ?? 'NONE') === 'NONE'
@@ -198,25 +203,50 @@ export const rule = defineRule({
   },
 });
 
-/** An API, the routes of it that are looked at, and the stages that serve something. */
-interface Seen {
+/** An API, and its stages that serve something. */
+interface Serving {
   readonly api: HttpApi;
-  /** Whether these are all of the API's routes. */
-  readonly whole: boolean;
-  readonly routes: readonly HttpRoute[];
   readonly stages: readonly Stage[];
 }
 
+interface Seen extends Serving {
+  /** Whether these are all of the API's routes. */
+  readonly whole: boolean;
+  /** Those that are looked at. */
+  readonly routes: readonly HttpRoute[];
+}
+
 async function look(subject: Subject, aws: Reader): Promise<Seen | undefined> {
+  const serving = await servingOf(subject, aws);
+  return serving && (await withRoutes(subject, serving, aws));
+}
+
+async function servingOf(subject: Subject, aws: Reader): Promise<Serving | undefined> {
+  const { ApiId } = idsOf(subject);
+  const api = await ifPresent(aws.getApi({ ApiId }));
+  const stages = api && (await ifPresent(aws.getHttpStages({ ApiId })));
+  if (stages === undefined || api === undefined) return undefined;
+  return { api, stages: stages.filter((stage) => deploysItself(stage) || stage.DeploymentId !== undefined) };
+}
+
+async function withRoutes(subject: Subject, serving: Serving, aws: Reader): Promise<Seen | undefined> {
   const { ApiId, RouteId } = idsOf(subject);
   const all: Promise<readonly HttpRoute[]> =
     RouteId === undefined ? aws.getRoutes({ ApiId }) : aws.getRoute({ ApiId, RouteId }).then((one) => [one]);
   const routes = await ifPresent(all);
-  const api = routes && (await ifPresent(aws.getApi({ ApiId })));
-  const stages = api && (await ifPresent(aws.getHttpStages({ ApiId })));
-  if (stages === undefined || api === undefined || routes === undefined) return undefined;
-  const serving = stages.filter((stage) => deploysItself(stage) || stage.DeploymentId !== undefined);
-  return { api, whole: RouteId === undefined, routes, stages: serving };
+  return routes && { ...serving, whole: isWhole(subject), routes };
+}
+
+function isWhole(subject: Subject): boolean {
+  return idsOf(subject).RouteId === undefined;
+}
+
+/** Whether it takes the routes to tell: where a stage serves the API as it is now, or lets somebody in. */
+function mayBeOpen({ stages }: Serving, served: Served): boolean {
+  return stages.some(({ StageName = '' }) => {
+    const routes = served.get(StageName);
+    return routes === undefined || [...routes].some(([key, authorized]) => !authorized && !isPreflight(key));
+  });
 }
 
 /** A stage serves the API as it is now, or the one deployment that it was given. */
@@ -241,7 +271,7 @@ function isWebSocket({ ProtocolType }: HttpApi): boolean {
 type Served = ReadonlyMap<string, ReadonlyMap<string, boolean>>;
 
 /** Stage → what it serves, of the stages that do not serve the API as it is now. No WebSocket API can be exported. */
-async function whatIsServed({ api, stages }: Seen, aws: Pick<Reader, 'exportApi'>): Promise<Served> {
+async function whatIsServed({ api, stages }: Serving, aws: Pick<Reader, 'exportApi'>): Promise<Served> {
   const served = new Map<string, ReadonlyMap<string, boolean>>();
   if (isWebSocket(api)) return served;
   for (const stage of stages) {

@@ -130,13 +130,20 @@ export const rule = defineRule({
   async evaluate(subject, { aws, estate, params, event }) {
     if (event !== undefined && changesSettings(event))
       await estate.recordKept(id, subject.arn, { state: { settings: event.time }, asOf: Date.parse(event.time) });
-    const seen = await look(subject, aws);
-    if (seen === undefined) return { violations: [], compliant: [subject] };
+    const fine = { violations: [], compliant: [subject] };
     const { restApiId, methodArn } = idsOf(subject);
+    // A sweep comes to what was found on methods by itself: of an API it asks no more than it takes.
+    const swept = event === undefined && methodArn === undefined;
+    if (swept && (await reachOf(restApiId, subject, aws)) === undefined) return fine;
+    const serving = await servingOf(subject, aws);
+    if (serving === undefined) return fine;
     const isOpen = ({ authorizationType = 'NONE', apiKeyRequired = false }: Served) =>
       authorizationType === 'NONE' && !(params.apiKeys === 'true' && apiKeyRequired);
+    const everywhere = openIn(serving, isOpen);
+    if (swept && everywhere.size === 0) return fine;
+    const seen = await withResources(serving, aws);
+    if (seen === undefined) return fine;
     const methods = methodsOf(seen).filter(({ arn }) => methodArn === undefined || arn === methodArn);
-    const everywhere = openIn(seen, isOpen);
     const found = methods.flatMap((method) => {
       const stages = everywhere.get(`${method.verb} ${method.path}`);
       return stages === undefined ? [] : [{ ...method, stages }];
@@ -219,25 +226,37 @@ export const rule = defineRule({
 /** A method as a deployment's summary has it. */
 type Served = NonNullable<NonNullable<Deployment['apiSummary']>[string]>[string];
 
-interface Seen {
+interface Serving {
   readonly restApiId: string;
   readonly stages: readonly Stage[];
-  readonly resources: readonly Resource[];
   /** By id, those that stages serve. */
   readonly deployments: ReadonlyMap<string, Deployment>;
 }
 
+interface Seen extends Serving {
+  readonly resources: readonly Resource[];
+}
+
 async function look(subject: Subject, aws: Reader): Promise<Seen | undefined> {
+  const serving = await servingOf(subject, aws);
+  return serving && (await withResources(serving, aws));
+}
+
+async function servingOf(subject: Subject, aws: Reader): Promise<Serving | undefined> {
   const { restApiId } = idsOf(subject);
   const stages = await ifPresent(aws.getRestStages({ restApiId }));
-  const resources = stages && (await ifPresent(aws.getRestResources({ restApiId })));
-  if (stages === undefined || resources === undefined) return undefined;
+  if (stages === undefined) return undefined;
   const deployments = new Map<string, Deployment>();
   for (const deploymentId of new Set(stages.flatMap(deploymentsOf))) {
     const deployment = await ifPresent(aws.getRestDeployment({ restApiId, deploymentId }));
     if (deployment !== undefined) deployments.set(deploymentId, deployment);
   }
-  return { restApiId, stages, resources, deployments };
+  return { restApiId, stages, deployments };
+}
+
+async function withResources(serving: Serving, aws: Reader): Promise<Seen | undefined> {
+  const resources = await ifPresent(aws.getRestResources({ restApiId: serving.restApiId }));
+  return resources && { ...serving, resources };
 }
 
 /** What a stage serves, and what a canary serves a part of its callers. */
@@ -267,7 +286,7 @@ function methodsOf({ restApiId, resources }: Seen): readonly LiveMethod[] {
 }
 
 /** `GET /orders` → the stages that serve it to everyone. Preflight requests of browsers are never authorized. */
-function openIn({ stages, deployments }: Seen, isOpen: (served: Served) => boolean): ReadonlyMap<string, readonly string[]> {
+function openIn({ stages, deployments }: Serving, isOpen: (served: Served) => boolean): ReadonlyMap<string, readonly string[]> {
   const open = new Map<string, Set<string>>();
   for (const stage of stages) {
     for (const id of deploymentsOf(stage)) {

@@ -31,6 +31,7 @@ export const rule = defineRule({
   undo: [updateFunctionCode, updateAlias, putSetup],
   delay: 15,
   probation: false,
+  inTurn: true,
   accepts: true,
   // A package is held in memory whole: at most 250 MB, and once more while it is hashed and sent.
   memory: 1536,

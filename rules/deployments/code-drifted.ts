@@ -21,6 +21,7 @@ export const rule = defineRule({
   // A deployment whose event is still on its way looks the same.
   delay: 60,
   probation: false,
+  inTurn: true,
   accepts: true,
   // A package is held in memory whole: at most 250 MB, and once more while it is hashed and sent.
   memory: 1536,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type FunctionConfiguration, getDecryptedConfiguration, listAliases, listTags } from '../../aws/lambda.ts';
+import { type FunctionConfiguration, getDecryptedConfiguration, getDecryptedFunction, listAliases, listTags } from '../../aws/lambda.ts';
 import { type ScanBounds, scanFunctionPackage, scanLayerVersion } from '../../aws/package-scan.ts';
 import { functionArn, functionName } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
@@ -19,7 +19,7 @@ function wholeFunction({ request, ...place }: ApiEvent): readonly Subject[] {
   return subject === undefined ? [] : [subject];
 }
 
-type Reads = Handle<readonly [typeof scanFunctionPackage, typeof scanLayerVersion]>;
+type Reads = Handle<readonly [typeof getDecryptedFunction, typeof scanFunctionPackage, typeof scanLayerVersion]>;
 
 export const rule = defineRule({
   id,
@@ -41,7 +41,7 @@ export const rule = defineRule({
       wholeFunction,
     ),
   ],
-  check: [getDecryptedConfiguration, listAliases, listTags, scanFunctionPackage, scanLayerVersion],
+  check: [getDecryptedConfiguration, listAliases, listTags, getDecryptedFunction, scanFunctionPackage, scanLayerVersion],
   fix: [],
   undo: [],
   delay: 15,
@@ -144,11 +144,11 @@ async function scansOf(
   const scans: Scanned[] = [];
   for (const [sha256, versions] of packages) {
     const [version = ''] = versions;
-    const qualifier = version === '$LATEST' ? {} : { qualifier: version };
+    const of = { FunctionName: arn, ...(version === '$LATEST' ? {} : { Qualifier: version }) };
     const scan = await once(`sha256:${sha256}`, context, async (bounds) => {
-      const fresh = await context.aws.scanFunctionPackage({ functionName: arn, ...qualifier, sha256, ...bounds });
-      if (fresh === undefined) throw new RetryLater(`${arn} has other code by now`);
-      return fresh;
+      const { Configuration, Code } = await context.aws.getDecryptedFunction(of);
+      if (Configuration?.CodeSha256 !== sha256) throw new RetryLater(`${arn} has other code by now`);
+      return await context.aws.scanFunctionPackage({ location: Code?.Location, of: arn, sha256, ...bounds });
     });
     scans.push({ in: 'package', versions, scan });
   }

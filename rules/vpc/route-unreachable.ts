@@ -19,7 +19,7 @@ import {
   searchTransitGatewayRoutes,
   type VpcEndpoint,
 } from '../../aws/ec2.ts';
-import { type FunctionConfiguration, getFunctionConfiguration, listAliases, listTags } from '../../aws/lambda.ts';
+import { type FunctionConfiguration, getFunctionConfiguration, getTaggedFunction, listAliases } from '../../aws/lambda.ts';
 import { functionArn, functionName, matchesGlob, type Place } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import type { ApiEvent } from '../../guard/cloudtrail.ts';
@@ -104,7 +104,7 @@ function idsIn(value: unknown): readonly string[] {
 const check = [
   getFunctionConfiguration,
   listAliases,
-  listTags,
+  getTaggedFunction,
   describeSubnets,
   describeRouteTables,
   describeNetworkAcls,
@@ -302,11 +302,11 @@ interface Declaration {
 async function neededBy(
   { arn }: Subject,
   live: Awaited<ReturnType<typeof liveConfigurations<FunctionConfiguration>>>,
-  aws: Pick<Reader, 'listTags'>,
+  aws: Pick<Reader, 'getTaggedFunction'>,
   declared: readonly Declaration[],
 ): Promise<Needed | undefined> {
   if (live === undefined) return undefined;
-  const { Tags: tags = {} } = (await ifPresent(aws.listTags({ Resource: arn }))) ?? {};
+  const { Tags: tags = {} } = (await ifPresent(aws.getTaggedFunction({ FunctionName: arn }))) ?? {};
   const byName = declared.flatMap(({ glob, wanted }) => (matchesGlob(functionName(arn), glob) ? wanted : []));
   const destinations = [...new Set([...(tags[tag] ?? '').split(/[\s,]+/), ...byName])].filter((one) => one !== '').sort();
   return destinations.length === 0 ? undefined : { tags, destinations, live: live.map(placeOf) };

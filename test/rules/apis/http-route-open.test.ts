@@ -59,6 +59,8 @@ function withDisabledEndpoint(world: World): void {
   stage(world);
 }
 
+const listed = { arn: api, type: 'AWS::ApiGatewayV2::Api', account: '111122223333', region: 'us-east-1' } as const;
+
 const close = {
   call: 'closeRoute',
   input: { ApiId, RouteId, AuthorizationType: 'AWS_IAM' },
@@ -380,13 +382,35 @@ ruleTest(rule, {
       calls: { aws: 5, ledger: 0 },
     },
     {
+      name: 'a sweep, and a deployment that asks everyone: its routes need not be read',
+      kind: 'compliant',
+      arrange: (world) => {
+        withRoute(world, { AuthorizationType: 'AWS_IAM' });
+        manualStage(world);
+      },
+      listed,
+      expect: { compliant: [api] },
+      calls: { aws: 3, ledger: 0 },
+    },
+    {
+      name: 'a sweep, and a stage that serves the API as it is',
+      kind: 'compliant',
+      arrange: (world) => {
+        withRoute(world, { AuthorizationType: 'AWS_IAM' });
+        stage(world);
+      },
+      listed,
+      expect: { compliant: [orders, api] },
+      calls: { aws: 3, ledger: 0 },
+    },
+    {
       name: 'a route that is gone, and is served all the same',
       kind: 'violating',
       arrange: (world) => {
         withManualStage(world);
         world.apiGatewayV2.deleteRoute({ ApiId, RouteId });
       },
-      listed: { arn: api, type: 'AWS::ApiGatewayV2::Api', account: '111122223333', region: 'us-east-1' },
+      listed,
       expect: {
         violations: [
           {

@@ -148,6 +148,10 @@ const open = {
 } as const;
 const unserved = (what: string) =>
   `shop (a1b2c3d4e5) is not deployed: it has changes that its stage prod does not serve yet (${what}), and they would be shipped.`;
+const notShipped = (settings: string) => ({
+  ...open,
+  plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved(settings) },
+});
 const listed = { arn: api, type: 'AWS::ApiGateway::RestApi', account: '111122223333', region: 'us-east-1' } as const;
 
 ruleTest(rule, {
@@ -173,6 +177,28 @@ ruleTest(rule, {
       },
       event: sample('PutRestApi/rest.json'),
       expect: { compliant: [api, orders] },
+    },
+    {
+      name: 'a sweep, and a deployment that asks everyone: its methods need not be read',
+      kind: 'compliant',
+      arrange: (world) => {
+        withApi(world, { authorizationType: 'AWS_IAM' });
+        deployed(world);
+      },
+      listed,
+      expect: { compliant: [api] },
+      calls: { aws: 3, ledger: 0 },
+    },
+    {
+      name: 'a sweep, and a private API: nothing but the API is read',
+      kind: 'compliant',
+      arrange: (world) => {
+        withApi(world, {}, { endpointConfiguration: { types: ['PRIVATE'] } });
+        deployed(world);
+      },
+      listed,
+      expect: { compliant: [api] },
+      calls: { aws: 1, ledger: 0 },
     },
     {
       name: 'an import that no stage serves',
@@ -554,7 +580,7 @@ ruleTest(rule, {
       },
       listed,
       expect: {
-        violations: [{ ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('disableExecuteApiEndpoint') } }],
+        violations: [notShipped('disableExecuteApiEndpoint')],
         compliant: [api],
       },
     },
@@ -567,7 +593,7 @@ ruleTest(rule, {
       },
       listed,
       expect: {
-        violations: [{ ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('disableExecuteApiEndpoint') } }],
+        violations: [notShipped('disableExecuteApiEndpoint')],
         compliant: [api],
       },
     },
@@ -582,9 +608,7 @@ ruleTest(rule, {
       },
       listed,
       expect: {
-        violations: [
-          { ...open, plan: { steps: [close, deploy('prod', 'c4ca42')], refused: unserved('endpointAccessMode; securityPolicy') } },
-        ],
+        violations: [notShipped('endpointAccessMode; securityPolicy')],
         compliant: [api],
       },
     },

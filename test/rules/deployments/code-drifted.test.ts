@@ -176,7 +176,7 @@ ruleTest(rule, {
       settings,
       event: sample('UpdateFunctionCode20150331v2/code-by-pipeline.json'),
       expect: { compliant: [orders] },
-      calls: { aws: 4, ledger: 2 },
+      calls: { aws: 3, ledger: 2 },
     },
     {
       name: 'another event of a function that drifted opens and ends nothing',
@@ -199,7 +199,7 @@ ruleTest(rule, {
       settings,
       sweep: orders,
       expect: { violations: [{ ...changed, plan: { steps: [putBack] } }] },
-      calls: { aws: 4, ledger: 1 },
+      calls: { aws: 3, ledger: 1 },
     },
     {
       name: 'an alias that went somewhere else in silence',
