@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { rules } from '../rules/index.ts';
+import { inClone, nodeFlag } from './clone.ts';
 import { WrongUse } from './session.ts';
 
 /** Commands that take a rule's id. */
@@ -47,6 +47,6 @@ ${Object.entries(after)
 export function completion(shell: string, program: Command): string {
   const script = scripts[shell];
   if (script === undefined) throw new WrongUse(`There is completion for ${Object.keys(scripts).join(', ')}; "${shell}" is none of them.`);
-  const inClone = (path: string) => quoted(fileURLToPath(new URL(`../${path}`, import.meta.url)));
-  return script(`${inClone('node_modules/.bin/node')} ${inClone('cli/main.ts')}`, words(program));
+  const guard = [quoted(inClone('node_modules/.bin/node')), nodeFlag, quoted(inClone('scripts/guard.mjs'))].join(' ');
+  return script(guard, words(program));
 }

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inClone } from './clone.ts';
 
-const folder = join(import.meta.dirname, '..', 'docs', 'rules');
+const folder = inClone('docs', 'rules');
 
 /** A rule's page, as Markdown; empty where there is none. */
 export function pageOf(rule: string): string {
@@ -26,4 +27,4 @@ export function onPage(rule: string, heading: string): string {
 }
 
 /** The version of this guard, as its package says. */
-export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')).version;
+export const version: string = JSON.parse(readFileSync(inClone('package.json'), 'utf8')).version;

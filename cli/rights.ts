@@ -7,7 +7,7 @@ import { rules } from '../rules/index.ts';
 import { policyOf, readsAmong } from './policy.ts';
 import { preventivePolicies } from './preventive.ts';
 import { chosenRules } from './scan.ts';
-import { listed, type Options } from './use.ts';
+import { defaultStack, listed, type Options } from './use.ts';
 
 /** Every call that a scan makes by some rules. */
 export function scanCalls(of: readonly (typeof rules)[number][] = rules): readonly AnyCall[] {
@@ -25,7 +25,7 @@ const exemptions: Permission = {
 
 /** Prints the IAM policy that a scan needs, or policies that prevent what rules find. Calls nobody. */
 export async function policy(options: Options): Promise<'fine'> {
-  const { account = '*', region = 'us-east-1', stack = 'lambda-compliance-guard', preventive } = options;
+  const { account = '*', region = 'us-east-1', stack = defaultStack, preventive } = options;
   const named = (option: string) => listed(options[option]).filter((one) => one !== '');
   if (preventive === true) {
     const policies = preventivePolicies({ account: String(account), deployers: named('deployers'), vpcs: named('vpcs') });

@@ -2,7 +2,7 @@ import { callerAccount } from '../aws/account.ts';
 import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
 import { connect, type Watch } from '../aws/handle.ts';
-import { listTags } from '../aws/lambda.ts';
+import { getTaggedFunction, listTags, versionsPage } from '../aws/lambda.ts';
 import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
 import { functionArn, functionName, parseArn, partitionOf } from '../guard/arn.ts';
@@ -131,7 +131,8 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   });
   const ledger = new MemoryLedger();
   await takeOverExemptions(ledger, deployed, connection);
-  const ports = { ledger, config, now: Date.now, connect: whole.connect };
+  const showsPlans = options['format'] !== undefined && options['format'] !== 'table';
+  const ports = { ledger, config, now: Date.now, connect: whole.connect, forOneLook: whole.forOneLook, showsPlans };
   const bar = progressBar(region);
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
@@ -159,14 +160,16 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
  */
 export function readingOnly(
   connection: Connection,
-  { allowTagExemptions }: Pick<Config, 'allowTagExemptions'>,
+  { allowTagExemptions, rule }: Pick<Config, 'allowTagExemptions' | 'rule'>,
   called: () => void,
 ): WholeRegion {
   const watch: Watch = (call) => {
     if (!isReading(call)) throw new ReadsOnly(`nothing but reads: ${call.name} is not called`);
-    called();
+    // A download is no call of AWS.
+    if (call.service !== 'https') called();
   };
-  return wholeRegion(connection, watch, allowTagExemptions ? [listTags] : []);
+  const versions = rules.some(({ id, list }) => rule(id).mode !== 'off' && list?.calls.includes(versionsPage) === true);
+  return wholeRegion(connection, watch, { asking: allowTagExemptions ? [listTags, getTaggedFunction] : [], versions });
 }
 
 /** What the deployed guard exempts is exempt here as well. Without them more is found, never less. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { inClone } from './clone.ts';
 import { Told } from './plain.ts';
 
 /** What a command was given. */
@@ -20,7 +20,7 @@ export function listed(value: Options[string]): readonly string[] {
 
 /** The names of the stack's parameters, as its template has them. */
 function stackParameters(): readonly string[] {
-  const template = readFileSync(join(import.meta.dirname, '..', 'template.yaml'), 'utf8');
+  const template = readFileSync(inClone('template.yaml'), 'utf8');
   const section = /^Parameters:\n(.*?)^\w/ms.exec(template)?.[1] ?? '';
   return [...section.matchAll(/^ {2}(\w+):$/gm)].map(([, name = '']) => name);
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Change } from '../../guard/change.ts';
 import { practices } from '../../guard/finding.ts';
 import type { Exemption } from '../../guard/ledger.ts';
 import type { PlannedFix } from '../../guard/replay.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import type { Unknown } from '../../guard/scan.ts';
+import { inClone } from '../clone.ts';
 import { whatOf } from '../formats/fix.ts';
 import { onPage, version } from '../pages.ts';
 import { many, minuteOf, whoOf } from '../terminal.ts';
@@ -16,7 +16,7 @@ import { markdown } from './markdown.ts';
 import type { History, Open, Report } from './model.ts';
 import { duration, gravest, momentOf, nameOf } from './words.ts';
 
-const beside = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8').trim();
+const beside = (name: string) => readFileSync(inClone('cli', 'report', name), 'utf8').trim();
 const style = beside('page.css');
 const script = beside('page.js');
 const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;

@@ -260,6 +260,11 @@ export class TemplateWorld {
     return { Policy: unsaid ?? JSON.stringify({ Version: '2012-10-17', Statement: documents.flat() }) };
   }
 
+  #tagsOf(name: Value | undefined): Value {
+    const tags = tagsIn(this.#function(name).resource.properties['Tags']);
+    return this.atLeast && unsaidIn(tags) !== undefined ? {} : tags;
+  }
+
   #urls(): readonly (Target & { readonly resource: Resource })[] {
     return this.template.of('AWS::Lambda::Url').flatMap((resource) => {
       const target = this.#target(resource.properties['TargetFunctionArn'], resource.properties['Qualifier']);
@@ -282,10 +287,8 @@ export class TemplateWorld {
           }),
         );
       },
-      listTags: ({ Resource }) => {
-        const tags = tagsIn(this.#function(Resource).resource.properties['Tags']);
-        return { Tags: this.atLeast && unsaidIn(tags) !== undefined ? {} : tags };
-      },
+      listTags: ({ Resource }) => ({ Tags: this.#tagsOf(Resource) }),
+      getTaggedFunction: ({ FunctionName }) => ({ Tags: this.#tagsOf(FunctionName) }),
       getFunctionUrlConfig: ({ FunctionName, Qualifier }) => {
         const { arn } = this.#function(FunctionName);
         const asked = qualifierOf(String(FunctionName)) ?? (Qualifier === undefined ? '$LATEST' : String(Qualifier));

@@ -31,9 +31,9 @@ test.each([
 ])('bash offers after %j', (line, words) => expect([...offered(...line)].sort()).toEqual([...words].sort()));
 
 test('bash runs the command line wherever one stands', () => {
-  const script = `cd / && ${completion('bash', program).replace(/^guard\(\) \{ .*?main\.ts'/, (call) => call.replace(/'[^']*bin\/node'/, 'echo'))}\nguard scan --rule x`;
+  const script = `cd / && ${completion('bash', program).replace(/^guard\(\) \{ .*?guard\.mjs'/, (call) => call.replace(/'[^']*bin\/node'/, 'echo'))}\nguard scan --rule x`;
   const { stdout } = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
-  expect(stdout).toMatch(/^\/.*cli\/main\.ts scan --rule x\n$/);
+  expect(stdout).toMatch(/^--max-semi-space-size=\d+ \/.*scripts\/guard\.mjs scan --rule x\n$/);
 });
 
 test('zsh and fish have it too, other shells are refused', () => {

@@ -53,6 +53,19 @@ test('what is wrong is found where nothing is deployed', async () => {
   expect(await scanned()).toMatchObject({ code: 'findings', unknown: [], findings: [{ resource: { arn: open } }] });
 });
 
+test('a table has no plans, and nothing is read for any', async () => {
+  world.lambda.addPermission({ FunctionName: 'open', StatementId: 'all', Action: 'lambda:InvokeFunction', Principal: '*' });
+  world.calls.length = 0;
+  const reads = () => world.calls.splice(0).filter(({ operation }) => operation === 'GetResourcePolicy').length;
+  const [{ plan }] = (await scanned({ rule: 'function-policy-open' })).findings as [Result['findings'][0]];
+  expect(plan).not.toEqual([]);
+  expect(reads()).toBe(1);
+  const log = jest.spyOn(console, 'log').mockImplementation(() => undefined);
+  await scan({ stack: defaultStack, region: 'us-east-1', rule: 'function-policy-open' });
+  log.mockRestore();
+  expect(reads()).toBe(0);
+});
+
 test('whoever may not look for the stack is told that its parameters are not known', async () => {
   const denied = named('AccessDenied', 'User: x is not authorized to perform: cloudformation:DescribeStacks on resource: y');
   mockClient(CloudFormationClient).on(DescribeStacksCommand).rejects(denied);

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { source as axe } from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { type Report, reportOfScan } from '../../../cli/report/model.ts';
 import { page as written } from '../../../cli/report/page.ts';
 import type { Severity } from '../../../guard/finding.ts';
@@ -20,6 +21,17 @@ beforeAll(async () => {
   browser = await openBrowser();
 });
 afterAll(async () => await browser?.close());
+
+/** A link has led there, give or take a line: what is above is laid out when it is seen, and may move it a little. */
+async function atTheTop(part: Locator): Promise<void> {
+  let y: number | undefined;
+  for (let tries = 0; tries < 50; tries += 1) {
+    y = (await part.boundingBox())?.y;
+    if (y !== undefined && Math.abs(y - 16) < 24) return;
+    await setTimeout(100);
+  }
+  throw new Error(`It is at ${y}, and not at the top.`);
+}
 
 interface Opened {
   readonly page: Page;
@@ -133,7 +145,7 @@ test('each finding has its evidence, its plan, and the way to put it right by ha
   await finding.getByRole('link', { name: 'How to put it right by hand' }).click();
   const about = page.getByRole('region', { name: 'function-url-open' });
   expect(await about.textContent()).toContain("It sets the URL's AuthType to AWS_IAM");
-  expect(await about.boundingBox()).toMatchObject({ y: expect.closeTo(16, 0) });
+  await atTheTop(about);
   await page.context().close();
 });
 
@@ -145,7 +157,7 @@ test('a replay says what would have been fixed, and why not', async () => {
   );
   const row = page.getByRole('region', { name: 'What would have been fixed' }).getByRole('row', { name: /Not made: It is in NeverTouch/ });
   await row.getByRole('link', { name: 'status-page' }).click();
-  expect(await page.getByRole('article', { name: 'status-page' }).boundingBox()).toMatchObject({ y: expect.closeTo(16, 0) });
+  await atTheTop(page.getByRole('article', { name: 'status-page' }));
   await page.context().close();
 });
 
