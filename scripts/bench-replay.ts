@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { nodeFlag } from '../cli/clone.ts';
+import { randomFrom } from './random.ts';
 
 // How fast `guard replay` reads, and in how much memory: a set of log files made from a seed, read by zcat | wc -l and by the
 // command in turn. `node scripts/bench-replay.ts --megabytes 1024` is what docs/performance.md tells of.
@@ -23,14 +25,7 @@ const megabyte = 1024 * 1024;
 const total = Number(values.megabytes) * megabyte;
 const perThousand = Number(values.subscribed);
 
-/** mulberry32: the same numbers from the same seed. */
-let state = Number(values.seed) >>> 0;
-function random(): number {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-}
+const random = randomFrom(Number(values.seed));
 const hex = (digits: number) =>
   Array.from({ length: Math.ceil(digits / 8) }, () => (random() * 2 ** 32).toString(16).padStart(8, '0').slice(-8))
     .join('')
@@ -177,7 +172,7 @@ try {
   await measured(plainly);
   for (let round = 1; round <= Number(values.rounds); round += 1) {
     const plain = await measured(plainly);
-    const replay = await measured(`${process.execPath} cli/main.ts replay --offline ${folder}`);
+    const replay = await measured(`${process.execPath} ${nodeFlag} scripts/guard.mjs replay --offline ${folder}`);
     const times = (of: 'seconds' | 'busy') => `${(replay[of] / plain[of]).toFixed(2)} times`;
     console.log(
       `zcat | wc -l ${plain.seconds.toFixed(1)} s, guard replay ${replay.seconds.toFixed(1)} s: ${times('seconds')} (${times('busy')} of processor time), ${Math.round(records / replay.seconds)} records/s, ${replay.peak.toFixed(0)} MB at most`,

@@ -12,6 +12,7 @@ import { bareMedian } from './demo/bare-way.ts';
 import { buildEstate, type Estate } from './demo/estate.ts';
 import { Report } from './demo/report.ts';
 import { type Scene, scenes } from './demo/scenes.ts';
+import { median } from './median.ts';
 
 const { values } = parseArgs({ options: { log: { type: 'string', default: '' } } });
 const report = new Report();
@@ -32,7 +33,15 @@ async function act(estate: Estate): Promise<void> {
   const { administrator } = estate;
   // The emulator has no quota that the guard would have to leave to others.
   const calls = { LambdaCallsPerSecond: '1000' };
-  const parameters = { Deployers: estate.pipelineRole, RoleSharedSplitRoles: estate.sharedRole, RoleSharedSettle: '2', ...calls };
+  // Each alert by itself, however many come within a minute.
+  const alerts = { DigestOver: '1000' };
+  const parameters = {
+    Deployers: estate.pipelineRole,
+    RoleSharedSplitRoles: estate.sharedRole,
+    RoleSharedSettle: '2',
+    ...calls,
+    ...alerts,
+  };
   await report.step('sam build', () => samBuild(estate.pipeline));
   const outputs = await report.step('sam deploy, every rule in alert', () => samDeploy(estate.pipeline, parameters));
   const inbox = await Inbox.subscribe(administrator, outputs['AlertTopicArn'] ?? '', 'demo-alerts');
@@ -190,9 +199,4 @@ async function pipelineRaisesNothing(estate: Estate, inbox: Inbox, archive: stri
   const raised = inbox.received.slice(since).filter(({ alert }) => alert.rule === 'code-changed-by-hand');
   if (raised.length > 0) throw new Error(`The pipeline's deployment raised ${raised.map(({ alert }) => alert.summary).join('; ')}`);
   return 'the pipeline deployed version 3: archived as approved, no alert';
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

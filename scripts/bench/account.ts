@@ -1,19 +1,24 @@
+import { LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
 import { rules } from '../../rules/index.ts';
 import type { SeenCall } from '../../test/e2e/bench.ts';
-import { before, build, draw, once, parameters } from '../../test/e2e/estate.ts';
+import { before, build, draw, type Expected, once, parameters } from '../../test/e2e/estate.ts';
 import { closeStage, openStage, stage } from '../../test/e2e/stage.ts';
 import { createAdministrator, type Principal } from '../../test/support/stack.ts';
 
 /** An emulated account with many functions, a third of which break a rule each; no guard is deployed in it. */
 export interface Account {
+  /** How many it has: the seed's, and those that its violations brought along. */
+  readonly functions: number;
   /** What has to be found by whoever looks at it now, as `rule ARN`. */
   readonly expected: ReadonlySet<string>;
+  /** The same, by what kind each came about; and all that is wrong, what no look at the account could tell included. */
+  readonly violations: { readonly visible: readonly Expected[]; readonly all: readonly Expected[] };
   /** Who looks. */
   readonly reader: Principal;
   /** Parameters of the guard that some of the violations need. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** The calls that `work` made in the reader's name. */
-  readonly callsOf: <T>(work: () => Promise<T>) => Promise<{ readonly result: T; readonly calls: readonly SeenCall[] }>;
+  /** The calls that `work` made in the reader's name, or in that of another user. */
+  readonly callsOf: <T>(work: () => Promise<T>, user?: string) => Promise<{ readonly result: T; readonly calls: readonly SeenCall[] }>;
 }
 
 /**
@@ -33,19 +38,28 @@ export async function withAccount(functions: number, seed: number, look: (accoun
     const reader = await createAdministrator(stage.root, 'reader');
     const seen = expected.filter(({ kind }) => kind.onlyHeard === undefined && kind.onlySwept === undefined);
     await look({
+      functions: await howMany(),
       expected: new Set(seen.map((one) => one.finding)),
       reader,
       parameters: { Deployers: stage.pipelineRole, ...parameters(known) },
-      callsOf: async (work) => {
+      violations: { visible: seen, all: expected },
+      callsOf: async (work, user = 'reader') => {
         const mark = await stage.bench.now();
         const result = await work();
         const { calls } = await stage.bench.calls(mark);
-        return { result, calls: calls.filter(({ principalArn }) => principalArn.endsWith(':user/reader')) };
+        return { result, calls: calls.filter(({ principalArn }) => principalArn.endsWith(`:user/${user}`)) };
       },
     });
   } finally {
     await closeStage();
   }
+}
+
+async function howMany(): Promise<number> {
+  let functions = 0;
+  for await (const { Functions = [] } of paginateListFunctions({ client: new LambdaClient(stage.pipeline) }, {}))
+    functions += Functions.length;
+  return functions;
 }
 
 /** How often each operation was called, the most frequent first. */
@@ -60,8 +74,5 @@ export function tallied(calls: readonly SeenCall[]): readonly (readonly [operati
 
 /** The rules that a scan without a deployed guard can judge. */
 export const judged = rules.filter(({ practice, accepts }) => practice !== 'guard' && accepts !== true).map(({ id }) => id);
-
-export function medianOf(figures: readonly number[]): number {
-  const sorted = figures.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
+/** Those of them that read no packages. */
+export const withoutPackages = judged.filter((id) => id !== 'secret-in-code');

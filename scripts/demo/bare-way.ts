@@ -6,6 +6,7 @@ import { CreateQueueCommand, GetQueueAttributesCommand, SetQueueAttributesComman
 import { buildSync } from 'esbuild';
 import { zipSync } from 'fflate';
 import { Inbox, type Principal } from '../../test/support/stack.ts';
+import { median } from '../median.ts';
 
 /** The median of the shortest way there is: EventBridge → queue → a function that does nothing but publish → SNS → queue. Milliseconds. */
 export async function bareMedian(as: Principal, rounds = 9): Promise<number> {
@@ -83,5 +84,5 @@ export async function bareMedian(as: Principal, rounds = 9): Promise<number> {
     if (round > 0) times.push(at - started);
   }
   await inbox.close();
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+  return median(times);
 }
