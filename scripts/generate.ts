@@ -1,6 +1,6 @@
 /**
  * Writes everything that follows from the rules: rules/index.ts, the generated parts of template.yaml, the heads of the
- * doc pages, README's rule table, the JSON Schemas and docs/samples. With --check it writes nothing and fails where a text is not current.
+ * doc pages, README's rule table, the JSON Schemas, docs/samples and docs/cost.md. With --check it writes nothing and fails where a text is not current.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,6 +36,9 @@ writeBetween('README.md', 'rules', ruleTable(rules));
 // Read after rules/index.ts was written, because they are made with the rules that it lists.
 const { samples } = await import('./generate/samples.ts');
 for (const [path, text] of Object.entries(samples())) write(path, text);
+// Likewise after template.yaml, which it counts.
+const cost = await import('./bench/cost/page.ts');
+write('docs/cost.md', cost.page());
 
 if (stale.length > 0) {
   console.error(`Not current: ${stale.join(', ')}. Run \`npm run generate\` and commit what it writes.`);

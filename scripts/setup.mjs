@@ -4,6 +4,7 @@
 //   node scripts/setup.mjs                      everything; as root of a Debian also its Chromium, for the tests of the report
 //   node scripts/setup.mjs --without-emulator   all but the emulator
 //   node scripts/setup.mjs --without-browser    all but Chromium
+//   node scripts/setup.mjs --with-peers         Cloud Custodian and Prowler as well, each in an environment of its own
 //   node scripts/setup.mjs --node-only          npm packages alone
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -22,7 +23,8 @@ class Missing extends Error {}
 class Failed extends Error {}
 
 const options = process.argv.slice(2);
-const unknown = options.find((option) => !['--without-emulator', '--without-browser', '--node-only'].includes(option));
+const known = ['--without-emulator', '--without-browser', '--with-peers', '--node-only'];
+const unknown = options.find((option) => !known.includes(option));
 
 // Under `npm run`, node_modules/.bin comes first on the path, and `npm ci` is about to replace it.
 const environment = {
@@ -205,7 +207,7 @@ function isAlive(pid) {
 }
 
 try {
-  if (unknown) throw new Missing(`Unknown option ${unknown}: setup knows --without-emulator, --without-browser and --node-only.`);
+  if (unknown) throw new Missing(`Unknown option ${unknown}: setup knows ${known.join(', ')}.`);
   if (process.platform === 'win32') throw new Missing('Windows is not supported: run this in WSL (Windows Subsystem for Linux).');
   if (Number(process.versions.node.split('.')[0]) < 20) {
     throw new Missing(`Node.js ${process.versions.node} is too old: install Node.js 20 or later.`);
@@ -215,6 +217,7 @@ try {
     : options.includes('--without-emulator')
       ? ['sam', 'lint']
       : ['emulator', 'sam', 'lint'];
+  if (options.includes('--with-peers')) names.push('custodian', 'prowler');
   const browser = options.some((option) => option === '--without-browser' || option === '--node-only') ? [] : [chromium];
   const parts = [npmPackages, ...names.map(virtualEnvironment), ...browser];
   if (!parts.every((part) => part.isCurrent())) {

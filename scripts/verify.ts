@@ -16,6 +16,8 @@ interface Step {
   name: string;
   run: () => Promise<Outcome>;
   tally?: (outcome: Outcome) => Tally;
+  /** Whether its output is of interest where nothing failed, too. */
+  shown?: true;
   /** The tests that failed, each by name. */
   failed?: (outcome: Outcome) => readonly string[];
 }
@@ -119,6 +121,11 @@ const afterwards: Step[] = [
     failed: ({ output }) => failedInUnittest(output),
   },
   { name: 'end to end on the emulator (jest)', ...jest('e2e', '--runInBand') },
+  {
+    name: 'bench: what is found, called and stored',
+    run: command(process.execPath, ['scripts/bench.ts', 'bundles', 'scan', '--functions', '60', '--rounds', '3'], 10),
+    shown: true,
+  },
 ];
 
 // Said again at the end: whoever sees only the last lines of a long run sees what failed.
@@ -134,8 +141,8 @@ async function perform(step: Step): Promise<Tally> {
   const tests = step.tally ? `, ${tally.passed} of ${tally.passed + tally.failed} tests` : '';
   const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : '';
   console.log(`${tally.failed > 0 ? 'FAILED' : '  ok  '} ${step.name} (${seconds()}${tests}${skipped})`);
+  if (tally.failed > 0 || step.shown) console.log(outcome.output.trim().replace(/^/gm, '       | '));
   if (tally.failed > 0) {
-    console.log(outcome.output.trim().replace(/^/gm, '       | '));
     failures.push(...(step.failed?.(outcome) ?? []).map((test) => `${step.name}: ${test}`));
   }
   return tally;

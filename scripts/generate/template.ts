@@ -161,8 +161,8 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
   const timeout = Math.max(archives ? archiverTimeout : checkerTimeout, ...rules.map((rule) => rule.timeout ?? 0));
   return {
     ...deadLetters(id, ruleIds),
-    ...queue(`${id}Events`, `${id}DeadLetters`, timeout, ruleIds),
-    ...queue(`${id}Sweeps`, `${id}DeadLetters`, timeout, [], ['Sweep']),
+    ...queue(`${id}Events`, `${id}DeadLetters`, timeout, ruleIds, [id]),
+    ...queue(`${id}Sweeps`, `${id}DeadLetters`, timeout, [], ['Sweep', id]),
     ...Object.assign(
       {},
       ...patterns.map(({ service, pattern }) => ({
@@ -191,6 +191,8 @@ function checkerResources(practice: Practice, rules: readonly AnyRule[]): Block 
       variables: { ...queuesVariable([`${id}Events`, `${id}Sweeps`]), ...(isGuard ? { AlarmTopic: ref('AlarmTopic') } : {}), ...variables },
       statements: [
         ...receives([`${id}Events`, `${id}Sweeps`]),
+        // What waits for a quota goes back as a new message: it has not failed.
+        { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: [`${id}Events`, `${id}Sweeps`].map(arnOf) },
         ...ledgerStatements,
         publishes,
         ...statementsOf(calls),
@@ -554,8 +556,13 @@ function skips(hasDeadLetters: boolean): Value {
 }
 
 function esbuild(handler: string): Block {
-  return { BuildMethod: 'esbuild', BuildProperties: { Minify: true, Target: 'es2023', EntryPoints: [`${handler}.ts`] } };
+  // From ES modules esbuild takes only what is used. By itself it prefers CommonJS for Node, of which it takes everything.
+  const options = { Minify: true, Target: 'es2023', MainFields: 'module,main', External: otherCredentials };
+  return { BuildMethod: 'esbuild', BuildProperties: { ...options, EntryPoints: [`${handler}.ts`] } };
 }
+
+/** Where else the SDK would look for credentials, if Lambda had not put those of the function's role into its environment. */
+const otherCredentials = ['http', 'ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`);
 
 function logs(id: string): Block {
   return { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: sub(`\${${id}Logs.Arn}`) };
@@ -580,7 +587,14 @@ function queuesVariable(queues: readonly string[]): Block {
 const ledgerStatements: readonly Block[] = [
   {
     Effect: 'Allow',
-    Action: ['dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Query', 'dynamodb:UpdateItem'],
+    Action: [
+      'dynamodb:BatchGetItem',
+      'dynamodb:DeleteItem',
+      'dynamodb:GetItem',
+      'dynamodb:PutItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+    ],
     Resource: [sub('${Ledger.Arn}'), sub('${Ledger.Arn}/index/*')],
   },
 ];
@@ -641,11 +655,16 @@ function queue(
   eventRules: readonly string[],
   functions: readonly string[] = [],
 ): Record<string, Value> {
-  // Operators may move messages back from the dead letters; AWS asks sqs:SendMessage of whoever does.
-  const senders: Value =
-    functions.length > 0
-      ? functions.map(roleArn)
-      : { 'Fn::If': ['OperatorsGiven', { 'Fn::Split': [',', ref('Operators')] }, roleArn('Sweep')] };
+  // Operators may move messages back from the dead letters, but for those of a sweep; AWS asks sqs:SendMessage of whoever does.
+  const senders: Value = functions.includes('Sweep')
+    ? functions.map(roleArn)
+    : {
+        'Fn::If': [
+          'OperatorsGiven',
+          { 'Fn::Split': [',', functions.length === 0 ? ref('Operators') : sub(['${Operators}', ...functions.map(roleText)].join(','))] },
+          functions.length === 0 ? roleArn('Sweep') : functions.map(roleArn),
+        ],
+      };
   const reader = dead.replace(/DeadLetters$/, '');
   // A sweep of thousands of functions takes its time: it has what the quota leaves over.
   const longest = functions.includes('Sweep') ? 14_400 : 900;
@@ -789,10 +808,14 @@ function writers(used: readonly Practice[], fixable: readonly AnyRule[]): Block 
 }
 
 function roleArn(id: string): Value {
-  return sub(`arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/\${AWS::StackName}-${kebabCase(id)}`);
+  return sub(roleText(id));
+}
+
+function roleText(id: string): string {
+  return `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/\${AWS::StackName}-${kebabCase(id)}`;
 }
 
 /** `CheckRoles` → `check-roles`. */
-function kebabCase(id: string): string {
+export function kebabCase(id: string): string {
   return id.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
 }

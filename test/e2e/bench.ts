@@ -120,9 +120,9 @@ export class Bench {
     return (await this.#get<{ faults: readonly (Fault & { readonly seen: number; readonly used: number })[] }>('faults')).faults;
   }
 
-  /** No call suffers anything any more. */
-  async noFaults(): Promise<void> {
-    await this.#send('DELETE', 'faults');
+  /** No call suffers anything any more, or none that names a resource. */
+  async noFaults(resource?: string): Promise<void> {
+    await this.#send('DELETE', resource === undefined ? 'faults' : `faults?resource=${encodeURIComponent(resource)}`);
   }
 
   /** The next call of this kind fails. */

@@ -68,7 +68,8 @@ export function parameters({ signing: config }: Before): Readonly<Record<string,
   };
 }
 
-async function ground(known: Before): Promise<Ground> {
+/** What its functions stand on. */
+export async function ground(known: Before): Promise<Ground> {
   const ec2 = async (operation: string, input: object) => await administrator('ec2', operation, input);
   const VpcId = (await ec2('create_vpc', { CidrBlock: '10.0.0.0/16' })).Vpc.VpcId as string;
   const { InternetGatewayId } = (await ec2('create_internet_gateway', {})).InternetGateway;
@@ -174,7 +175,7 @@ export async function build(drawn: readonly Drawn[], known: Before, besides: rea
 }
 
 /** Whatever fails says of which function. */
-async function told<T>(name: string, promise: Promise<T>): Promise<T> {
+export async function told<T>(name: string, promise: Promise<T>): Promise<T> {
   try {
     return await promise;
   } catch (error) {
@@ -183,7 +184,7 @@ async function told<T>(name: string, promise: Promise<T>): Promise<T> {
 }
 
 /** A few at a time: the emulator's services do not wait for each other. */
-async function sideBySide<T>(items: Iterator<T>, work: (item: T) => Promise<unknown>): Promise<void> {
+export async function sideBySide<T>(items: Iterator<T>, work: (item: T) => Promise<unknown>): Promise<void> {
   const worker = async () => {
     for (let next = items.next(); next.done !== true; next = items.next()) await work(next.value);
   };

@@ -65,6 +65,26 @@ test.each(pages)('%s links to files that are there', (path) => {
   expect(links.filter((target) => !existsSync(join(root, dirname(path), target)))).toEqual([]);
 });
 
+/** What GitHub makes of a heading. */
+function anchors(page: string): readonly string[] {
+  const headings = [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test.each(pages)('%s links to headings that are there', (path) => {
+  const links = [...read(path).matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)/g)];
+  const missing = links.filter(([, page = '', anchor = '']) => {
+    const target = page === '' ? path : join(dirname(path), page);
+    return target.endsWith('.md') && !anchors(target).includes(anchor);
+  });
+  expect(missing.map(([link]) => link)).toEqual([]);
+});
+
 test.each(pages)('%s names no command of npm that is not there', (path) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = [...read(path).matchAll(/\bnpm run ([a-z][a-z-]*)/g)].map(([, name = '']) => name);

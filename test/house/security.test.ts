@@ -51,17 +51,20 @@ describe('queues', () => {
     expect(roleOf(String(reader?.[1]['FunctionName']).slice(2, -1))['RoleName']).toBe(`guard-${kebab(functionOf(queue))}`);
   });
 
-  test.each(work.filter((queue) => queue.endsWith('Sweeps')))('only the sweep puts messages into %s', (queue) => {
-    expect(except(queue, 'NobodyElse')).toEqual([role('guard-sweep')]);
+  // A checker puts back what waits for a quota, and nothing else of the guard waits so.
+  const own = (queue: string) => (/^Check/.test(queue) ? [role(`guard-${kebab(functionOf(queue))}`)] : []);
+
+  test.each(work.filter((queue) => queue.endsWith('Sweeps')))('only the sweep puts messages into %s, and its function back', (queue) => {
+    expect(except(queue, 'NobodyElse')).toEqual([role('guard-sweep'), ...own(queue)]);
   });
 
-  test.each(work.filter((queue) => !queue.endsWith('Sweeps')))('only operators move messages back into %s', (queue) => {
-    expect(except(queue, 'NobodyElse')).toEqual([role('ops/operator'), `arn:aws:iam::${account}:user/olga`]);
+  test.each(work.filter((queue) => !queue.endsWith('Sweeps')))('only operators move messages back into %s, and its function', (queue) => {
+    expect(except(queue, 'NobodyElse')).toEqual([role('ops/operator'), `arn:aws:iam::${account}:user/olga`, ...own(queue)]);
   });
 
-  test.each(work.filter((queue) => !queue.endsWith('Sweeps')))('without operators nobody moves messages back into %s', (queue) => {
-    // This role is not allowed to either: somebody has to stand there.
-    expect(except(queue, 'NobodyElse', closed)).toEqual([role('guard-sweep')]);
+  test.each(work.filter((queue) => !queue.endsWith('Sweeps')))('without operators nobody else moves messages back into %s', (queue) => {
+    // Where no function does, this role is not allowed to either: somebody has to stand there.
+    expect(except(queue, 'NobodyElse', closed)).toEqual(own(queue).length > 0 ? own(queue) : [role('guard-sweep')]);
     const sends = roleStatements(roleOf('Sweep')).filter(({ actions }) => actions.includes('sqs:SendMessage'));
     expect(sends.flatMap(({ resources }) => resources)).not.toContain(`\${${queue}.Arn}`);
   });

@@ -187,7 +187,7 @@ function remediating(): Readonly<Record<string, string>> {
 }
 
 function isWrite(action: string): boolean {
-  return !/^\w+:(GET$|Get|List|Describe|Query|Search|Simulate)/.test(action);
+  return !/^\w+:(GET$|BatchGet|Get|List|Describe|Query|Search|Simulate)/.test(action);
 }
 
 /** What the roles of a stack may do beyond reading; decrypting what one reads is reading, and a log is a function's voice. */

@@ -31,7 +31,7 @@ function costOf(calls: readonly SeenCall[]): Cost {
   const ledger = calls.filter(({ service }) => service === 'dynamodb');
   const lists = aws.filter(({ operation }) => operation === 'ListAliases').length;
   const ofVersions = aws.filter(
-    ({ operation, resources }) => operation === 'GetFunctionConfiguration' && /:function:[^:]+:\d+$/.test(resources[0] ?? ''),
+    ({ operation, resources }) => /^GetFunction(Configuration)?$/.test(operation) && /:function:[^:]+:\d+$/.test(resources[0] ?? ''),
   );
   const writes = aws.filter(({ operation }) => operation === 'PutObject').length;
   const leases = ledger.filter(({ keys = [] }) => keys.some((key) => key.startsWith('QUOTA#'))).length;

@@ -214,7 +214,7 @@ export function faults(): void {
       const name = 'faults-poison';
       const { messages: before } = await queueOf('CheckApisDeadLetters');
       const ledger = { service: 'dynamodb', operation: 'UpdateItem', function: `${stack}-check-apis` };
-      await suffers(name, { ...ledger, kind: 'denied', times: 8 });
+      await suffers(name, { ...ledger, kind: 'denied', times: 100 });
       await stage.boto.call('lambda', 'create_function_url_config', { FunctionName: name, AuthType: 'NONE' });
       const dead = await eventually('SQS gives up', async () => {
         await redelivered('CheckApisEvents');
@@ -223,9 +223,12 @@ export function faults(): void {
         return queue.messages > before && queue;
       });
       expect(dead.messages).toBe(before + 1);
-      expect(await counted(name)).toEqual({ seen: 8, used: 8 });
+      // One that comes while another is still under way is left to that.
+      const { seen, used } = await counted(name);
+      expect({ used, eight: [7, 8].includes(seen) }).toEqual({ used: seen, eight: true });
       expect(alertsAbout(functionOf(name), since)).toEqual([]);
       // By now its cause is gone.
+      await stage.bench.noFaults(functionOf(name));
       const operator = new Boto(stage.operator);
       await operator.call('sqs', 'start_message_move_task', { SourceArn: dead.arn }).finally(() => operator.end());
       await alerted({ rule, status: 'remediated', resource: functionOf(name) }, since);

@@ -4,13 +4,22 @@ import { allowedToTheGuard } from './alert-mode.ts';
 
 /** What runs the guard itself: its logs, queues, ledger, bus and key are the same for every function, whether it uses all of it or not. */
 const plumbing =
-  /^(logs:.*|events:PutEvents|sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes)|dynamodb:(Get|Put|Update|Delete)Item|dynamodb:Query|kms:(Decrypt|GenerateDataKey))$/;
+  /^(logs:.*|events:PutEvents|sqs:(ReceiveMessage|DeleteMessage|ChangeMessageVisibility|GetQueueAttributes)|dynamodb:(BatchGet|Get|Put|Update|Delete)Item|dynamodb:Query|kms:(Decrypt|GenerateDataKey))$/;
 
 /** What policies have to allow although the suite sees nobody call it, by why. The tables of the rules call every one of them. */
 const neverSeen: Readonly<Record<string, readonly string[]>> = {
   'decides whether the answer of GetFunction holds the tags': [
     'lambda:ListTags in remediate-code-changed-by-hand',
     'lambda:ListTags in remediate-code-drifted',
+    'lambda:ListTags in remediate-route-unreachable',
+  ],
+  'puts back what waits for a quota, of which the emulator has none': [
+    'sqs:SendMessage in check-apis',
+    'sqs:SendMessage in check-deployments',
+    'sqs:SendMessage in check-guard',
+    'sqs:SendMessage in check-roles',
+    'sqs:SendMessage in check-secrets',
+    'sqs:SendMessage in check-vpc',
   ],
   'decides whether S3 says that an object is not there': [
     's3:ListBucket in check-deployments',
