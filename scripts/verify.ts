@@ -128,7 +128,7 @@ const afterwards: Step[] = [
   },
 ];
 
-// Said again at the end: whoever sees only the last lines of a long run sees what failed.
+// Said before all that a step printed, and again at the end: whoever sees only a part of a long run sees what failed.
 const failures: string[] = [];
 
 async function perform(step: Step): Promise<Tally> {
@@ -141,10 +141,10 @@ async function perform(step: Step): Promise<Tally> {
   const tests = step.tally ? `, ${tally.passed} of ${tally.passed + tally.failed} tests` : '';
   const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : '';
   console.log(`${tally.failed > 0 ? 'FAILED' : '  ok  '} ${step.name} (${seconds()}${tests}${skipped})`);
+  const failed = tally.failed > 0 ? (step.failed?.(outcome) ?? []) : [];
+  for (const test of failed) console.log(`FAILED ${test}`);
+  failures.push(...failed.map((test) => `${step.name}: ${test}`));
   if (tally.failed > 0 || step.shown) console.log(outcome.output.trim().replace(/^/gm, '       | '));
-  if (tally.failed > 0) {
-    failures.push(...(step.failed?.(outcome) ?? []).map((test) => `${step.name}: ${test}`));
-  }
   return tally;
 }
 
