@@ -1,4 +1,5 @@
 import { ResourceNotFoundException } from '@aws-sdk/client-lambda';
+import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { matchesGlob, roleName } from '../guard/arn.ts';
 import type { AnyCall, Call, Connection, Handle } from '../guard/call.ts';
 import { errorKind, isAnswer } from '../guard/errors.ts';
@@ -21,7 +22,7 @@ import {
   type NetworkAcl,
   type SecurityGroup,
 } from './ec2.ts';
-import { connect, type Watch } from './handle.ts';
+import type { Watch } from './handle.ts';
 import {
   accountDetails,
   getManagedPolicy,
@@ -45,7 +46,7 @@ import {
   signedFunctions,
   versionsPage,
 } from './lambda.ts';
-import { allPages } from './pages.ts';
+import { ahead, allPages } from './pages.ts';
 import { describeSecret, listSecrets } from './secretsmanager.ts';
 import { taggedFunctions } from './tags.ts';
 
@@ -68,11 +69,17 @@ export function listsFor(calls: readonly AnyCall[]): readonly AnyCall[] {
  * resources are asked for one by one. How the region was when the list was read is what is answered from then on.
  * @param asking calls that no list is to answer
  * @param versions whether the versions of all functions are listed as well: then one list tells both
+ * @param lists what is read in place of the calls that are to be made (`listsFor`): of these, what every function needs is begun with the
+ *   first function
  */
 export function wholeRegion(
   connection: Connection,
   watch: Watch,
-  { asking = [], versions = false }: { readonly asking?: readonly AnyCall[]; readonly versions?: boolean } = {},
+  {
+    asking = [],
+    versions = false,
+    lists = [],
+  }: { readonly asking?: readonly AnyCall[]; readonly versions?: boolean; readonly lists?: readonly AnyCall[] } = {},
 ): WholeRegion {
   const functions = new Map<string, FunctionConfiguration>();
   const policies = new Map<string, readonly Statement[]>();
@@ -82,8 +89,8 @@ export function wholeRegion(
     return statements;
   };
   const make = async (call: AnyCall, input: never): Promise<unknown> => {
-    const handle = connect([call], connection, watch) as Readonly<Record<string, (input: never) => Promise<unknown>>>;
-    return await handle[call.name]?.(input);
+    await watch(call, input);
+    return await call.run(connection, input);
   };
   const forAll = new Remembered();
   const forOneLook = (): Ports['connect'] => {
@@ -101,11 +108,18 @@ export function wholeRegion(
         const { lists } = isOfOneFunction(input) ? own : forAll;
         return (await lists(call, input, () => answered(call, input as never))) as Awaited<ReturnType<typeof call.run>>;
       },
+      everyPage: async <Item>(call: AnyCall, read: Parameters<typeof allPages<Item>>[0]) =>
+        (await forAll.lists(call, 'every page', () => allPages(read))) as readonly Item[],
     };
     return <const Calls extends readonly AnyCall[]>(calls: Calls) =>
       Object.fromEntries(calls.map((call) => [call.name, (input: never) => answered(call, input)])) as Handle<Calls>;
   };
   const whole = forOneLook();
+  // Whoever needs a list gets what came of it, an error too.
+  const begin = () => {
+    for (const list of ofEveryFunction.filter((one) => lists.includes(one)))
+      forAll.lists(list, {}, () => forAll.calls(list, {}, () => make(list, {} as never))).catch(() => undefined);
+  };
   const withVersions = async function* () {
     const aws = whole([versionsPage]);
     let Marker: string | undefined;
@@ -119,14 +133,18 @@ export function wholeRegion(
     connect: whole,
     forOneLook,
     functions: async function* () {
-      for await (const page of versions ? withVersions() : functionPages(connection)) {
+      for await (const page of ahead(versions ? withVersions() : functionPages(connection))) {
         if (!versions) await watch(listFunctions, {});
+        if (functions.size === 0 && page.length > 0) begin();
         for (const configuration of page) functions.set(configuration.FunctionArn ?? '', configuration);
         yield page;
       }
     },
   };
 }
+
+/** What is asked about every function: nobody waits for one of these lists after another. */
+const ofEveryFunction: readonly AnyCall[] = [accountDetails, taggedFunctions, signedFunctions];
 
 /** Answers that are known to whoever holds this. */
 class Remembered {
@@ -146,6 +164,8 @@ interface Known {
   /** The statements of a policy; many roles have the same. */
   readonly read: (document: string) => readonly Statement[];
   readonly ask: <Input extends object, Output>(call: Call<string, Input, Output>, input: Input) => Promise<Output>;
+  /** A list that a call tells page by page, put together once. */
+  readonly everyPage: <Item>(call: AnyCall, read: Parameters<typeof allPages<Item>>[0]) => Promise<readonly Item[]>;
 }
 
 /** What a call would answer, as lists tell it; undefined where they do not. */
@@ -231,11 +251,52 @@ function among<Item>(call: Call<string, Everything, readonly Item[]>, fields: Fi
     const wanted = Object.entries<string | readonly string[]>(input).filter(([name]) => name in fields);
     if (wanted.length === 0) return undefined;
     const all = await ask(call, {});
-    return all.filter((item) =>
-      wanted.every(([name, values]) => fields[name]?.(item).some((value) => [values].flat().includes(value ?? ''))),
-    );
+    return withFields(all, fields, wanted);
   });
 }
+
+const positions = new WeakMap<readonly unknown[], Map<unknown, ReadonlyMap<string | undefined, readonly number[]>>>();
+
+/** Where the items of a list are, by what one field of theirs holds; a list is gone through once for each field. */
+function positionsBy<Item>(list: readonly Item[], field: Fields<Item>[string]): ReadonlyMap<string | undefined, readonly number[]> {
+  const byField = positions.get(list) ?? new Map();
+  positions.set(list, byField);
+  const known = byField.get(field);
+  if (known !== undefined) return known;
+  const found = new Map<string | undefined, number[]>();
+  for (const [at, item] of list.entries())
+    for (const value of new Set(field(item))) {
+      const same = found.get(value);
+      if (same === undefined) found.set(value, [at]);
+      else same.push(at);
+    }
+  byField.set(field, found);
+  return found;
+}
+
+/** The items of a list whose every wanted field holds one of the values that are wanted of it, in the order of the list. */
+function withFields<Item>(
+  list: readonly Item[],
+  fields: Fields<Item>,
+  wanted: readonly (readonly [name: string, values: string | readonly string[]])[],
+): readonly Item[] {
+  const places = wanted.map(([name, values]) => {
+    const field = fields[name];
+    return field === undefined ? new Set<number>() : new Set([values].flat().flatMap((value) => positionsBy(list, field).get(value) ?? []));
+  });
+  const [first = new Set<number>(), ...others] = places;
+  const inAll = [...first].filter((at) => others.every((place) => place.has(at)));
+  return inAll.toSorted((a, b) => a - b).flatMap((at) => list[at] ?? []);
+}
+
+const fieldsOfAcl: Fields<NetworkAcl> = {
+  'network-acl-id': ({ NetworkAclId }) => [NetworkAclId],
+  'association.subnet-id': ({ Associations = [] }) => Associations.map(({ SubnetId }) => SubnetId),
+  'vpc-id': ({ VpcId }) => [VpcId],
+};
+const fieldsOfGroup: Fields<SecurityGroup> = { 'group-id': ({ GroupId }) => [GroupId], 'vpc-id': ({ VpcId }) => [VpcId] };
+const byArn = ({ ARN }: SecretListEntry) => [ARN];
+const byArnWithoutEnd = ({ ARN }: SecretListEntry) => [ARN?.slice(0, -7)];
 
 const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   // A list leaves out the state of a function, and of a published version everything.
@@ -304,12 +365,12 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   ),
 
   // A name may end like the six characters that AWS adds: the whole ARN comes first.
-  from(describeSecret, [listSecrets], async ({ SecretId = '' }, { ask }) => {
-    const secrets = await allPages(async (NextToken) => {
+  from(describeSecret, [listSecrets], async ({ SecretId = '' }, { ask, everyPage }) => {
+    const secrets = await everyPage(listSecrets, async (NextToken) => {
       const page = await ask(listSecrets, { NextToken, MaxResults: 100 });
       return { items: page.SecretList, next: page.NextToken };
     });
-    const secret = secrets.find(({ ARN }) => ARN === SecretId) ?? secrets.find(({ ARN }) => ARN?.slice(0, -7) === SecretId);
+    const [secret] = [byArn, byArnWithoutEnd].flatMap((field) => positionsBy(secrets, field).get(SecretId) ?? []).map((at) => secrets[at]);
     if (secret === undefined) return undefined;
     const { SecretVersionsToStages: _, ...rest } = secret;
     return { ...rest, $metadata };
@@ -336,24 +397,16 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   among(describeInternetGateways, { vpc: ({ Attachments = [] }) => Attachments.map(({ VpcId }) => VpcId) }),
   from(describeNetworkAcls, [], async (wanted, { ask }) => {
     if (!('by' in wanted)) return undefined;
-    const { by, ids } = wanted;
-    const fields: Fields<NetworkAcl> = {
-      'network-acl-id': ({ NetworkAclId }) => [NetworkAclId],
-      'association.subnet-id': ({ Associations = [] }) => Associations.map(({ SubnetId }) => SubnetId),
-      'vpc-id': ({ VpcId }) => [VpcId],
-    };
-    return (await ask(describeNetworkAcls, {})).filter((acl) => fields[by]?.(acl).some((name) => ids.includes(name ?? '')));
+    return withFields(await ask(describeNetworkAcls, {}), fieldsOfAcl, [[wanted.by, wanted.ids]]);
   }),
-  from(describeSecurityGroups, [], async ({ Filters = [], ...more }, { ask }) => {
-    const fields: Fields<SecurityGroup> = { 'group-id': ({ GroupId }) => [GroupId], 'vpc-id': ({ VpcId }) => [VpcId] };
-    const isKnown = Filters.length > 0 && Filters.every(({ Name = '' }) => Name in fields) && Object.keys(more).length === 0;
+  from(describeSecurityGroups, [], async ({ Filters = [], ...more }, { ask, everyPage }) => {
+    const isKnown = Filters.length > 0 && Filters.every(({ Name = '' }) => Name in fieldsOfGroup) && Object.keys(more).length === 0;
     if (!isKnown) return undefined;
-    const groups = await allPages(async (NextToken) => {
+    const groups = await everyPage(describeSecurityGroups, async (NextToken) => {
       const page = await ask(describeSecurityGroups, { MaxResults: 1000, NextToken });
       return { items: page.SecurityGroups, next: page.NextToken };
     });
-    const wanted = (group: SecurityGroup) =>
-      Filters.every(({ Name = '', Values = [] }) => fields[Name]?.(group).some((name) => Values.includes(name ?? '')));
-    return { SecurityGroups: groups.filter(wanted), $metadata };
+    const wanted = Filters.map(({ Name = '', Values = [] }) => [Name, Values] as const);
+    return { SecurityGroups: [...withFields(groups, fieldsOfGroup, wanted)], $metadata };
   }),
 ]);

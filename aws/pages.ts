@@ -11,3 +11,15 @@ export async function allPages<T>(
   } while (token !== undefined && token !== '');
   return all;
 }
+
+/** The same pages; while one is looked at, the next is read. What kept it from being read is told in its turn. */
+export async function* ahead<Page>(pages: AsyncIterable<Page>): AsyncGenerator<Page> {
+  const iterator = pages[Symbol.asyncIterator]();
+  for (let next = iterator.next(); ; ) {
+    const { done, value } = await next;
+    if (done === true) return;
+    next = iterator.next();
+    next.catch(() => undefined);
+    yield value;
+  }
+}

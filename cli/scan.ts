@@ -3,10 +3,10 @@ import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
 import { connect, type Watch } from '../aws/handle.ts';
 import { getTaggedFunction, listTags, versionsPage } from '../aws/lambda.ts';
-import { type WholeRegion, wholeRegion } from '../aws/lists.ts';
+import { listsFor, type WholeRegion, wholeRegion } from '../aws/lists.ts';
 import type { Alert } from '../guard/alert.ts';
 import { functionArn, functionName, parseArn, partitionOf } from '../guard/arn.ts';
-import { type Connection, isReading } from '../guard/call.ts';
+import { type AnyCall, type Connection, isReading } from '../guard/call.ts';
 import { type Config, withModes } from '../guard/config.ts';
 import { errorName, errorSummary } from '../guard/errors.ts';
 import { practices, rankOf, type Severity, severities } from '../guard/finding.ts';
@@ -168,8 +168,11 @@ export function readingOnly(
     // A download is no call of AWS.
     if (call.service !== 'https') called();
   };
-  const versions = rules.some(({ id, list }) => rule(id).mode !== 'off' && list?.calls.includes(versionsPage) === true);
-  return wholeRegion(connection, watch, { asking: allowTagExemptions ? [listTags, getTaggedFunction] : [], versions });
+  const judged = rules.filter(({ id }) => rule(id).mode !== 'off');
+  const versions = judged.some(({ list }) => list?.calls.includes(versionsPage) === true);
+  const asking: readonly AnyCall[] = allowTagExemptions ? [listTags, getTaggedFunction] : [];
+  const lists = listsFor(judged.flatMap(({ check }): readonly AnyCall[] => check).filter((call) => !asking.includes(call)));
+  return wholeRegion(connection, watch, { asking, versions, lists });
 }
 
 /** What the deployed guard exempts is exempt here as well. Without them more is found, never less. */

@@ -86,6 +86,9 @@ export interface NamedStatement {
   readonly statement: Statement | undefined;
 }
 
+const anyDocument = z.looseObject({ Statement: z.unknown() });
+const named = z.object({ Sid: z.string().min(1) });
+
 /**
  * The statements of a resource's policy one by one, so that none hides behind another that is not understood.
  * @param document the parsed JSON, or its text
@@ -93,10 +96,10 @@ export interface NamedStatement {
  */
 export function readStatements(document: unknown): readonly NamedStatement[] {
   if (document === undefined || document === '') return [];
-  const read = z.looseObject({ Statement: z.unknown() }).safeParse(typeof document === 'string' ? parse(document) : document);
+  const read = anyDocument.safeParse(typeof document === 'string' ? parse(document) : document);
   if (!read.success || typeof read.data.Statement !== 'object') throw new PolicyUnreadable('the policy has no statements');
   return [read.data.Statement].flat().map((one, index) => {
-    const { Sid } = z.object({ Sid: z.string().min(1) }).safeParse(one).data ?? {};
+    const { Sid } = named.safeParse(one).data ?? {};
     return { sid: Sid ?? `#${index}`, statement: holdsPrototype(one) ? undefined : resourceStatement.safeParse(one).data };
   });
 }

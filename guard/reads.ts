@@ -69,8 +69,11 @@ export function readOnce(connect: Ports['connect'], larger: readonly AnyCall[] =
     methods.set(call, method);
     return method;
   };
-  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> =>
-    Object.fromEntries(calls.map((call) => [call.name, methodOf(call)])) as Handle<Calls>;
+  return <const Calls extends readonly AnyCall[]>(calls: Calls): Handle<Calls> => {
+    const handle: Record<string, (input: unknown) => Promise<unknown>> = {};
+    for (const call of calls) handle[call.name] = methodOf(call);
+    return handle as Handle<Calls>;
+  };
 }
 
 /** What is written to the indexes, and which of the arguments say what of. */

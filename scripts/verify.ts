@@ -66,7 +66,7 @@ function command(file: string, args: string[], minutes = 10): () => Promise<Outc
 function jest(project: 'unit' | 'faults' | 'e2e', ...args: string[]): Omit<Step, 'name'> {
   const report = join(work, `jest-${project}.json`);
   const written = () => (existsSync(report) ? readFileSync(report, 'utf8') : undefined);
-  const run = command(bin('jest'), ['--selectProjects', project, '--ci', '--json', '--outputFile', report, ...args], 40);
+  const run = command(bin('jest'), ['--selectProjects', project, '--ci', '--json', '--outputFile', report, ...args], 55);
   return {
     run: async () => {
       rmSync(report, { force: true });

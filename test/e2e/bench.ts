@@ -1,4 +1,4 @@
-import type { Principal } from '../support/stack.ts';
+import { type Principal, patience } from '../support/stack.ts';
 
 /** One API call, as the bench saw it. */
 export interface SeenCall {
@@ -153,7 +153,7 @@ export class Bench {
   }
 
   /** Waits until nothing of the guard has been at work for a while: every message is then handled. Who waits for a quota is at work. */
-  async quiet(prefix: string, { milliseconds = 700, seconds = 120 } = {}): Promise<void> {
+  async quiet(prefix: string, { milliseconds = 700, seconds = patience } = {}): Promise<void> {
     const end = Date.now() + seconds * 1000;
     let mark = await this.now();
     let since = Date.now();

@@ -1,2 +1,2 @@
 // jest reads `testTimeout` only globally, never per project.
-jest.setTimeout(300_000);
+jest.setTimeout(900_000);

@@ -11,6 +11,7 @@ import {
   environmentOf,
   type Inbox,
   type Principal,
+  patience,
   type Received,
   rootUser,
   run,
@@ -235,7 +236,7 @@ interface Expected {
 export async function alerted(
   { rule, status, resource, planned = false, says = '' }: Expected,
   since: number,
-  seconds = 120,
+  seconds = patience,
 ): Promise<Alert> {
   const clock = setInterval(() => void due('TickEveryMinute').catch(() => undefined), 1_000);
   try {

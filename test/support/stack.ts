@@ -194,7 +194,7 @@ export class Inbox {
   async waitFor(
     what: string,
     holds: (alert: Alert) => boolean,
-    { since = 0, seconds = 60 }: { since?: number; seconds?: number } = {},
+    { since = 0, seconds = patience }: { since?: number; seconds?: number } = {},
   ): Promise<Received> {
     const end = Date.now() + seconds * 1000;
     for (;;) {
@@ -216,8 +216,11 @@ export class Inbox {
   }
 }
 
+/** How many seconds whoever waits does so at most: a slow machine takes its time, and no test is to fail of that. */
+export const patience = 300;
+
 /** Waits until something holds. @throws where it does not in time */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {
+export async function eventually<T>(what: string, look: () => Promise<T | undefined | false>, seconds = patience): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const seen = await look();

@@ -64,7 +64,7 @@ export function guardTampered(): void {
       const counted = async () => ((await guardLogs())[`${stack}-notify`] ?? []).filter((line) => line.includes('"Heartbeats":1')).length;
       const before = await counted();
       await due('Heartbeat');
-      await eventually('the heartbeat of the notifier', async () => (await counted()) > before, 60);
+      await eventually('the heartbeat of the notifier', async () => (await counted()) > before);
     });
   });
 }

@@ -68,7 +68,7 @@ export function probation(meanwhile: () => void): void {
 
     it('is taken back where the function fails from then on, and told with the evidence', async () => {
       await failed;
-      const taken = await alerted({ rule: 'role-shared', status: 'reverted', resource: 'function:customs' }, since, 90);
+      const taken = await alerted({ rule: 'role-shared', status: 'reverted', resource: 'function:customs' }, since);
       expect(taken.change?.id).toBe(split.change?.id);
       expect(taken.summary).toMatch(/fared worse after the change: [34] of [34] invocations failed \(before: 0 of 4\)/);
       expect(taken.evidence).toMatchObject({ before: { invocations: 4, errors: 0 }, after: { invocations: expect.any(Number) } });
@@ -82,7 +82,7 @@ export function probation(meanwhile: () => void): void {
     });
 
     it('is unproven where the function is hardly invoked, and stays as it is', async () => {
-      const { summary } = await alerted({ rule: 'secret-in-environment', status: 'unproven', resource: 'function:seldom' }, since, 90);
+      const { summary } = await alerted({ rule: 'secret-in-environment', status: 'unproven', resource: 'function:seldom' }, since);
       expect(summary).toContain('was invoked 0 times since the change');
       expect((await configuration('seldom')).Environment.Variables).toEqual({
         DB_PASSWORD: expect.stringMatching(/^arn:aws:secretsmanager:/),
@@ -102,7 +102,7 @@ export function deployedBack(parameters: () => Readonly<Record<string, string>>)
     const split = await alerted({ rule: 'role-shared', status: 'remediated', resource: 'function:returns-desk' }, since);
     await samDeploy(stage.pipeline, parameters(), buildDirectory);
     const told = { says: 'A deployment took the remediator of role-shared away', status: 'unproven' } as const;
-    const left = await alerted({ rule: 'role-shared', resource: 'function:returns-desk', ...told }, since, 120);
+    const left = await alerted({ rule: 'role-shared', resource: 'function:returns-desk', ...told }, since);
     expect(left.change).toMatchObject({ id: split.change?.id, undo: expect.stringContaining(`undo ${split.change?.id} `) });
     await undo(left);
     await settled('returns-desk');

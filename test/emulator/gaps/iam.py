@@ -2,6 +2,7 @@
 import copy
 import logging
 import re
+import uuid
 from xml.etree import ElementTree
 
 from ministack.core import iam_actions, iam_evaluator
@@ -496,31 +497,56 @@ def pages_of_account_details() -> None:
         found = (store.get(name) or {}).get("PermissionsBoundary") if store is not None and name else None
         return found.get("PermissionsBoundaryArn") if isinstance(found, dict) else found
 
-    def handler(p):
-        status, headers, body = original(p)
-        if status != 200:
-            return status, headers, body
+    def boundary(member, tag, space) -> None:
+        if arn := boundary_of(member, tag):
+            detail = ElementTree.SubElement(member, f"{space}PermissionsBoundary")
+            ElementTree.SubElement(detail, f"{space}PermissionsBoundaryType").text = "Policy"
+            ElementTree.SubElement(detail, f"{space}PermissionsBoundaryArn").text = arn
+
+    # The original makes everything at once, and a page of it takes as long: how the account was at its first page is what the others tell.
+    began: dict[str, tuple[dict, str, bytes, list]] = {}
+
+    def begin(headers, body) -> str:
         root = ElementTree.fromstring(body)
         space = root.tag.partition("}")[0] + "}" if "}" in root.tag else ""
         result = root.find(f"{space}GetAccountAuthorizationDetailsResult")
-        members = [(found, member) for tag in lists if (found := result.find(f"{space}{tag}")) is not None for member in list(found)]
-        start, size = int(iam_svc._p(p, "Marker") or 0), int(iam_svc._p(p, "MaxItems") or 100)
-        for index, (parent, member) in enumerate(members):
-            if not start <= index < start + size:
-                parent.remove(member)
-            elif arn := boundary_of(member, parent.tag.removeprefix(space)):
-                detail = ElementTree.SubElement(member, f"{space}PermissionsBoundary")
-                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryType").text = "Policy"
-                ElementTree.SubElement(detail, f"{space}PermissionsBoundaryArn").text = arn
-        more = start + size < len(members)
-        for tag, text in (("IsTruncated", str(more).lower()), ("Marker", str(start + size) if more else None)):
-            for old in result.findall(f"{space}{tag}"):
-                result.remove(old)
+        members = []
+        for tag in lists:
+            if (found := result.find(f"{space}{tag}")) is not None:
+                members += [(tag, member) for member in found]
+                found[:] = []
+        for tag, member in members:
+            boundary(member, tag, space)
+        for old in [*result.findall(f"{space}IsTruncated"), *result.findall(f"{space}Marker")]:
+            result.remove(old)
+        token = uuid.uuid4().hex
+        began[token] = (dict(headers), space, ElementTree.tostring(root), members)
+        while len(began) > 20:
+            del began[next(iter(began))]
+        return token
+
+    def handler(p):
+        token, _, start = (iam_svc._p(p, "Marker") or "").partition("-")
+        if token and token not in began:
+            return iam_svc._error(400, "ValidationError", "Invalid Marker.")
+        if not token:
+            status, headers, body = original(p)
+            if status != 200:
+                return status, headers, body
+            token, start = begin(headers, body), "0"
+        headers, space, empty, members = began[token]
+        first, size = int(start), int(iam_svc._p(p, "MaxItems") or 100)
+        more = first + size < len(members)
+        root = ElementTree.fromstring(empty)
+        result = root.find(f"{space}GetAccountAuthorizationDetailsResult")
+        for tag, member in members[first : first + size]:
+            result.find(f"{space}{tag}").append(member)
+        for tag, text in (("IsTruncated", str(more).lower()), ("Marker", f"{token}-{first + size}" if more else None)):
             if text is not None:
                 ElementTree.SubElement(result, f"{space}{tag}").text = text
         # A prefix before every name is as good as none to XML, but not to every SDK.
         ElementTree.register_namespace("", space[1:-1])
-        return status, headers, ElementTree.tostring(root)
+        return 200, dict(headers), ElementTree.tostring(root)
 
     iam_svc._IAM_HANDLERS["GetAccountAuthorizationDetails"] = handler
 

@@ -284,6 +284,9 @@ class AccountDetails(Case):
         self.assertEqual(sorted(everybody), sorted(one["Arn"] for one in paged))
         self.assertGreater(pages, 2)
 
+    def test_a_page_that_no_page_named_is_refused(self):
+        self.refused("ValidationError", self.aws.client("iam").get_account_authorization_details, Marker="2")
+
     def test_boundaries_are_told(self):
         aws = self.aws
         boundary = aws.client("iam").create_policy(PolicyName=unique("b"), PolicyDocument=json.dumps({
