@@ -10,7 +10,7 @@ import {
   listTags,
   versionsPage,
 } from '../../aws/lambda.ts';
-import { type WholeRegion, wholeRegion } from '../../aws/lists.ts';
+import { listsFor, type WholeRegion, wholeRegion } from '../../aws/lists.ts';
 import { describeSecret } from '../../aws/secretsmanager.ts';
 import { createWorld } from '../support/world/index.ts';
 
@@ -234,4 +234,23 @@ test('a statement about one resource says nothing of all', async () => {
   const later = wholeRegion(place, () => undefined).connect([simulatePrincipalPolicy]);
   await later.simulatePrincipalPolicy(simulated('orders', 'iam:PassRole'));
   expect(made().filter((operation) => operation === 'SimulatePrincipalPolicy')).toHaveLength(2);
+});
+
+test('what every function needs is begun with the first function, and is asked for once', async () => {
+  const { made } = await region();
+  const lists = listsFor([getRole, listTags]);
+  const whole = wholeRegion(place, () => undefined, { lists });
+  for await (const _ of whole.functions()) break;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(made().toSorted()).toEqual(['GetAccountAuthorizationDetails', 'GetResources', 'ListFunctions', 'ListFunctions']);
+  await whole.connect([getRole]).getRole({ RoleName: 'orders' });
+  await whole.connect([listTags]).listTags({ Resource: arn('orders') });
+  expect(made()).toHaveLength(4);
+});
+
+test('where there are no functions, nothing else is read', async () => {
+  const world = createWorld(place);
+  const whole = wholeRegion(place, () => undefined, { lists: listsFor([getRole, listTags]) });
+  for await (const _ of whole.functions());
+  expect(world.calls.map(({ operation }) => operation)).toEqual(['ListFunctions']);
 });

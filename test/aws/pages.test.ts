@@ -34,7 +34,7 @@ import {
   listUserPolicies,
 } from '../../aws/iam.ts';
 import { functionPages, listAliases, listEventSourceMappings, listFunctions, listFunctionUrlConfigs } from '../../aws/lambda.ts';
-import { allPages } from '../../aws/pages.ts';
+import { ahead, allPages } from '../../aws/pages.ts';
 import { listGrants } from '../../aws/resource-policies.ts';
 import type { AnyCall } from '../../guard/call.ts';
 
@@ -271,4 +271,25 @@ test('a call that is a list and is not here would be missed', async () => {
   // Tags come all at once: a resource has fifty at most. The others hand over a page, whoever calls them goes on or says where they stop.
   const known = ['listTags', 'listCodeSigningTags', 'listSecrets', 'listEntitiesForPolicy', 'listRolesWithPolicy'];
   expect(named.filter((name) => !known.includes(name)).sort()).toEqual(Object.keys(lists).sort());
+});
+
+test('while a page is looked at, the next is read; what kept it from being read is told in its turn', async () => {
+  const asked: number[] = [];
+  const failing = async function* () {
+    for (let page = 1; page <= 3; page += 1) {
+      asked.push(page);
+      if (page === 3) throw new Error('no third page');
+      yield page;
+    }
+  };
+  const seen: number[] = [];
+  const looking = async () => {
+    for await (const page of ahead(failing())) {
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.push(page);
+      expect(asked).toContain(page + 1);
+    }
+  };
+  await expect(looking()).rejects.toThrow('no third page');
+  expect(seen).toEqual([1, 2]);
 });
