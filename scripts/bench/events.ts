@@ -1,23 +1,22 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { AttachRolePolicyCommand, CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam';
-import { CreateFunctionCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { SQSRecord } from 'aws-lambda';
 import { pascalCase } from '../../guard/rule.ts';
 import { DynamoLedger } from '../../ledger/ledger.ts';
 import { Table } from '../../ledger/table.ts';
 import { rules } from '../../rules/index.ts';
-import { account, administrator, functionArn, type Ground, home, type Kind, sound } from '../../test/e2e/estate/kind.ts';
+import { account, administrator, type Ground, home, type Kind, sound } from '../../test/e2e/estate/kind.ts';
 import { closedGroup, subnetIn } from '../../test/e2e/estate/vpc.ts';
-import { before, finding, ground, kinds, once, parameters, sideBySide, told } from '../../test/e2e/estate.ts';
+import { before, type Expected, finding, ground, kinds, once, parameters, sideBySide, told } from '../../test/e2e/estate.ts';
 import { packageOf } from '../../test/e2e/functions.ts';
-import { buildDirectory, closeStage, due, openStage, quiet, stage, trust, unheard } from '../../test/e2e/stage.ts';
+import { buildDirectory, closeStage, due, openStage, quiet, stage, trust } from '../../test/e2e/stage.ts';
 import { environmentOf, samBuild, samDeploy } from '../../test/support/stack.ts';
 import { median } from '../median.ts';
 import { Checker, type Handled } from './events/checker.ts';
 import { Custodian, type Envelope } from './events/custodian.ts';
 import { type Profiles, profileOf, renderProfile } from './events/profile.ts';
+import { type Judgement, judge, type Report } from './peers/judge.ts';
 import { progress } from './progress.ts';
 import { type Spread, shown, spread } from './spread.ts';
 
@@ -87,7 +86,7 @@ export interface EventFigures {
   readonly cold: readonly ColdFigures[];
   /** What Cloud Custodian found of the same events, if it was told of them. */
   readonly custodian?: {
-    readonly eventRecall: number;
+    readonly found: Pick<Judgement, 'recall' | 'kinds' | 'missed'>;
     /** Policies that a CreateFunction starts, and all their calls. */
     readonly createFunction: { readonly policies: number; readonly calls: number };
     /** Runs that failed. */
@@ -110,6 +109,9 @@ interface Options {
 
 /** Events that a checker handles warm in each round: so many by so many rounds are what a p50 is of. */
 const warmEach = 6;
+
+/** Functions that fill the account, in one request. */
+const fillAtOnce = 250;
 
 /** Whose first event is measured: what every practice has, and other tools have a policy for. */
 const coldKinds = ['trusts-everyone', 'password-by-name', 'url', 'ingress', 'signed-by-nobody', 'guard-switched-off'];
@@ -155,11 +157,6 @@ async function stopDeployed(): Promise<void> {
   await quiet(1_500);
 }
 
-interface Expected {
-  readonly finding: string;
-  readonly kind: Kind;
-}
-
 /** An event of which a checker was told. */
 interface Told extends Handled {
   readonly checker: Checker;
@@ -173,14 +170,14 @@ class Measurement {
   readonly #custodian: Custodian | undefined;
   readonly #calls = new Map<string, { event: string; calls: Record<number, Calls>; custodianCalls: Record<number, number> }>();
   readonly #warm = new Map<string, Warm>();
-  readonly #custodianFound = new Set<string>();
+  readonly #custodianReports: Report[] = [];
   readonly #toldCustodian = new Set<string>();
   #custodianErrors = 0;
   #custodianCreate = { policies: 0, calls: 0 };
   readonly #cold: ColdFigures[] = [];
   readonly #missed: string[] = [];
   readonly #unexpected: string[] = [];
-  #firstExpected: ReadonlySet<string> = new Set();
+  #firstExpected: readonly Expected[] = [];
   #expected = 0;
   #functions = 0;
   #common: { readonly group: string; readonly subnets: readonly string[] } | undefined;
@@ -224,7 +221,7 @@ class Measurement {
         ? {}
         : {
             custodian: {
-              eventRecall: this.#custodianFound.size / this.#firstExpected.size,
+              found: judge(this.#custodianReports, this.#firstExpected),
               createFunction: this.#custodianCreate,
               errors: this.#custodianErrors,
             },
@@ -255,25 +252,31 @@ class Measurement {
     const { vpc } = this.#ground;
     this.#common ??= { group: await closedGroup('fill', vpc), subnets: [await subnetIn(vpc, 'a'), await subnetIn(vpc, 'b')] };
     const { group, subnets } = this.#common;
-    const [iam, lambda] = [new IAMClient(stage.pipeline), new LambdaClient(stage.pipeline)];
     const vpcChecker = this.#checkers.find(({ practice }) => practice === 'vpc');
     Object.assign(process.env, environmentOf(vpcChecker?.principal ?? stage.root));
     const ledger = new DynamoLedger(new Table(stage.outputs['LedgerTableName'] ?? '', { account, region: stage.root.region }));
-    const ZipFile = packageOf('fill');
-    const names = Array.from({ length: size - this.#functions }, (_, index) => `fill-${this.#functions + index}`);
-    const one = async (FunctionName: string, index: number) => {
-      const AssumeRolePolicyDocument = trust({ Service: 'lambda.amazonaws.com' });
-      const { Role } = await iam.send(new CreateRoleCommand({ RoleName: FunctionName, AssumeRolePolicyDocument }));
-      const PolicyArn = 'arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole';
-      await iam.send(new AttachRolePolicyCommand({ RoleName: FunctionName, PolicyArn }));
-      const placed = index % 2 === 0 ? { VpcConfig: { SubnetIds: [...subnets], SecurityGroupIds: [group] } } : {};
-      const runs = { Runtime: 'nodejs24.x', Handler: 'index.handler', Role: Role?.Arn, Code: { ZipFile } } as const;
-      const { LastModified = '' } = await lambda.send(new CreateFunctionCommand({ FunctionName, ...runs, ...placed }));
-      const record = { function: functionArn(FunctionName), asOf: Date.parse(LastModified) };
-      await ledger.recordRoles({ ...record, role: Role?.Arn ?? '', liveRoles: [] });
-      if (index % 2 === 0) await ledger.recordNetwork({ ...record, groups: [group], subnets });
-    };
-    await unheard(() => sideBySide(names.entries(), ([index, name]) => one(name, index)));
+    const ZipFile = Buffer.from(packageOf('fill')).toString('base64');
+    const VpcConfig = { SubnetIds: subnets, SecurityGroupIds: [group] };
+    const wanted = Array.from({ length: size - this.#functions }, (_, index) => ({
+      FunctionName: `fill-${this.#functions + index}`,
+      Runtime: 'nodejs24.x',
+      Handler: 'index.handler',
+      Code: { ZipFile },
+      ...(index % 2 === 0 ? { VpcConfig } : {}),
+    }));
+    for (let from = 0; from < wanted.length; from += fillAtOnce) {
+      const made = await stage.bench.functions({
+        functions: wanted.slice(from, from + fillAtOnce),
+        trust: trust({ Service: 'lambda.amazonaws.com' }),
+        policy: 'arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole',
+      });
+      await sideBySide(made.values(), async ({ FunctionArn, Role, LastModified, VpcConfig: placed }) => {
+        const record = { function: FunctionArn, asOf: Date.parse(LastModified) };
+        await ledger.recordRoles({ ...record, role: Role, liveRoles: [] });
+        if (placed !== undefined) await ledger.recordNetwork({ ...record, groups: [group], subnets });
+      });
+    }
+    progress(`filled with ${wanted.length} functions`);
     this.#functions = size;
     await this.#drain(new Map());
   }
@@ -314,13 +317,13 @@ class Measurement {
       const name = `estate-${size}-${kind.how}`;
       const made = await told(name, kind.make(name, this.#ground));
       const wrong = typeof made === 'string' ? { found: [made] } : made;
-      expected.push(...wrong.found.map((arn) => ({ finding: `${kind.rule} ${arn}`, kind })));
+      expected.push(...wrong.found.map((arn) => ({ finding: `${kind.rule} ${arn}`, name, kind })));
       if (wrong.later !== undefined) later.push(() => told(name, wrong.later?.() ?? Promise.resolve()));
     });
     const open = new Map(expected.map((one) => [one.finding, one.kind]));
     this.#expected += open.size;
     const wanted = new Set(open.keys());
-    if (first) this.#firstExpected = wanted;
+    if (first) this.#firstExpected = expected;
     await this.#drain(open, size, first);
     await sideBySide(later.values(), (happens) => happens());
     await this.#drain(open, size, first, wanted);
@@ -400,8 +403,7 @@ class Measurement {
     for (const { policy, rules: asked } of this.#custodian.startedBy(envelope)) {
       const { matched, error } = await this.#custodian.handle(policy, envelope);
       if (error !== undefined) this.#custodianErrors += 1;
-      for (const one of asked.flatMap((rule) => matched.map((arn) => finding(rule, arn))))
-        if (this.#firstExpected.has(one)) this.#custodianFound.add(one);
+      this.#custodianReports.push(...matched.map((arn) => ({ rules: asked, arn })));
     }
   }
 
@@ -524,7 +526,10 @@ export function renderEvents(figures: EventFigures): string {
     ...figures.unexpected.map((one) => `  unexpected: ${one}`),
     ...(custodian === undefined
       ? []
-      : [`Cloud Custodian: event recall ${custodian.eventRecall.toFixed(4)} of the first account's, ${custodian.errors} runs failed`]),
+      : [
+          `Cloud Custodian, of the first account's: event recall ${custodian.found.recall.violations.toFixed(4)}, mean over ${custodian.found.kinds.all} kinds ${custodian.found.recall.kinds.toFixed(4)}; ${custodian.errors} runs failed`,
+          ...Object.entries(custodian.found.missed).map(([kind, missed]) => `  missed by Cloud Custodian: ${kind}, ${missed}`),
+        ]),
     '',
     `| rule | violation | event | ${sizes.map((size) => `${size} functions`).join(' | ')} | Custodian's calls | warm, ms | Custodian's, ms | times its policy | times its policies of the practice |`,
     `|---|---|---|${sizes.map(() => '---').join('|')}|---|---|---|---|---|`,

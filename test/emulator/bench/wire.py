@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 from ministack import app as emulator
 from ministack.core.sigv4 import decode_header_value
 
-from . import clock, cloudtrail, identity, journal, metrics, operations, workers
+from . import clock, cloudtrail, functions, identity, journal, metrics, operations, workers
 from .context import Call, current
 from .faults import faults, reset_connection
 
@@ -214,6 +214,8 @@ async def _control(scope, receive, send, query: dict) -> None:
             result = {"fired": clock.fire(json.loads(body)["name"])}
         elif path == "/_bench/redeliver" and method == "POST":
             result = {"redelivered": clock.redeliver(json.loads(body)["queue"])}
+        elif path == "/_bench/functions" and method == "POST":
+            result = {"functions": functions.make(json.loads(body), ACCOUNT, REGION)}
         elif path == "/_bench/metrics" and method == "POST":
             result = {"written": metrics.write(json.loads(body), ACCOUNT, REGION)}
         elif path == "/_bench/health":

@@ -18,19 +18,13 @@ _KEPT = 3600  # seconds of data points
 
 def _periods(alarm: dict) -> list[list]:
     """The data points of the periods that an alarm looks at, the latest first. Periods end now: a test need not wait for the minute."""
-    wanted = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     period, count, now = int(alarm.get("Period") or 60), int(alarm.get("EvaluationPeriods") or 1), time.time()
     found: list[list] = [[] for _ in range(count)]
-    for (namespace, name, _dimensions), points in cloudwatch._metrics.items():
-        if (namespace, name) != (alarm.get("Namespace"), alarm.get("MetricName")):
-            continue
-        for point in list(points):
-            given = point.get("Dimensions") or {}
-            if isinstance(given, list):
-                given = {dimension["Name"]: dimension["Value"] for dimension in given}
-            index = int((now - point["Timestamp"]) // period)
-            if given == wanted and 0 <= index < count:
-                found[index].append(point)
+    for point in list(cloudwatch._metrics.get((alarm.get("Namespace"), alarm.get("MetricName"), dimensions)) or []):
+        index = int((now - point["Timestamp"]) // period)
+        if 0 <= index < count:
+            found[index].append(point)
     return found
 
 

@@ -208,13 +208,15 @@ def interfaces_of_functions() -> None:
                 vpc = config.get("VpcConfig") or {}
                 groups = sorted(vpc.get("SecurityGroupIds") or [])
                 for subnet in vpc.get("SubnetIds") or []:
+                    if (subnet, *groups) in found:
+                        continue
                     seed = hashlib.sha1(f"{get_account_id()}{get_region()}{subnet}{groups}".encode()).hexdigest()
                     record = ec2._subnets.get(subnet) or {}
-                    found.setdefault(seed, {
+                    found[(subnet, *groups)] = {
                         "id": f"eni-0{seed[:16]}", "subnet": subnet, "vpc": vpc.get("VpcId") or record.get("VpcId", ""), "groups": groups,
                         "az": record.get("AvailabilityZone", ""), "name": name,
                         "address": ".".join((record.get("CidrBlock") or "10.0.0.0/24").split("/")[0].split(".")[:3] + [str(int(seed[16:18], 16) % 250 + 4)]),
-                    })
+                    }
         return list(found.values())
 
     def xml(interface: dict) -> str:

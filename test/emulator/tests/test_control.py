@@ -1,7 +1,11 @@
 """The bench's own endpoints."""
+import base64
+import json
+import re
 import time
+import urllib.error
 
-from .account import Case, allow, eventually, function_metric, unique
+from .account import TRUST, Case, allow, eventually, function_metric, package, unique
 
 
 class Calls(Case):
@@ -46,6 +50,66 @@ class Running(Case):
             aws.client("lambda", aws.admin).invoke(FunctionName=name, InvocationType="Event")
         eventually(lambda: running() == 2)
         eventually(lambda: running() == 0)
+
+
+class Functions(Case):
+    POLICY = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
+
+    def asked(self, name: str, **more) -> dict:
+        code = base64.b64encode(package("exports.handler = async () => 'ok'")).decode()
+        return {"FunctionName": name, "Runtime": "nodejs24.x", "Handler": "index.handler", "Code": {"ZipFile": code}, **more}
+
+    def told(self, name: str, group: str) -> str:
+        """All that the account tells of a function, without what no two functions have in common."""
+        aws = self.aws
+        awslambda, iam, ec2 = aws.client("lambda", aws.admin), aws.client("iam", aws.admin), aws.client("ec2", aws.admin)
+        listed = [function for page in awslambda.get_paginator("list_functions").paginate() for function in page["Functions"] if function["FunctionName"] == name]
+        roles = [role for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"] if role["RoleName"] == name]
+        answers = [
+            listed, roles, awslambda.get_function(FunctionName=name), awslambda.list_versions_by_function(FunctionName=name), iam.get_role(RoleName=name),
+            iam.list_attached_role_policies(RoleName=name), iam.list_role_policies(RoleName=name), awslambda.invoke(FunctionName=name)["Payload"].read(),
+            ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [group]}])["NetworkInterfaces"]]
+        for answer in answers:
+            if isinstance(answer, dict):
+                del answer["ResponseMetadata"]
+        text = json.dumps(answers, indent=1, sort_keys=True, default=str)
+        own = r"AROA\w+|eni-[\w-]+|ENI-[\w-]+|sg-\w+|group-\w+|10\.0\.0\.\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ][\d:.+]+Z?|X-Amz-[^\"]*"
+        return re.sub(own, "…", text).replace(name, "the function")
+
+    def test_functions_made_at_once_are_those_that_calls_make(self):
+        aws = self.aws
+        awslambda, iam, ec2 = aws.client("lambda", aws.admin), aws.client("iam", aws.admin), aws.client("ec2", aws.admin)
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        groups = [ec2.create_security_group(GroupName=unique("group"), Description="of the test", VpcId=vpc)["GroupId"] for _ in range(2)]
+        places = [{"VpcConfig": {"SubnetIds": [subnet], "SecurityGroupIds": [group]}} for group in groups]
+        called, at_once, other = unique("fn"), unique("fn"), unique("fn")
+        role = iam.create_role(RoleName=called, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        iam.attach_role_policy(RoleName=called, PolicyArn=self.POLICY)
+        by_call = self.asked(called, Role=role, **places[0])
+        by_call["Code"] = {"ZipFile": base64.b64decode(by_call["Code"]["ZipFile"])}
+        awslambda.create_function(**by_call)
+        before = aws.bench("/_bench/records?since=999999999")["next"]
+        made = aws.bench("/_bench/functions", "POST", {
+            "functions": [self.asked(at_once, **places[1]), self.asked(other)], "trust": json.dumps(TRUST), "policy": self.POLICY})["functions"]
+        self.assertEqual([], aws.bench(f"/_bench/records?since={before}")["records"])
+        for name in (called, at_once, other):
+            aws.settled(name)
+        self.assertEqual(self.told(called, groups[0]), self.told(at_once, groups[1]))
+        function = awslambda.get_function_configuration(FunctionName=at_once)
+        self.assertEqual([(at_once, function["FunctionArn"], function["Role"], function["LastModified"])], [
+            (one["FunctionName"], one["FunctionArn"], one["Role"], one["LastModified"]) for one in made[:1]])
+        self.assertNotIn("VpcConfig", awslambda.get_function_configuration(FunctionName=other))
+
+    def test_what_a_call_would_refuse_is_refused(self):
+        aws, name = self.aws, unique("fn")
+        asked = {"functions": [self.asked(name)], "trust": json.dumps(TRUST), "policy": self.POLICY}
+        aws.bench("/_bench/functions", "POST", asked)
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            aws.bench("/_bench/functions", "POST", asked)
+        with caught.exception as error:
+            self.assertEqual(400, error.code)
+            self.assertIn("EntityAlreadyExists", error.read().decode())
 
 
 class Metrics(Case):
