@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { callerAccount } from '../aws/account.ts';
 import { describeStack, type StackDescription } from '../aws/cloudformation.ts';
 import { describeRegions } from '../aws/ec2.ts';
@@ -136,7 +137,7 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   const bar = progressBar(region);
   const settings: ScanSettings = { concurrency: sideBySide, ...(bar === undefined ? {} : { progress: bar.show }) };
   try {
-    const scanned = await scanRegion(whole.functions(), rules, ports, settings);
+    const scanned = await scanRegion(thrifty(whole.functions()), rules, ports, settings);
     const { findings, resources, functions } = scanned;
     const unknown = [...unread, ...scanned.unknown];
     return {
@@ -151,6 +152,23 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
     };
   } finally {
     bar?.end();
+  }
+}
+
+/** With so many functions a scan holds less than 200 MB, however V8 clears up after it. */
+const few = 1_000;
+
+/**
+ * The same pages. Where functions are few, what V8 keeps may grow to twice what was needed last before it looks again what of it is needed,
+ * which takes time; to 1.3 times from then on.
+ */
+async function* thrifty<Page extends readonly unknown[]>(pages: AsyncIterable<Page>): AsyncGenerator<Page> {
+  setFlagsFromString('--heap-growing-percent=100');
+  let seen = 0;
+  for await (const page of pages) {
+    seen += page.length;
+    if (seen > few) setFlagsFromString('--heap-growing-percent=30');
+    yield page;
   }
 }
 
