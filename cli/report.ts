@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as z from 'zod';
-import { alertSchema } from '../guard/alert.ts';
+import { alertSchema } from '../guard/alert-schema.ts';
 import { rules } from '../rules/index.ts';
 import { type Report, reportOfLedger, reportOfScan } from './report/model.ts';
 import { page } from './report/page.ts';

@@ -43,7 +43,8 @@ const list = z
       .filter((part) => part !== ''),
   );
 // No whole numbers asked: CloudFormation takes 1.5 for a Number, and a stack that is deployed has to run.
-const between = (low: number, high: number, fallback: number) => z.coerce.number().min(low).max(high).default(fallback);
+const within = (low: number, high: number) => z.coerce.number().min(low).max(high);
+const between = (low: number, high: number, fallback: number) => within(low, high).default(fallback);
 
 /** `role-shared=remediate:15,layer-foreign=off:15`: what Tick, Sweep and Operate know of all rules in one variable. */
 const modes = list.pipe(
@@ -82,6 +83,9 @@ const environment = z.object({
   ProbationInvocations: between(1, 1_000_000, 20),
 });
 
+/** What every rule has. Made once: zod takes its time to make a schema, and a start waits for it. */
+const ruleSwitches = z.object({ Mode: mode.default('off'), Delay: within(0, 10_080).optional(), Scope: list });
+
 /**
  * Reads the configuration from environment variables, which are named as the stack's parameters.
  * @throws ConfigError with one sentence that names the parameter
@@ -93,11 +97,11 @@ export function readConfig(variables: Readonly<Record<string, string | undefined
   const switches = (id: string, shippedDelay: number) => {
     const name = pascalCase(id);
     const own = parse(
-      z.object({ Mode: mode.default('off'), Delay: between(0, 10_080, shippedDelay), Scope: list }),
+      ruleSwitches,
       { Mode: variables[`${name}Mode`], Delay: variables[`${name}Delay`], Scope: variables[`${name}Scope`] },
       name,
     );
-    return { mode: own.Mode, delay: own.Delay * 60_000, scope: own.Scope.length > 0 ? own.Scope : everywhere };
+    return { mode: own.Mode, delay: (own.Delay ?? shippedDelay) * 60_000, scope: own.Scope.length > 0 ? own.Scope : everywhere };
   };
   for (const rule of rules) {
     const name = pascalCase(rule.id);

@@ -29,8 +29,9 @@ const tagRequest = z.looseObject({
 export function retagged({ service, operation, request, ...place }: ApiEvent): readonly Subject[] {
   const ofLambda = service === 'lambda' && tagOperations.lambda.some((known) => known === operation);
   const ofEc2 = service === 'ec2' && tagOperations.ec2.some((known) => known === operation);
+  if (!ofLambda && !ofEc2) return [];
   const read = tagRequest.safeParse(request);
-  if ((!ofLambda && !ofEc2) || !read.success) return [];
+  if (!read.success) return [];
   const { resource, tags, tagKeys, resourcesSet, tagSet } = read.data;
   const keys = [...Object.keys(tags), ...tagKeys, ...tagSet.items.map(({ key }) => key)];
   if (keys.length > 0 && !keys.some((key) => key.startsWith(ours))) return [];

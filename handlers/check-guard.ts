@@ -1,3 +1,4 @@
+import './interpreted.ts';
 import type { Alert } from '../guard/alert.ts';
 import type { Place } from '../guard/arn.ts';
 import { guard } from '../rules/index.ts';

@@ -1,3 +1,4 @@
+import './interpreted.ts';
 import { secrets } from '../rules/index.ts';
 import { checker } from './check.ts';
 

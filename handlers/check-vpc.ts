@@ -1,3 +1,4 @@
+import './interpreted.ts';
 import { vpc } from '../rules/index.ts';
 import { checker } from './check.ts';
 

@@ -30,8 +30,12 @@ type Aside = (alerts: readonly Alert[], home: Place) => Promise<void>;
  */
 export function checker(rules: readonly AnyRule[], aside?: Aside, clock?: Clock) {
   const ports = tellingAside(wire(rules, { clock }), aside);
-  // A sweep takes what the quota has left, so that events overtake it.
-  const sweeping = tellingAside(wire(rules, { rank: ofSweeps, clock }), aside);
+  // A sweep takes what the quota has left, so that events overtake it. A start that an event waits for does without.
+  let sweeping: typeof ports | undefined;
+  const forSweeps = () => {
+    sweeping ??= tellingAside(wire(rules, { rank: ofSweeps, clock }), aside);
+    return sweeping;
+  };
   return queueHandler(async (body, record) => {
     if (heartbeat.safeParse(body).success) {
       const beat = { source: busSource, detailType: dueDetailType, detail: { task: 'heartbeat' } };
@@ -44,7 +48,7 @@ export function checker(rules: readonly AnyRule[], aside?: Aside, clock?: Clock)
       metrics.addMetric(`Ignored-${read.ignored}`, MetricUnit.Count, 1);
       return;
     }
-    const its = swept.success ? sweeping : ports;
+    const its = swept.success ? forSweeps() : ports;
     const alerts = await check(read, rules, { ...its, connect: its.connectNew() }).catch(async (error: unknown) => {
       if (!(error instanceof QuotaUsedUp)) throw error;
       logger.info('message put back: the quota is used up for now', { messageId: record.messageId });

@@ -1,6 +1,7 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as z from 'zod';
-import { type Alert, alertSchema } from '../guard/alert.ts';
+import type { Alert } from '../guard/alert.ts';
+import { alertSchema } from '../guard/alert-schema.ts';
 import { flush, notify } from '../guard/notify.ts';
 import { logger, metrics, queueHandler, sendTo, variable, wire } from './wire.ts';
 

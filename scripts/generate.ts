@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { alertSchema } from '../guard/alert.ts';
+import { alertSchema } from '../guard/alert-schema.ts';
 import type { AnyRule } from '../guard/rule.ts';
 import { docHead, ruleTable } from './generate/docs.ts';
 import { globalTemplate } from './generate/global.ts';

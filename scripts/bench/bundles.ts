@@ -23,6 +23,7 @@ interface Resource {
       readonly Minify: boolean;
       readonly Target: string;
       readonly MainFields: string;
+      readonly Supported: readonly string[];
       readonly External: readonly string[];
       readonly EntryPoints: readonly [string];
     };
@@ -41,7 +42,7 @@ async function checkers(): Promise<readonly Properties[]> {
   });
 }
 
-async function bundled({ Minify, Target, MainFields, External, EntryPoints: [entry] }: Properties) {
+async function bundled({ Minify, Target, MainFields, Supported, External, EntryPoints: [entry] }: Properties) {
   const { outputFiles, metafile } = await build({
     entryPoints: [join(root, 'handlers', entry)],
     absWorkingDir: root,
@@ -50,6 +51,7 @@ async function bundled({ Minify, Target, MainFields, External, EntryPoints: [ent
     minify: Minify,
     target: Target,
     mainFields: MainFields.split(','),
+    supported: Object.fromEntries(Supported.map((one) => [one.split('=')[0], one.endsWith('=true')])),
     external: [...External],
     outdir: 'out',
     write: false,

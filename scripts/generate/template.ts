@@ -557,12 +557,22 @@ function skips(hasDeadLetters: boolean): Value {
 
 function esbuild(handler: string): Block {
   // From ES modules esbuild takes only what is used. By itself it prefers CommonJS for Node, of which it takes everything.
-  const options = { Minify: true, Target: 'es2023', MainFields: 'module,main', External: otherCredentials };
+  const options = {
+    Minify: true,
+    Target: 'es2023',
+    MainFields: 'module,main',
+    // `import('node:http')`, which the SDK writes where an endpoint has no TLS, loads fetch and WebSocket too, which nobody uses; `require` does not.
+    Supported: ['dynamic-import=false'],
+    External: [...otherCredentials, ...elsewhere],
+  };
   return { BuildMethod: 'esbuild', BuildProperties: { ...options, EntryPoints: [`${handler}.ts`] } };
 }
 
 /** Where else the SDK would look for credentials, if Lambda had not put those of the function's role into its environment. */
 const otherCredentials = ['http', 'ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`);
+
+/** What the SDK loads outside of Lambda: on EC2 and in browsers. */
+const elsewhere = ['@smithy/credential-provider-imds', 'bowser'];
 
 function logs(id: string): Block {
   return { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: sub(`\${${id}Logs.Arn}`) };

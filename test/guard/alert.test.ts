@@ -1,4 +1,5 @@
-import { type Alert, alertAbout, alertSchema, detailType, digestOf, emailSubject, emailText, filterAttributes } from '../../guard/alert.ts';
+import { type Alert, alertAbout, detailType, digestOf, emailSubject, emailText, filterAttributes } from '../../guard/alert.ts';
+import { alertSchema } from '../../guard/alert-schema.ts';
 import type { Finding } from '../../guard/finding.ts';
 import { expectValid } from '../support/alert-schema.ts';
 
