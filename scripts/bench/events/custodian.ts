@@ -15,8 +15,8 @@ export interface Run {
 
 /** An event as EventBridge delivers it. */
 export interface Envelope {
-  readonly id: string;
   readonly detail: {
+    readonly eventID: string;
     readonly eventSource: string;
     readonly eventName: string;
     readonly requestParameters?: Readonly<Record<string, unknown>> | null;

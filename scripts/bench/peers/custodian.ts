@@ -15,7 +15,7 @@ const bin = join(root, '.venv', 'custodian', 'bin');
 interface Policy {
   readonly name: string;
   readonly resource: string;
-  readonly metadata: { readonly rules: readonly string[]; readonly names?: 'role' | 'group' | 'subnet' };
+  readonly metadata: { readonly rules: readonly string[]; readonly names?: 'role' | 'group' | 'subnet' | 'api' };
   readonly mode?: { readonly type: string; readonly events: readonly { readonly source: string; readonly event: string }[] };
 }
 

@@ -7,9 +7,9 @@ const home = `${region}:111122223333`;
 
 /**
  * The ARNs of what a policy of Cloud Custodian found wrong.
- * @param instead what is wrong is not the function that it matched, but its role, or the groups or subnets for which it matched
+ * @param instead what is wrong is not the function that it matched, but its role, or the groups or subnets for which it matched; an API has no ARN of its own
  */
-export function named(resource: Resource, instead?: 'role' | 'group' | 'subnet'): readonly string[] {
+export function named(resource: Resource, instead?: 'role' | 'group' | 'subnet' | 'api'): readonly string[] {
   const {
     FunctionArn,
     Role,
@@ -20,6 +20,8 @@ export function named(resource: Resource, instead?: 'role' | 'group' | 'subnet')
     SubnetId,
     RouteId,
     restApiId,
+    ApiId,
+    id,
     'c7n:parent-id': api,
     'c7n:matched-security-groups': groups = [],
     'c7n:matched-subnets': subnets = [],
@@ -28,6 +30,9 @@ export function named(resource: Resource, instead?: 'role' | 'group' | 'subnet')
   if (instead === 'role') return [Role];
   if (instead === 'group') return groups.map((id: string) => `arn:aws:ec2:${home}:security-group/${id}`);
   if (instead === 'subnet') return subnets.map((id: string) => `arn:aws:ec2:${home}:subnet/${id}`);
+  if (instead === 'api') return [`arn:aws:apigateway:${region}::/${ApiId === undefined ? `restapis/${id}` : `apis/${ApiId}`}`];
+  // A group of IAM has a GroupId too.
+  if (Arn?.startsWith('arn:aws:iam:') === true) return [Arn];
   if (restApiId !== undefined)
     return methods.map(
       ({ resourceId, httpMethod }: Resource) =>

@@ -217,6 +217,10 @@ def _ec2(call: Call, input_shape, output_shape):
     if call.operation in ("CreateTags", "DeleteTags"):
         tags = [{key.lower(): value for key, value in tag.items()} for tag in params.get("Tags", [])]
         request = {"resourcesSet": _ec2_list_of_ids(params.get("Resources", []), "resourceId"), "tagSet": {"items": tags} if tags else {}}
+    if call.operation == "CreateNetworkInterface":
+        # https://docs.aws.amazon.com/efs/latest/ug/logging-using-cloudtrail.html
+        request.pop("securityGroupId", None)
+        request["groupSet"] = _ec2_list_of_ids(params.get("Groups", []), "groupId")
     if "TagSpecifications" in params:
         specifications = request.pop("tagSpecification", None) or request.pop("tagSpecificationSet", None)
         if specifications:

@@ -297,6 +297,12 @@ class Ec2(Shape):
         record = self.record(lambda: self.api.delete_security_group(GroupId=group), "DeleteSecurityGroup")
         self.same(record, {"groupId": group}, {"requestId": ANY, "_return": True, "groupId": group})
 
+    def test_create_network_interface(self):
+        subnet = self.api.describe_subnets()["Subnets"][0]
+        group = self.api.create_security_group(GroupName=unique("g"), Description="d", VpcId=subnet["VpcId"])["GroupId"]
+        record = self.record(lambda: self.api.create_network_interface(SubnetId=subnet["SubnetId"], Groups=[group], ClientToken="t"), "CreateNetworkInterface")
+        self.assertEqual({"subnetId": subnet["SubnetId"], "groupSet": {"items": [{"groupId": group}]}, "clientToken": "t"}, record["requestParameters"])
+
     def test_authorize_ingress(self):
         group = self.group()
         record = self.record(lambda: self.api.authorize_security_group_ingress(GroupId=group, IpPermissions=[{
