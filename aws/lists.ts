@@ -69,8 +69,7 @@ export function listsFor(calls: readonly AnyCall[]): readonly AnyCall[] {
  * resources are asked for one by one. How the region was when the list was read is what is answered from then on.
  * @param asking calls that no list is to answer
  * @param versions whether the versions of all functions are listed as well: then one list tells both
- * @param lists what is read in place of the calls that are to be made (`listsFor`): of these, what every function needs is begun with the
- *   first function
+ * @param lists what is read in place of the calls that are to be made (`listsFor`): of these, what is asked first is begun with the first function
  */
 export function wholeRegion(
   connection: Connection,
@@ -117,7 +116,7 @@ export function wholeRegion(
   const whole = forOneLook();
   // Whoever needs a list gets what came of it, an error too.
   const begin = () => {
-    for (const list of ofEveryFunction.filter((one) => lists.includes(one)))
+    for (const list of askedFirst.filter((one) => lists.includes(one)))
       forAll.lists(list, {}, () => forAll.calls(list, {}, () => make(list, {} as never))).catch(() => undefined);
   };
   const withVersions = async function* () {
@@ -143,8 +142,8 @@ export function wholeRegion(
   };
 }
 
-/** What is asked about every function: nobody waits for one of these lists after another. */
-const ofEveryFunction: readonly AnyCall[] = [accountDetails, taggedFunctions, signedFunctions];
+/** What is asked of a function's role, and of whatever is wrong: nobody waits for one of these lists after the other. */
+const askedFirst: readonly AnyCall[] = [accountDetails, taggedFunctions];
 
 /** Answers that are known to whoever holds this. */
 class Remembered {

@@ -155,7 +155,7 @@ async function scanOf(region: string, chosen: readonly AnyRule[] | undefined, op
   }
 }
 
-/** With so many functions a scan holds less than 200 MB, however V8 clears up after it. */
+/** With so many functions a scan holds some 200 MB, however V8 clears up after it. */
 const few = 1_000;
 
 /**

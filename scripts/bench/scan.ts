@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { wholeRegion } from '../../aws/lists.ts';
+import { listsFor, wholeRegion } from '../../aws/lists.ts';
 import { sideBySide } from '../../cli/scan.ts';
 import { shippedWith } from '../../cli/session.ts';
 import type { AnyCall } from '../../guard/call.ts';
@@ -93,10 +93,11 @@ async function besideABareLoop(
   Object.assign(process.env, environmentOf(reader));
   const place = { account: '111122223333', region: reader.region };
   const config = withModes(shippedWith(place, 'guard', parameters), (id) => (ids.includes(id) ? 'alert' : 'off'));
+  const lists = listsFor(rules.filter(({ id }) => ids.includes(id)).flatMap(({ check }): readonly AnyCall[] => check));
   const [scans, loops]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round += 1) {
     const made: (readonly [AnyCall, unknown])[] = [];
-    const whole = wholeRegion(place, (call, input) => void made.push([call, input]), { versions: true });
+    const whole = wholeRegion(place, (call, input) => void made.push([call, input]), { versions: true, lists });
     const { connect, forOneLook } = whole;
     const ports = { ledger: new MemoryLedger(), config, now: Date.now, connect, forOneLook, showsPlans: false };
     scans.push(await secondsOf(() => scan(whole.functions(), rules, ports, { concurrency: sideBySide })));

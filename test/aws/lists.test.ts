@@ -236,7 +236,7 @@ test('a statement about one resource says nothing of all', async () => {
   expect(made().filter((operation) => operation === 'SimulatePrincipalPolicy')).toHaveLength(2);
 });
 
-test('what every function needs is begun with the first function, and is asked for once', async () => {
+test('what is asked first is begun with the first function, and is asked for once', async () => {
   const { made } = await region();
   const lists = listsFor([getRole, listTags]);
   const whole = wholeRegion(place, () => undefined, { lists });
