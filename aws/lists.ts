@@ -189,14 +189,44 @@ function unlessUnread(error: unknown): undefined {
 
 const $metadata = {};
 
-const indexes = new WeakMap<readonly unknown[], ReadonlyMap<unknown, unknown>>();
+/** What one field of an item holds, by which it is found. One function for each: it is what the index goes by. */
+type Field<Item> = (item: Item) => readonly (string | undefined)[];
 
-/** The item of a list that goes by this name; a list is gone through once, and always by the same kind of name. */
-function named<Item>(list: readonly Item[], nameOf: (item: Item) => string | undefined, name: string | undefined): Item | undefined {
-  const index = indexes.get(list) ?? new Map(list.map((item) => [nameOf(item), item]));
-  indexes.set(list, index);
-  return index.get(name) as Item | undefined;
+/** What an item goes by, as a filter of EC2 sees it. */
+type Fields<Item> = Readonly<Record<string, Field<Item>>>;
+
+const positions = new WeakMap<readonly unknown[], Map<unknown, ReadonlyMap<string | undefined, readonly number[]>>>();
+
+/** Where the items of a list are, by what one field of theirs holds; a list is gone through once for each field. */
+function positionsBy<Item>(list: readonly Item[], field: Field<Item>): ReadonlyMap<string | undefined, readonly number[]> {
+  const byField = positions.get(list) ?? new Map();
+  positions.set(list, byField);
+  const known = byField.get(field);
+  if (known !== undefined) return known;
+  const found = new Map<string | undefined, number[]>();
+  for (const [at, item] of list.entries())
+    for (const value of new Set(field(item))) {
+      const same = found.get(value);
+      if (same === undefined) found.set(value, [at]);
+      else same.push(at);
+    }
+  byField.set(field, found);
+  return found;
 }
+
+/** The item of a list of which a field holds this name. */
+function named<Item>(list: readonly Item[], field: Field<Item>, name: string | undefined): Item | undefined {
+  const [at] = positionsBy(list, field).get(name) ?? [];
+  return at === undefined ? undefined : list[at];
+}
+
+const itsArn = ({ arn }: { readonly arn?: string }) => [arn];
+const itsRoleName = ({ RoleName }: { readonly RoleName?: string | undefined }) => [RoleName];
+const itsPolicyArn = ({ Arn }: { readonly Arn?: string | undefined }) => [Arn];
+const itsFunctionArn = ({ FunctionArn }: { readonly FunctionArn?: string | undefined }) => [FunctionArn];
+const itsFunction = (one: { readonly function?: string }) => [one.function];
+const itsApiId = ({ ApiId }: { readonly ApiId?: string | undefined }) => [ApiId];
+const itsId = ({ id }: { readonly id?: string | undefined }) => [id];
 
 /** Undefined where the list could not tell its variables. */
 function listedFunction(arn: string, { functions }: Known): FunctionConfiguration | undefined {
@@ -207,15 +237,15 @@ function listedFunction(arn: string, { functions }: Known): FunctionConfiguratio
 /** A function's tags; undefined of what is no function. */
 async function tagsOf(arn: string | undefined, { ask }: Known): Promise<Record<string, string> | undefined> {
   if (arn === undefined || !/:function:[^:]+$/.test(arn)) return undefined;
-  return { ...named(await ask(taggedFunctions, {}), (one) => one.arn, arn)?.tags };
+  return { ...named(await ask(taggedFunctions, {}), itsArn, arn)?.tags };
 }
 
 async function roleNamed(name: string | undefined, { ask }: Known) {
-  return named((await ask(accountDetails, {})).roles, ({ RoleName }) => RoleName, name);
+  return named((await ask(accountDetails, {})).roles, itsRoleName, name);
 }
 
 async function ownPolicy(arn: string | undefined, { ask }: Known) {
-  return named((await ask(accountDetails, {})).policies, ({ Arn }) => Arn, arn);
+  return named((await ask(accountDetails, {})).policies, itsPolicyArn, arn);
 }
 
 /** The statements of every document by which a role gets rights; undefined where one is not known. */
@@ -241,9 +271,6 @@ function speaksOf({ Action, NotAction = [], Resource }: Statement, action: strin
   return Action === undefined ? !names(NotAction) : names(Action);
 }
 
-/** What an item goes by, as a filter of EC2 sees it. */
-type Fields<Item> = Readonly<Record<string, (item: Item) => readonly (string | undefined)[]>>;
-
 /** Answers what is wanted of everything that there is of a kind in the region. */
 function among<Item>(call: Call<string, Everything, readonly Item[]>, fields: Fields<Item>): readonly [AnyCall['run'], Answer] {
   return from(call, [], async (input, { ask }) => {
@@ -252,25 +279,6 @@ function among<Item>(call: Call<string, Everything, readonly Item[]>, fields: Fi
     const all = await ask(call, {});
     return withFields(all, fields, wanted);
   });
-}
-
-const positions = new WeakMap<readonly unknown[], Map<unknown, ReadonlyMap<string | undefined, readonly number[]>>>();
-
-/** Where the items of a list are, by what one field of theirs holds; a list is gone through once for each field. */
-function positionsBy<Item>(list: readonly Item[], field: Fields<Item>[string]): ReadonlyMap<string | undefined, readonly number[]> {
-  const byField = positions.get(list) ?? new Map();
-  positions.set(list, byField);
-  const known = byField.get(field);
-  if (known !== undefined) return known;
-  const found = new Map<string | undefined, number[]>();
-  for (const [at, item] of list.entries())
-    for (const value of new Set(field(item))) {
-      const same = found.get(value);
-      if (same === undefined) found.set(value, [at]);
-      else same.push(at);
-    }
-  byField.set(field, found);
-  return found;
 }
 
 /** The items of a list whose every wanted field holds one of the values that are wanted of it, in the order of the list. */
@@ -305,7 +313,7 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
   }),
   from(getFunctionUrlConfig, [listFunctionUrlConfigs], async ({ FunctionName = '', Qualifier }, { ask }) => {
     const arn = Qualifier === undefined ? FunctionName : `${FunctionName}:${Qualifier}`;
-    const url = named(await ask(listFunctionUrlConfigs, { FunctionName }), ({ FunctionArn }) => FunctionArn, arn);
+    const url = named(await ask(listFunctionUrlConfigs, { FunctionName }), itsFunctionArn, arn);
     if (url === undefined) throw new ResourceNotFoundException({ message: `${arn} has no URL`, $metadata });
     return { ...url, $metadata };
   }),
@@ -319,7 +327,7 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
     return Tags && { Configuration, Tags, $metadata };
   }),
   from(getFunctionCodeSigningConfig, [signedFunctions], async ({ FunctionName = '' }, { ask }) => {
-    const signed = named(await ask(signedFunctions, {}), (one) => one.function, FunctionName);
+    const signed = named(await ask(signedFunctions, {}), itsFunction, FunctionName);
     return { FunctionName, CodeSigningConfigArn: signed?.config, $metadata };
   }),
 
@@ -369,18 +377,18 @@ const answers: ReadonlyMap<AnyCall['run'], Answer> = new Map([
       const page = await ask(listSecrets, { NextToken, MaxResults: 100 });
       return { items: page.SecretList, next: page.NextToken };
     });
-    const [secret] = [byArn, byArnWithoutEnd].flatMap((field) => positionsBy(secrets, field).get(SecretId) ?? []).map((at) => secrets[at]);
+    const secret = named(secrets, byArn, SecretId) ?? named(secrets, byArnWithoutEnd, SecretId);
     if (secret === undefined) return undefined;
     const { SecretVersionsToStages: _, ...rest } = secret;
     return { ...rest, $metadata };
   }),
 
   from(getApi, [getApis], async ({ ApiId }, { ask }) => {
-    const api = named(await ask(getApis, {}), (one) => one.ApiId, ApiId);
+    const api = named(await ask(getApis, {}), itsApiId, ApiId);
     return api === undefined ? undefined : { ...api, $metadata };
   }),
   from(getRestApi, [getRestApis], async ({ restApiId }, { ask }) => {
-    const api = named(await ask(getRestApis, {}), ({ id }) => id, restApiId);
+    const api = named(await ask(getRestApis, {}), itsId, restApiId);
     return api === undefined ? undefined : { ...api, $metadata };
   }),
 
