@@ -1,10 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { build } from 'esbuild';
 import { zipSync } from 'fflate';
-import { parseDocument } from 'yaml';
-
-const root = join(import.meta.dirname, '..', '..');
+import { practices } from '../../guard/finding.ts';
+import { bundleHandler } from '../bundle.ts';
 
 /** What a checker's function is deployed as. */
 export interface Bundle {
@@ -16,64 +12,11 @@ export interface Bundle {
   readonly inputs: readonly (readonly [name: string, bytes: number])[];
 }
 
-interface Resource {
-  readonly Metadata?: {
-    readonly BuildMethod?: string;
-    readonly BuildProperties?: {
-      readonly Minify: boolean;
-      readonly Target: string;
-      readonly MainFields: string;
-      readonly Supported: readonly string[];
-      readonly External: readonly string[];
-      readonly EntryPoints: readonly [string];
-    };
-  };
-}
-
-type Properties = NonNullable<NonNullable<Resource['Metadata']>['BuildProperties']>;
-
-/** What the template says of the checkers' bundles. */
-async function checkers(): Promise<readonly Properties[]> {
-  const template = parseDocument(await readFile(join(root, 'template.yaml'), 'utf8'), { logLevel: 'silent' });
-  const { Resources } = template.toJS() as { readonly Resources: Readonly<Record<string, Resource>> };
-  return Object.values(Resources).flatMap(({ Metadata }) => {
-    const properties = Metadata?.BuildMethod === 'esbuild' ? Metadata.BuildProperties : undefined;
-    return properties?.EntryPoints[0].startsWith('check-') ? [properties] : [];
-  });
-}
-
-async function bundled({ Minify, Target, MainFields, Supported, External, EntryPoints: [entry] }: Properties) {
-  const { outputFiles, metafile } = await build({
-    entryPoints: [join(root, 'handlers', entry)],
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    minify: Minify,
-    target: Target,
-    mainFields: MainFields.split(','),
-    supported: Object.fromEntries(Supported.map((one) => [one.split('=')[0], one.endsWith('=true')])),
-    external: [...External],
-    outdir: 'out',
-    write: false,
-    metafile: true,
-  });
-  return { contents: outputFiles[0]?.contents ?? new Uint8Array(), metafile };
-}
-
-/** The bundle of a checker as text that can be read, in which comments name the files. */
-export async function readableBundle(practice: string): Promise<Uint8Array> {
-  const properties = (await checkers()).find(({ EntryPoints: [entry] }) => entry === `check-${practice}.ts`);
-  if (properties === undefined) throw new Error(`There is no checker ${practice}.`);
-  return (await bundled({ ...properties, Minify: false })).contents;
-}
-
-/** Bundles the checkers as `sam build` does, by what the template says of them. */
+/** Bundles the checkers as `sam build` does. */
 export async function checkerBundles(): Promise<readonly Bundle[]> {
-  const built = await checkers();
   return await Promise.all(
-    built.map(async (properties) => {
-      const [entry] = properties.EntryPoints;
-      const { contents, metafile } = await bundled(properties);
+    practices.map(async (practice) => {
+      const { contents, metafile } = await bundleHandler(`check-${practice}`);
       const inputs = new Map<string, number>();
       for (const { inputs: files } of Object.values(metafile.outputs))
         for (const [file, { bytesInOutput }] of Object.entries(files)) {
@@ -81,9 +24,9 @@ export async function checkerBundles(): Promise<readonly Bundle[]> {
           inputs.set(name, (inputs.get(name) ?? 0) + bytesInOutput);
         }
       return {
-        practice: entry.replace(/^check-|\.ts$/g, ''),
+        practice,
         bytes: contents.length,
-        zippedBytes: zipSync({ [entry.replace('.ts', '.js')]: contents }, { level: 9 }).length,
+        zippedBytes: zipSync({ [`check-${practice}.js`]: contents }, { level: 9 }).length,
         inputs: [...inputs].sort((x, y) => y[1] - x[1]),
       };
     }),

@@ -6,6 +6,7 @@ import { detailTypes } from '../../guard/cloudtrail.ts';
 import { type Practice, practices } from '../../guard/finding.ts';
 import { type AnyRule, pascalCase } from '../../guard/rule.ts';
 import { tagOperations } from '../../guard/tags.ts';
+import { kebabCase } from '../kebab-case.ts';
 
 type Value = string | number | boolean | readonly Value[] | { readonly [key: string]: Value };
 type Block = Readonly<Record<string, Value>>;
@@ -540,7 +541,7 @@ function lambda(
         Environment: { Variables: variables },
         LoggingConfig: { LogGroup: ref(`${id}Logs`) },
       },
-      Metadata: { ...esbuild(handler), checkov: { skip: skips(dead !== undefined) } },
+      Metadata: { BuildMethod: 'makefile', checkov: { skip: skips(dead !== undefined) } },
     },
     [`${id}Errors`]: alarm(`${id} fails`, 'AWS/Lambda', 'Errors', { FunctionName: ref(id) }, 1),
   };
@@ -554,25 +555,6 @@ function skips(hasDeadLetters: boolean): Value {
     { id: 'CKV_AWS_117', comment: 'it calls AWS APIs only: a VPC would add a way out and protect nothing' },
   ];
 }
-
-function esbuild(handler: string): Block {
-  // From ES modules esbuild takes only what is used. By itself it prefers CommonJS for Node, of which it takes everything.
-  const options = {
-    Minify: true,
-    Target: 'es2023',
-    MainFields: 'module,main',
-    // `import('node:http')`, which the SDK writes where an endpoint has no TLS, loads fetch and WebSocket too, which nobody uses; `require` does not.
-    Supported: ['dynamic-import=false'],
-    External: [...otherCredentials, ...elsewhere],
-  };
-  return { BuildMethod: 'esbuild', BuildProperties: { ...options, EntryPoints: [`${handler}.ts`] } };
-}
-
-/** Where else the SDK would look for credentials, if Lambda had not put those of the function's role into its environment. */
-const otherCredentials = ['http', 'ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`);
-
-/** What the SDK loads outside of Lambda: on EC2 and in browsers. */
-const elsewhere = ['@smithy/credential-provider-imds', 'bowser'];
 
 function logs(id: string): Block {
   return { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: sub(`\${${id}Logs.Arn}`) };
@@ -823,9 +805,4 @@ function roleArn(id: string): Value {
 
 function roleText(id: string): string {
   return `arn:\${AWS::Partition}:iam::\${AWS::AccountId}:role/\${AWS::StackName}-${kebabCase(id)}`;
-}
-
-/** `CheckRoles` → `check-roles`. */
-export function kebabCase(id: string): string {
-  return id.replace(/(?!^)([A-Z])/g, '-$1').toLowerCase();
 }

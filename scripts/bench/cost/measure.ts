@@ -17,7 +17,7 @@ import {
   trust,
 } from '../../../test/e2e/stage.ts';
 import { Inbox, samBuild, samDeploy } from '../../../test/support/stack.ts';
-import { kebabCase } from '../../generate/template.ts';
+import { kebabCase } from '../../kebab-case.ts';
 import type { Cost, Figures } from './figures.ts';
 import { heardBy } from './trail.ts';
 

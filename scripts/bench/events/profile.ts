@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { SQSRecord } from 'aws-lambda';
-import { packageOf, readableBundle } from '../bundles.ts';
+import { bundleHandler } from '../../bundle.ts';
+import { packageOf } from '../bundles.ts';
 import type { Checker } from './checker.ts';
 import { type CallFrame, type CpuProfile, flameGraph, selfTimes } from './flame.ts';
 
@@ -28,7 +29,7 @@ interface Spent {
 export async function profileOf(checker: Checker, record: SQSRecord): Promise<Profiles> {
   const folder = await mkdtemp(join(tmpdir(), 'profile-'));
   const bundle = join(folder, `check-${checker.practice}.js`);
-  const contents = await readableBundle(checker.practice);
+  const { contents } = await bundleHandler(`check-${checker.practice}`, { minify: false });
   await writeFile(bundle, contents);
   const files = filesByLine(new TextDecoder().decode(contents));
   const profiled = async (name: string, events: number) => {
