@@ -11,6 +11,7 @@ import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
 import { causeByTags, type ExemptionByTags, exemptionByTags, retagged } from './tags.ts';
+import { together } from './together.ts';
 
 /** A subject that somebody changes all the time comes back with its message after so many looks. */
 const mostLooks = 5;
@@ -241,7 +242,7 @@ async function judge(
 }
 
 /**
- * Writes down what all rules said: first what is wrong, then, together, what is right. The ledger is looked at after the last
+ * Writes down what all rules said, what is wrong and, in one go, what is right. The ledger is looked at after the last
  * reading, so that whoever found something before it is seen. What one reading found wrong, no other of the same look ends.
  * Whoever came too late (`stale`), or by a relative rule ended what another worker has just seen wrong, who perhaps knew more,
  * has to look again. What somebody puts right between the reading and its write, and another worker saw before there was a
@@ -255,19 +256,18 @@ async function writeDown(
   ports: () => Eyes,
   attempt: Attempt,
 ): Promise<readonly Verdict[]> {
-  const opened = await inTurn(judgements, ({ rule, wrong }) =>
-    inTurn(wrong, (candidate) => attempt(rule.id, candidate.subject, async () => [await open(candidate, rule, ports())])),
-  );
   const wrong = new Set(judgements.flatMap((judgement) => judgement.wrong.map(({ id }) => id)));
   const right = new Map<string, readonly [AnyRule, Subject]>();
   for (const { rule, right: compliant } of judgements) for (const of of compliant) right.set(findingId(rule.id, of.arn), [rule, of]);
   for (const id of wrong) right.delete(id);
-  if (right.size === 0) return opened;
-  const ending = ports().ledger.resolveAll([...right.keys()], reading);
-  const ended = await inTurn([...right.values()].entries(), ([index, [rule, of]]) =>
+  const opening = inTurn(judgements, ({ rule, wrong }) =>
+    inTurn(wrong, (candidate) => attempt(rule.id, candidate.subject, async () => [await open(candidate, rule, ports())])),
+  );
+  const ending = right.size === 0 ? Promise.resolve([]) : ports().ledger.resolveAll([...right.keys()], reading);
+  const endings = inTurn([...right.values()].entries(), ([index, [rule, of]]) =>
     attempt(rule.id, of, async () => [resolved(rule, of, reading, (await ending)[index])]),
   );
-  return [...opened, ...ended];
+  return (await together(opening, endings)).flat();
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */

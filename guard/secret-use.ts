@@ -4,6 +4,7 @@ import type { Estate } from './estate.ts';
 import { type LiveConfiguration, lastModified, type liveConfigurations } from './live.ts';
 import { readPolicy, type Statement } from './policy-document.ts';
 import type { Subject } from './subject.ts';
+import { together } from './together.ts';
 import { liveWithVariables } from './variables.ts';
 
 /** What a function's configuration tells of the secrets that it reads. */
@@ -71,9 +72,12 @@ async function secretsOfRole(aws: RoleReader, arn: string, place: Subject): Prom
   const RoleName = roleName(arn);
   const named: string[] = [];
   const take = (document: string | undefined) => named.push(...readPolicy(document).flatMap((statement) => secretsOf(statement, place)));
-  for (const PolicyName of (await ifPresent(aws.listRolePolicies({ RoleName }))) ?? [])
-    take((await ifPresent(aws.getRolePolicy({ RoleName, PolicyName })))?.PolicyDocument);
-  for (const PolicyArn of (await ifPresent(aws.listAttachedRolePolicies({ RoleName }))) ?? []) {
+  const [inline = [], attached = []] = await together(
+    ifPresent(aws.listRolePolicies({ RoleName })),
+    ifPresent(aws.listAttachedRolePolicies({ RoleName })),
+  );
+  for (const PolicyName of inline) take((await ifPresent(aws.getRolePolicy({ RoleName, PolicyName })))?.PolicyDocument);
+  for (const PolicyArn of attached) {
     // AWS's own policies name no customer's secret.
     if (parseArn(PolicyArn)?.account === 'aws') continue;
     const { Policy } = (await ifPresent(aws.getManagedPolicy({ PolicyArn }))) ?? {};
