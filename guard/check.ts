@@ -11,7 +11,6 @@ import type { AnyRule, Evaluation } from './rule.ts';
 import type { Subject } from './subject.ts';
 import type { SweepMessage } from './sweep.ts';
 import { causeByTags, type ExemptionByTags, exemptionByTags, retagged } from './tags.ts';
-import { together } from './together.ts';
 
 /** A subject that somebody changes all the time comes back with its message after so many looks. */
 const mostLooks = 5;
@@ -267,7 +266,7 @@ async function writeDown(
   const endings = inTurn([...right.values()].entries(), ([index, [rule, of]]) =>
     attempt(rule.id, of, async () => [resolved(rule, of, reading, (await ending)[index])]),
   );
-  return (await together(opening, endings)).flat();
+  return (await Promise.all([opening, endings])).flat();
 }
 
 /** Once more where another worker wrote to the same index at the same moment: the queue would take minutes to deliver again. */

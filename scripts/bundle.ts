@@ -42,7 +42,7 @@ export function withoutComputedKeys(schemas: string): string {
 
 /** From ES modules esbuild takes only what is used. By itself it prefers CommonJS for Node, of which it takes everything. */
 const common = {
-  ...{ absWorkingDir: root, bundle: true, platform: 'node', mainFields: ['module', 'main'], minify: true, logLevel: 'error' },
+  ...{ absWorkingDir: root, bundle: true, platform: 'node', mainFields: ['module', 'main'], minify: true, logLevel: 'silent' },
   plugins: [onlyUsedShapes],
 } as const satisfies BuildOptions;
 
@@ -84,21 +84,13 @@ export function handlerOf(id: string): string {
   return id.startsWith('Remediate') ? 'remediate' : kebabCase(id);
 }
 
-/** Puts a function's bundle into a folder. All remediators have one, which is made once for a state of the sources. */
-async function bundleInto(folder: string, id: string): Promise<void> {
-  const file = `${handlerOf(id)}.js`;
-  const kept = keptFolder('handlers', [
-    'aws',
-    'guard',
-    'handlers',
-    'ledger',
-    'rules',
-    'scripts/bundle.ts',
-    'node_modules/.package-lock.json',
-  ]);
+/** Puts a function's bundle into a folder. It is made once for a state of the sources: all remediators have the same. */
+async function bundleInto(folder: string, handler: string): Promise<void> {
+  const file = `${handler}.js`;
+  const kept = keptFolder('handlers', ['aws', 'guard', 'handlers', 'ledger', 'rules']);
   if (!existsSync(join(kept, file))) {
-    removeOldKept('handlers');
-    const { contents } = await bundleHandler(handlerOf(id));
+    removeOldKept(kept);
+    const { contents } = await bundleHandler(handler);
     mkdirSync(kept, { recursive: true });
     const written = join(kept, `${file}.${process.pid}`);
     writeFileSync(written, contents);
@@ -109,11 +101,15 @@ async function bundleInto(folder: string, id: string): Promise<void> {
 
 if (import.meta.main) {
   const [id = '', folder = ''] = process.argv.slice(2);
-  if (folder === '' || !existsSync(join(root, 'handlers', `${handlerOf(id)}.ts`))) {
+  const handler = handlerOf(id);
+  if (folder === '' || !existsSync(join(root, 'handlers', `${handler}.ts`))) {
     console.error(
-      `Say a function by its logical ID, and a folder: node scripts/bundle.ts CheckRoles <folder>. There is no handlers/${handlerOf(id)}.ts.`,
+      `Say a function by its logical ID, and a folder: node scripts/bundle.ts CheckRoles <folder>. There is no handlers/${handler}.ts.`,
     );
-    process.exit(2);
-  }
-  void bundleInto(folder, id);
+    process.exitCode = 2;
+  } else
+    bundleInto(folder, handler).catch((error: unknown) => {
+      console.error(`${id} could not be bundled: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    });
 }

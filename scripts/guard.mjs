@@ -8,20 +8,11 @@ import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { keptFolder, removeOldKept } from './kept.mjs';
 
-const bundle = keptFolder('cli', [
-  'aws',
-  'cli',
-  'guard',
-  'ledger',
-  'rules',
-  'scripts/guard.mjs',
-  'scripts/bundle.ts',
-  'node_modules/.package-lock.json',
-]);
+const bundle = keptFolder('cli', ['aws', 'cli', 'guard', 'ledger', 'rules']);
 
 async function make() {
   const { bundleCommandLine } = await import('./bundle.ts');
-  removeOldKept('cli');
+  removeOldKept(bundle);
   const outdir = `${bundle}-${process.pid}`;
   await bundleCommandLine(outdir);
   try {

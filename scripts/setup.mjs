@@ -136,6 +136,33 @@ function findPython() {
   );
 }
 
+/** Debian's installer, for root. It takes one command at a time. */
+let installing = Promise.resolve();
+function apt(...args) {
+  const turn = () => run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]);
+  const done = installing.then(turn);
+  installing = done.then(
+    () => {},
+    () => {},
+  );
+  return done;
+}
+const mayInstall = () => process.getuid?.() === 0 && answers('apt-get', ['--version']) !== undefined;
+
+// `sam build` calls it.
+const make = {
+  name: "Debian's package make",
+  isCurrent: () => answers('make', ['--version']) !== undefined,
+  prepare() {
+    if (!mayInstall())
+      throw new Missing('make is missing: install it (Debian and Ubuntu: "apt install make"; macOS: "xcode-select --install").');
+  },
+  async install() {
+    await apt('update');
+    await apt('install', '--yes', '--no-install-recommends', 'make');
+  },
+};
+
 // The report is tested in a browser. Where Debian's cannot be installed, the test says what is missing: nothing else needs one.
 const chromium = {
   name: "Debian's package chromium",
@@ -143,11 +170,10 @@ const chromium = {
     const folders = (environment.PATH ?? '').split(delimiter);
     const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
     if (process.env.CHROMIUM || folders.some((folder) => names.some((name) => existsSync(join(folder, name))))) return true;
-    return process.getuid?.() !== 0 || answers('apt-get', ['--version']) === undefined;
+    return !mayInstall();
   },
   prepare() {},
   async install() {
-    const apt = (...args) => run('env', ['DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', ...args]);
     try {
       await apt('update');
       await apt('install', '--yes', '--no-install-recommends', 'chromium');
@@ -219,7 +245,7 @@ try {
       : ['emulator', 'sam', 'lint'];
   if (options.includes('--with-peers')) names.push('custodian', 'prowler');
   const browser = options.some((option) => option === '--without-browser' || option === '--node-only') ? [] : [chromium];
-  const parts = [npmPackages, ...names.map(virtualEnvironment), ...browser];
+  const parts = [npmPackages, ...(names.includes('sam') ? [make] : []), ...names.map(virtualEnvironment), ...browser];
   if (!parts.every((part) => part.isCurrent())) {
     await withLock(async () => {
       const stale = parts.filter((part) => !part.isCurrent());

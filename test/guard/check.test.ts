@@ -1,7 +1,7 @@
 import { check, triggered } from '../../guard/check.ts';
 import type { ApiEvent } from '../../guard/cloudtrail.ts';
 import { LedgerFailed, QuotaUsedUp, RetryLater } from '../../guard/errors.ts';
-import { findingId, isWrong } from '../../guard/finding.ts';
+import { type Finding, findingId, isWrong } from '../../guard/finding.ts';
 import { type AnyRule, cloudTrail } from '../../guard/rule.ts';
 import { functionSubject, type Subject } from '../../guard/subject.ts';
 import { admin, type Bench, bench, event, found, Killed, killedAfter, minute, orders, place, timeoutLong } from './bench.ts';
@@ -85,6 +85,22 @@ describe('side by side', () => {
 
   test('those of which one reads what another writes are not', async () => {
     expect(await logOf(true, { inTurn: true })).toEqual(['a begins', 'c begins', 'a ends', 'b begins', 'c ends', 'b ends']);
+  });
+
+  test('what is wrong and what is right is written', async () => {
+    const on = bench();
+    const config = { ...on.ports.config, rule: () => on.ports.config.rule(timeoutLong.id) };
+    const resolving = Promise.withResolvers<void>();
+    const ledger = new Proxy(on.ledger, {
+      get: (target, name) => {
+        if (name === 'resolveAll') resolving.resolve();
+        if (name === 'open') return async (candidate: Finding) => await resolving.promise.then(() => target.open(candidate));
+        const member: unknown = Reflect.get(target, name);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    await check({ event: event() }, [timeoutLong, slow('b', [])], { ...on.ports, config, ledger });
+    expect(on.ledger.calls).toEqual(expect.arrayContaining(['open', 'resolveAll']));
   });
 });
 
