@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { basename, join } from 'node:path';
 import { EventBridgeClient, ListRulesCommand } from '@aws-sdk/client-eventbridge';
 import { AttachRolePolicyCommand, CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -20,8 +21,9 @@ import { Bench } from './bench.ts';
 import { Boto } from './boto.ts';
 
 export const stack = 'lambda-compliance-guard';
-/** Where a run leaves its logs. */
 const work = '.work/e2e';
+/** Where a file of tests leaves its logs: each has an account of its own. */
+const leftIn = join(work, basename(expect.getState().testPath ?? '', '.test.ts'));
 /** Apart from the artifacts of a build by hand. */
 export const buildDirectory = `${work}/build`;
 
@@ -59,8 +61,8 @@ export const trust = (principal: Record<string, string>) =>
 
 /** Starts the account and makes its principals. */
 export async function openStage(): Promise<void> {
-  await mkdir(work, { recursive: true });
-  const emulator = await startEmulator({ log: `${work}/emulator.log` });
+  await mkdir(leftIn, { recursive: true });
+  const emulator = await startEmulator({ log: `${leftIn}/emulator.log` });
   const root = rootUser(emulator);
   const administrator = await createAdministrator(root, 'administrator');
   const iam = new IAMClient(root);
@@ -165,15 +167,15 @@ async function openForReading(QueueUrl: string): Promise<void> {
   await stage.botoPipeline.call('sqs', 'set_queue_attributes', { QueueUrl, Attributes: { Policy } });
 }
 
-/** For whoever looks into a failed run: the account is gone by then. */
-async function keepLogs(): Promise<void> {
+/** For whoever looks into a failed run: the account is gone by then, and the logs are with the stack. */
+export async function keepLogs(): Promise<void> {
   const text = Object.entries(await guardLogs()).flatMap(([name, messages]) => [
     `== ${name}`,
     ...messages.map((message) => message.trimEnd()),
   ]);
-  await writeFile(`${work}/guard.log`, text.join('\n'));
-  await writeFile(`${work}/denied.json`, JSON.stringify(await stage.bench.denied(), null, 1));
-  await writeFile(`${work}/calls.json`, JSON.stringify((await stage.bench.calls()).calls));
+  if (text.length > 0) await writeFile(`${leftIn}/guard.log`, text.join('\n'));
+  await writeFile(`${leftIn}/denied.json`, JSON.stringify(await stage.bench.denied(), null, 1));
+  await writeFile(`${leftIn}/calls.json`, JSON.stringify((await stage.bench.calls()).calls));
 }
 
 /** Makes an execution role for functions. */

@@ -5,7 +5,8 @@ import { nodeFlag } from '../../cli/clone.ts';
 
 const root = join(import.meta.dirname, '../..');
 const run = (...args: readonly string[]) => spawnSync(join(root, 'node_modules/.bin/node'), args, { cwd: root, encoding: 'utf8' });
-const bundles = () => (existsSync(join(root, '.work')) ? readdirSync(join(root, '.work')).filter((name) => /^cli-[\da-f]{16}$/.test(name)) : []);
+const bundles = () =>
+  existsSync(join(root, '.work')) ? readdirSync(join(root, '.work')).filter((name) => /^cli-[\da-f]{16}$/.test(name)) : [];
 
 jest.setTimeout(60_000);
 

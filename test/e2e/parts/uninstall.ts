@@ -8,7 +8,7 @@ import { type Finding, isWrong } from '../../../guard/finding.ts';
 import type { Exemption } from '../../../guard/ledger.ts';
 import { environmentOf, samDelete } from '../../support/stack.ts';
 import type { Answer } from '../boto.ts';
-import { guard, stack, stage } from '../stage.ts';
+import { guard, keepLogs, stack, stage } from '../stage.ts';
 
 async function listed<T>(command: 'findings' | 'changes' | 'exemptions'): Promise<readonly T[]> {
   return JSON.parse((await guard(command, '--json')).output) as readonly T[];
@@ -67,6 +67,8 @@ async function onTerminal(command: string, yes: (before: string) => boolean): Pr
 /** In the end nothing of the guard is there any more: no test can follow. */
 export function uninstall(): void {
   describe('a guard that is taken leave of', () => {
+    beforeAll(keepLogs);
+
     it('reports every open finding, change and exemption of its ledger', async () => {
       const why = ['--for', '1h', '--reason', 'the last one', '--owner', 'shop'];
       expect(await guard('exempt', 'function-url-open', 'arn:aws:lambda:*:*:function:last-*', ...why)).toMatchObject({ code: 0 });

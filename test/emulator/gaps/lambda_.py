@@ -2,6 +2,7 @@
 import hashlib
 import json
 import logging
+import queue
 import re
 import time
 
@@ -695,13 +696,35 @@ def event_invoke_configs_without_qualifier() -> None:
 
 
 def quick_polling() -> None:
-    """A mapping polls all the time, and an invocation ends with the function's answer: the emulator waits a twentieth of a second for
-    either, and half a second to make a function active."""
-    from ministack.core.lambda_runtime import Worker
+    """A mapping polls all the time: the emulator waits a twentieth of a second for messages, and half a second to make a function active."""
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.002
     lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.25
-    drain = Worker._drain_stderr_bounded
-    Worker._drain_stderr_bounded = lambda self: drain(self, first_line_wait=0.003, idle_confirm=0.001)
+
+
+def logs_are_whole() -> None:
+    """The log has every line that an invocation wrote before its answer, and the invocation ends with the answer. The emulator alone
+    waits for lines after the answer, and misses those that come later than that.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html"""
+    mark = "-- the invocation ends: e1b1f0c5 --"
+    # Node writes to a pipe at once: what is written before the answer comes before it.
+    started, ready, invoked = lambda_runtime._NODEJS_WORKER_SCRIPT.partition('status: "ready"')
+    answer = "_realStdoutWrite(JSON.stringify("
+    lambda_runtime._NODEJS_WORKER_SCRIPT = started + ready + invoked.replace(answer, f'_stderrWrite("{mark}\\n"), {answer}')
+
+    @wrap(lambda_runtime.Worker, "_drain_stderr_bounded")
+    def drained(original, self, **waits):
+        if not self.config.get("Runtime", "").startswith("nodejs"):
+            return original(self, **waits)
+        lines = []
+        while not lines or not lines[-1].endswith(mark):
+            # Of a process that died there is no more than what it wrote.
+            written = not self._stderr_thread.is_alive()
+            try:
+                lines.append(self._stderr_queue.get(timeout=0 if written else 0.05))
+            except queue.Empty:
+                if written:
+                    break
+        return "\n".join(lines).removesuffix(mark).removesuffix("\n")
 
 
 def apply() -> None:
@@ -729,3 +752,4 @@ def apply() -> None:
     batches_are_read_with_the_role_and_strictly()
     event_invoke_configs_without_qualifier()
     quick_polling()
+    logs_are_whole()

@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import hashlib
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -313,3 +314,42 @@ class Speed(Case):
             api.invoke(FunctionName=name)
             times.append(time.time() - started)
         self.assertLess(min(times), 0.04)
+
+
+class Logs(Case):
+    def lines(self, name: str) -> list[str]:
+        events = self.aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return [event["message"] for event in events if event["message"].startswith("own ")]
+
+    def test_every_line_before_the_answer_is_in_the_log_of_a_busy_account(self):
+        handler = "exports.handler = async ({ n }) => { for (let m = 0; m < n; m++) console.log(`own ${m} of ${n}`) }"
+        busy, name, client = self.aws.function(handler), self.aws.function(handler), self.aws.client("lambda")
+        client.invoke(FunctionName=busy, Payload=json.dumps({"n": 5_000}))
+        invoked = threading.Event()
+
+        def read():
+            while not invoked.is_set():
+                self.lines(busy)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            reading = [pool.submit(read) for _ in range(4)]
+            logs = []
+            try:
+                for n in range(1, 30):
+                    client.invoke(FunctionName=name, Payload=json.dumps({"n": n}))
+                    logs.append(self.lines(name))
+            finally:
+                invoked.set()
+            [reader.result() for reader in reading]
+        lines = [f"own {m} of {n}" for n in range(1, 30) for m in range(n)]
+        self.assertEqual([lines[:n * (n + 1) // 2] for n in range(1, 30)], logs)
+
+    def test_what_a_process_wrote_before_it_died_is_in_the_log(self):
+        name = self.aws.function("exports.handler = async () => { console.log('own last words'); process.exit(1) }")
+        self.aws.client("lambda").invoke(FunctionName=name)
+        self.assertEqual(["own last words"], self.lines(name))
+
+    def test_half_a_line_before_an_error_is_in_the_log(self):
+        name = self.aws.function("exports.handler = async () => { process.stdout.write('own half'); throw new Error('broken') }")
+        self.aws.client("lambda").invoke(FunctionName=name)
+        self.assertEqual(["own half"], self.lines(name))
