@@ -26,7 +26,7 @@ export interface Account {
  * @param functions how many, of which one in three breaks a rule
  */
 export async function withAccount(functions: number, seed: number, look: (account: Account) => Promise<void>): Promise<void> {
-  await openStage();
+  await openStage('scan');
   try {
     const known = await before();
     const { expected, later } = await build(

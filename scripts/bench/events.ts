@@ -28,8 +28,16 @@ import { type Spread, shown, spread } from './spread.ts';
 interface Calls {
   /** Reads of the account. */
   readonly reads: number;
-  /** Calls of the guard's own ledger, queue and bus. */
+  /** Calls of the guard's own ledger, archive, queue and bus. */
   readonly own: number;
+}
+
+/** How often each call was made, by `service:Operation`. */
+type Times = Readonly<Record<string, number>>;
+
+interface CreateFunctionCalls {
+  readonly reads: Times;
+  readonly own: Times;
 }
 
 /** One kind of violation, by the event that told of it. */
@@ -82,7 +90,7 @@ export interface EventFigures {
   /** Kinds whose events read more, or less, where there are more functions. */
   readonly growing: readonly string[];
   /** One CreateFunction that breaks nothing, by checker, in an account of so many functions. */
-  readonly createFunction: Readonly<Record<number, Readonly<Record<string, Readonly<Record<string, number>>>>>>;
+  readonly createFunction: Readonly<Record<number, Readonly<Record<string, CreateFunctionCalls>>>>;
   readonly cold: readonly ColdFigures[];
   /** What Cloud Custodian found of the same events, if it was told of them. */
   readonly custodian?: {
@@ -118,7 +126,7 @@ const coldKinds = ['trusts-everyone', 'password-by-name', 'url', 'ingress', 'sig
 
 /** Deploys the guard, grows the account, and measures. @throws where a message cannot be handled */
 export async function measureEvents({ custodian = true, ...options }: Options): Promise<EventFigures> {
-  await openStage();
+  await openStage('events');
   try {
     const known = await before();
     progress('building and deploying');
@@ -191,7 +199,7 @@ class Measurement {
 
   async run(): Promise<EventFigures> {
     const { sizes } = this.#options;
-    const createFunction: Record<number, Record<string, Record<string, number>>> = {};
+    const createFunction: Record<number, Readonly<Record<string, CreateFunctionCalls>>> = {};
     await this.#drain(new Map());
     for (const [index, size] of sizes.entries()) {
       progress(`an account of ${size} functions`);
@@ -282,7 +290,7 @@ class Measurement {
   }
 
   /** A function that breaks nothing: what each checker reads of it. */
-  async #createOne(size: number): Promise<Record<string, Record<string, number>>> {
+  async #createOne(size: number): Promise<Readonly<Record<string, CreateFunctionCalls>>> {
     const name = `create-${size}`;
     await sound(name);
     const created = (await this.#drain(new Map())).filter(
@@ -294,18 +302,11 @@ class Measurement {
       for (const { policy } of this.#custodian.startedBy(envelope)) runs.push(await this.#custodian.handle(policy, envelope));
       this.#custodianCreate = { policies: runs.length, calls: runs.reduce((sum, { calls }) => sum + calls, 0) };
     }
-    const byChecker = created.map(({ checker, reads, findings }) => {
+    const byChecker = created.map(({ checker, reads, own, findings }) => {
       if (findings.length > 0) throw new Error(`${name} breaks ${findings.map(({ rule }) => rule).join(', ')}`);
-      return [
-        checker.practice,
-        Object.fromEntries(
-          Map.groupBy(reads, (read) => read)
-            .entries()
-            .map(([read, { length }]) => [read, length]),
-        ),
-      ];
+      return [checker.practice, { reads: timesEach(reads), own: timesEach(own) }] as const;
     });
-    return Object.fromEntries(byChecker) as Record<string, Record<string, number>>;
+    return Object.fromEntries(byChecker);
   }
 
   /** Breaks every rule in every way, as far as events tell, and hears of it. */
@@ -470,13 +471,27 @@ function practiceOf(rule: string): string {
   return rules.find(({ id }) => id === rule)?.practice ?? '';
 }
 
+/** How often each call was made. */
+function timesEach(calls: readonly string[]): Times {
+  const times = Map.groupBy(calls, (call) => call)
+    .entries()
+    .map(([call, { length }]) => [call, length] as const);
+  return Object.fromEntries(times);
+}
+
+function listed(calls: Times): string {
+  return Object.entries(calls)
+    .map(([call, times]) => (times > 1 ? `${times} ${call}` : call))
+    .join(', ');
+}
+
 /** Reads that a CreateFunction costs whatever the rules know: what depends on the role's policies and on aliases is aside. */
 const aside = /^(iam:Simulate|lambda:ListAliases)/;
 
-/** The calls of one CreateFunction over all checkers, without simulations and reads of aliases. */
+/** Calls of the account for one CreateFunction over all checkers, without simulations and reads of aliases. */
 export function createFunctionCalls({ createFunction, sizes }: EventFigures): number {
   const last = createFunction[sizes.at(-1) ?? 0] ?? {};
-  const counted = Object.values(last).flatMap((reads) => Object.entries(reads).filter(([read]) => !aside.test(read)));
+  const counted = Object.values(last).flatMap(({ reads }) => Object.entries(reads).filter(([read]) => !aside.test(read)));
   return counted.reduce((sum, [, times]) => sum + times, 0);
 }
 
@@ -546,12 +561,9 @@ export function renderEvents(figures: EventFigures): string {
     figures.growing.length === 0 ? 'Calls do not depend on the number of functions.' : 'Calls depend on the number of functions:',
     ...figures.growing.map((one) => `  ${one}`),
     '',
-    `One CreateFunction that breaks nothing: ${createFunctionCalls(figures)} calls, simulations and ListAliases aside`,
+    `One CreateFunction that breaks nothing: ${createFunctionCalls(figures)} calls of the account, simulations and ListAliases aside`,
     ...Object.entries(createFunction[sizes.at(-1) ?? 0] ?? {}).map(
-      ([practice, reads]) =>
-        `  ${practice}: ${Object.entries(reads)
-          .map(([read, times]) => (times > 1 ? `${times} ${read}` : read))
-          .join(', ')}`,
+      ([practice, { reads, own }]) => `  ${practice}: ${listed(reads)}; of the guard's own: ${listed(own)}`,
     ),
     ...(custodian === undefined
       ? []

@@ -18,7 +18,7 @@ let known: Before;
 let expected: readonly Expected[] = [];
 
 beforeAll(async () => {
-  await openStage();
+  await openStage('estate');
   [known] = await Promise.all([before(), samBuild(stage.pipeline, buildDirectory)]);
   // The emulator has no quota, and nobody waits here for the clock.
   const calls = { LambdaCallsPerSecond: '1000', ApiGatewayCallsPerSecond: '10' };

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { basename, join } from 'node:path';
 import { EventBridgeClient, ListRulesCommand } from '@aws-sdk/client-eventbridge';
 import { AttachRolePolicyCommand, CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -22,8 +21,6 @@ import { Boto } from './boto.ts';
 
 export const stack = 'lambda-compliance-guard';
 const work = '.work/e2e';
-/** Where a file of tests leaves its logs: each has an account of its own. */
-const leftIn = join(work, basename(expect.getState().testPath ?? '', '.test.ts'));
 /** Apart from the artifacts of a build by hand. */
 export const buildDirectory = `${work}/build`;
 
@@ -55,12 +52,18 @@ export interface Stage {
 }
 
 export const stage = {} as Stage;
+/** Where the account's logs are left. */
+let leftIn = work;
 
 export const trust = (principal: Record<string, string>) =>
   JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: principal, Action: 'sts:AssumeRole' }] });
 
-/** Starts the account and makes its principals. */
-export async function openStage(): Promise<void> {
+/**
+ * Starts the account and makes its principals.
+ * @param name of the folder in which the account's logs are left
+ */
+export async function openStage(name: string): Promise<void> {
+  leftIn = `${work}/${name}`;
   await mkdir(leftIn, { recursive: true });
   const emulator = await startEmulator({ log: `${leftIn}/emulator.log` });
   const root = rootUser(emulator);

@@ -85,7 +85,7 @@ const remediate = {
 };
 
 beforeAll(async () => {
-  await openStage();
+  await openStage('suite');
   await Promise.all([samBuild(stage.pipeline, buildDirectory), seedEstate()]);
   stage.outputs = await samDeploy(stage.pipeline, common(), buildDirectory);
   stage.deployedAt = Date.now();

@@ -32,7 +32,7 @@ const times = 10;
 
 /** @param functions how many the account has when it is swept; 20 or more */
 export async function measure(functions: number): Promise<Figures> {
-  await openStage();
+  await openStage('cost');
   try {
     await samBuild(stage.pipeline, buildDirectory);
     // No quota to wait for: what waiting costs is reckoned from the calls.

@@ -33,7 +33,7 @@ export interface Handled {
   readonly milliseconds: number;
   /** Reads of the account, as `service:Operation`, in their order. */
   readonly reads: readonly string[];
-  /** Calls of the guard's own ledger, queue, bus and topic. */
+  /** Calls of the guard's own ledger, archive, queue, bus and topic. */
   readonly own: readonly string[];
   /** Calls that are made once for several events: leases of a quota, and exemptions, which are known for half a minute. */
   readonly nowAndThen: readonly string[];
@@ -60,6 +60,8 @@ const own: Readonly<Record<string, RegExp>> = {
   sqs: /^(ChangeMessageVisibility|SendMessage)/,
   events: /^PutEvents$/,
   sns: /^Publish/,
+  // The archive of packages: no rule looks into another bucket.
+  s3: /^(Get|Head|Put)Object$/,
   sts: /./,
 };
 const reading = /^(GetResourcePolicy|GetQueueAttributes|GetTopicAttributes)$/;
