@@ -40,7 +40,8 @@ function bytesOf(answer: Readable): Promise<Uint8Array> {
  */
 export const oneEndpoint = { cacheMiddleware: true } as const;
 
-/** One client a region, made when first used, so that a function pays only for the services that it calls. */
+/** One client a region, made when first used, so that a function pays only for the services that it calls: the others are not bundled. */
+// @__NO_SIDE_EFFECTS__
 export function clientPerRegion<Client>(
   make: (settings: ClientSettings) => Client,
   requestTimeout: number = patience.calls,

@@ -1,5 +1,4 @@
 import { DynamoDBClient, GetResourcePolicyCommand as GetTablePolicyCommand } from '@aws-sdk/client-dynamodb';
-import { GetKeyPolicyCommand, type GrantListEntry, KMSClient, ListGrantsCommand } from '@aws-sdk/client-kms';
 import { GetBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetResourcePolicyCommand as GetSecretPolicyCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetTopicAttributesCommand, SNSClient } from '@aws-sdk/client-sns';
@@ -8,17 +7,14 @@ import type { Call } from '../guard/call.ts';
 import { callsOf } from './call.ts';
 import { clientPerRegion } from './clients.ts';
 
-// Policies on resources, and grants of keys: the places outside IAM that may name a role.
+// Policies on resources: with keys' (aws/kms.ts) the places outside IAM that may name a role.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html
 
 const s3 = clientPerRegion((settings) => new S3Client(settings));
 const sqs = clientPerRegion((settings) => new SQSClient(settings));
 const sns = clientPerRegion((settings) => new SNSClient(settings));
-const kms = clientPerRegion((settings) => new KMSClient(settings));
 const dynamodb = clientPerRegion((settings) => new DynamoDBClient(settings));
 const secretsManager = clientPerRegion((settings) => new SecretsManagerClient(settings));
-
-const keys = 'arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*';
 
 export const getBucketPolicy = callsOf('s3', (connection, command) => s3(connection).send(command))(
   'GetBucketPolicy',
@@ -35,10 +31,6 @@ export const getTopicAttributes = callsOf('sns', (connection, command) => sns(co
     resource: 'arn:${AWS::Partition}:sns:*:${AWS::AccountId}:*',
   },
 );
-
-export const getKeyPolicy = callsOf('kms', (connection, command) => kms(connection).send(command))('GetKeyPolicy', GetKeyPolicyCommand, {
-  resource: keys,
-});
 
 /** Lambda, DynamoDB and Secrets Manager each have an operation GetResourcePolicy; here each has a name of its own. */
 export const getTablePolicy = {
@@ -73,23 +65,5 @@ export const getQueuePolicy: Call<'getQueuePolicy', { readonly QueueName: string
     const { QueueUrl } = await sqs(connection).send(new GetQueueUrlCommand(input));
     const { Attributes } = await sqs(connection).send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['Policy'] }));
     return Attributes?.Policy;
-  },
-};
-
-/** Every grant of a key, all pages. */
-export const listGrants: Call<'listGrants', { readonly KeyId: string }, readonly GrantListEntry[]> = {
-  name: 'listGrants',
-  service: 'kms',
-  permissions: [{ action: 'kms:ListGrants', resource: keys }],
-  alreadyDone: [],
-  async run(connection, input) {
-    const grants: GrantListEntry[] = [];
-    let Marker: string | undefined;
-    do {
-      const page = await kms(connection).send(new ListGrantsCommand({ ...input, Marker, Limit: 100 }));
-      grants.push(...(page.Grants ?? []));
-      Marker = page.Truncated === true ? page.NextMarker : undefined;
-    } while (Marker !== undefined);
-    return grants;
   },
 };

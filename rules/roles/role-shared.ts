@@ -13,6 +13,7 @@ import {
   listRolePolicies,
   putRolePolicy,
 } from '../../aws/iam.ts';
+import { getKeyPolicy, listGrants } from '../../aws/kms.ts';
 import {
   type FunctionConfiguration,
   getFunctionConfiguration,
@@ -22,15 +23,7 @@ import {
   switchRole,
   switchRoleBack,
 } from '../../aws/lambda.ts';
-import {
-  getBucketPolicy,
-  getKeyPolicy,
-  getQueuePolicy,
-  getSecretPolicy,
-  getTablePolicy,
-  getTopicAttributes,
-  listGrants,
-} from '../../aws/resource-policies.ts';
+import { getBucketPolicy, getQueuePolicy, getSecretPolicy, getTablePolicy, getTopicAttributes } from '../../aws/resource-policies.ts';
 import { functionName, matchesGlob, roleName } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';

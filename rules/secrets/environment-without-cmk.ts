@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { simulatePrincipalPolicy } from '../../aws/iam.ts';
-import { describeCustomerKey } from '../../aws/kms.ts';
+import { describeCustomerKey, getKeyPolicy } from '../../aws/kms.ts';
 import { encryptVariables, type FunctionConfiguration, getFunctionConfiguration, listAliases, listTags } from '../../aws/lambda.ts';
-import { getKeyPolicy } from '../../aws/resource-policies.ts';
 import { functionName, parseArn } from '../../guard/arn.ts';
 import type { Handle } from '../../guard/call.ts';
 import { type ApiEvent, text } from '../../guard/cloudtrail.ts';

@@ -33,9 +33,9 @@ import {
   listRolePolicies,
   listUserPolicies,
 } from '../../aws/iam.ts';
+import { listGrants } from '../../aws/kms.ts';
 import { functionPages, listAliases, listEventSourceMappings, listFunctions, listFunctionUrlConfigs } from '../../aws/lambda.ts';
 import { ahead, allPages } from '../../aws/pages.ts';
-import { listGrants } from '../../aws/resource-policies.ts';
 import type { AnyCall } from '../../guard/call.ts';
 
 // Who reads the first page of a list alone calls half of an account compliant.
@@ -258,7 +258,7 @@ test('an empty token ends a list as well', async () => {
 
 test('a call that is a list and is not here would be missed', async () => {
   const modules = await Promise.all(
-    ['ec2', 'iam', 'lambda', 'resource-policies', 'secretsmanager', 'archive'].map(
+    ['ec2', 'iam', 'kms', 'lambda', 'resource-policies', 'secretsmanager', 'archive'].map(
       async (name) => (await import(`../../aws/${name}.ts`)) as Record<string, unknown>,
     ),
   );
