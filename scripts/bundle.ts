@@ -75,7 +75,7 @@ export async function bundleCommandLine(outdir: string): Promise<void> {
   const require = "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);";
   await build({
     ...{ ...common, entryPoints: [join(root, 'cli', 'main.ts')], outdir, splitting: true, format: 'esm' },
-    ...{ target: 'node24', keepNames: true, banner: { js: require } },
+    ...{ target: 'node24', banner: { js: require } },
   });
 }
 
