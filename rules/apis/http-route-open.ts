@@ -27,6 +27,7 @@ import { ifPresent } from '../../guard/errors.ts';
 import { comparable, routesIn } from '../../guard/http-api.ts';
 import { cloudTrail, defineRule, listing, type Plan, type Step, type Violation } from '../../guard/rule.ts';
 import { apiSubject, type Subject } from '../../guard/subject.ts';
+import { together } from '../../guard/together.ts';
 
 /**
  * The route that an event names, or its API: quick create and imports say nothing of the routes that they make. Events of
@@ -122,14 +123,9 @@ export const rule = defineRule({
 
   async evaluate(subject, { aws, params, event }) {
     const fine = { violations: [], compliant: [subject] };
-    const serving = await servingOf(subject, aws);
-    if (serving === undefined) return fine;
-    const served = await whatIsServed(serving, aws);
-    // A sweep comes to what was found on routes by itself.
-    if (event === undefined && isWhole(subject) && !mayBeOpen(serving, served)) return fine;
-    const seen = await withRoutes(subject, serving, aws);
+    const seen = event === undefined && isWhole(subject) ? await lookIfOpen(subject, aws) : await look(subject, aws);
     if (seen === undefined) return fine;
-    const { api, routes, stages } = seen;
+    const { api, routes, stages, served } = seen;
     const missing = await withoutAuthorizer(seen, aws);
     const isOpen = (route: HttpRoute) =>
       (route.AuthorizationType ?? 'NONE') === 'NONE'
@@ -173,9 +169,8 @@ export const rule = defineRule({
     };
     if (AuthorizationType !== 'NONE' && AuthorizationType !== 'AWS_IAM')
       return { steps: [], refused: `Whether ${RouteKey} lets everyone in is not known: give it an authorizer that its API has.` };
-    const served = await whatIsServed(seen, aws);
     const manual = seen.stages.filter(
-      (stage) => !deploysItself(stage) && (isWebSocket(seen.api) || served.get(stage.StageName ?? '')?.get(RouteKey) === false),
+      (stage) => !deploysItself(stage) && (isWebSocket(seen.api) || seen.served.get(stage.StageName ?? '')?.get(RouteKey) === false),
     );
     const deployments = manual.flatMap(({ StageName = '', DeploymentId = '' }, index): Step[] => [
       ...(index === 0 ? [] : [{ waitSeconds: 6, why: 'API Gateway takes one deployment in five seconds' }]),
@@ -192,9 +187,8 @@ export const rule = defineRule({
   },
 
   async state(subject, { aws }) {
-    const seen = await look(subject, aws);
-    if (seen === undefined) return undefined;
-    const { routes, stages } = seen;
+    const [stages, routes] = await together(stagesOf(subject, aws), routesOf(subject, aws));
+    if (stages === undefined || routes === undefined) return undefined;
     return {
       authorization: routes.map(({ AuthorizationType = 'NONE' }) => AuthorizationType),
       // Of a stage that deploys itself the deployment is whatever was written last.
@@ -207,6 +201,7 @@ export const rule = defineRule({
 interface Serving {
   readonly api: HttpApi;
   readonly stages: readonly Stage[];
+  readonly served: Served;
 }
 
 interface Seen extends Serving {
@@ -217,24 +212,32 @@ interface Seen extends Serving {
 }
 
 async function look(subject: Subject, aws: Reader): Promise<Seen | undefined> {
+  const [serving, routes] = await together(servingOf(subject, aws), routesOf(subject, aws));
+  return serving && routes && { ...serving, whole: isWhole(subject), routes };
+}
+
+/** A sweep comes to what was found on routes by itself: of an API it asks for them where one of them may be open. */
+async function lookIfOpen(subject: Subject, aws: Reader): Promise<Seen | undefined> {
   const serving = await servingOf(subject, aws);
-  return serving && (await withRoutes(subject, serving, aws));
+  const routes = serving && mayBeOpen(serving) ? await routesOf(subject, aws) : undefined;
+  return serving && routes && { ...serving, whole: true, routes };
 }
 
 async function servingOf(subject: Subject, aws: Reader): Promise<Serving | undefined> {
   const { ApiId } = idsOf(subject);
-  const api = await ifPresent(aws.getApi({ ApiId }));
-  const stages = api && (await ifPresent(aws.getHttpStages({ ApiId })));
-  if (stages === undefined || api === undefined) return undefined;
-  return { api, stages: stages.filter((stage) => deploysItself(stage) || stage.DeploymentId !== undefined) };
+  const [api, stages] = await together(ifPresent(aws.getApi({ ApiId })), stagesOf(subject, aws));
+  return api && stages && { api, stages, served: await whatIsServed(api, stages, aws) };
 }
 
-async function withRoutes(subject: Subject, serving: Serving, aws: Reader): Promise<Seen | undefined> {
+/** Those that serve something. */
+async function stagesOf(subject: Subject, aws: Reader): Promise<readonly Stage[] | undefined> {
+  const stages = await ifPresent(aws.getHttpStages({ ApiId: idsOf(subject).ApiId }));
+  return stages?.filter((stage) => deploysItself(stage) || stage.DeploymentId !== undefined);
+}
+
+async function routesOf(subject: Subject, aws: Reader): Promise<readonly HttpRoute[] | undefined> {
   const { ApiId, RouteId } = idsOf(subject);
-  const all: Promise<readonly HttpRoute[]> =
-    RouteId === undefined ? aws.getRoutes({ ApiId }) : aws.getRoute({ ApiId, RouteId }).then((one) => [one]);
-  const routes = await ifPresent(all);
-  return routes && { ...serving, whole: isWhole(subject), routes };
+  return await ifPresent(RouteId === undefined ? aws.getRoutes({ ApiId }) : aws.getRoute({ ApiId, RouteId }).then((one) => [one]));
 }
 
 function isWhole(subject: Subject): boolean {
@@ -242,7 +245,7 @@ function isWhole(subject: Subject): boolean {
 }
 
 /** Whether it takes the routes to tell: where a stage serves the API as it is now, or lets somebody in. */
-function mayBeOpen({ stages }: Serving, served: Served): boolean {
+function mayBeOpen({ stages, served }: Serving): boolean {
   return stages.some(({ StageName = '' }) => {
     const routes = served.get(StageName);
     return routes === undefined || [...routes].some(([key, authorized]) => !authorized && !isPreflight(key));
@@ -271,16 +274,15 @@ function isWebSocket({ ProtocolType }: HttpApi): boolean {
 type Served = ReadonlyMap<string, ReadonlyMap<string, boolean>>;
 
 /** Stage → what it serves, of the stages that do not serve the API as it is now. No WebSocket API can be exported. */
-async function whatIsServed({ api, stages }: Serving, aws: Pick<Reader, 'exportApi'>): Promise<Served> {
-  const served = new Map<string, ReadonlyMap<string, boolean>>();
-  if (isWebSocket(api)) return served;
-  for (const stage of stages) {
-    const { StageName = '' } = stage;
-    if (deploysItself(stage)) continue;
-    const definition = await ifPresent(aws.exportApi({ ApiId: api.ApiId ?? '', StageName }));
-    served.set(StageName, definition === undefined ? new Map() : routesIn(definition));
-  }
-  return served;
+async function whatIsServed(api: HttpApi, stages: readonly Stage[], aws: Pick<Reader, 'exportApi'>): Promise<Served> {
+  const exported = isWebSocket(api) ? [] : stages.filter((stage) => !deploysItself(stage));
+  const served = await together(
+    ...exported.map(async ({ StageName = '' }): Promise<[string, ReadonlyMap<string, boolean>]> => {
+      const definition = await ifPresent(aws.exportApi({ ApiId: api.ApiId ?? '', StageName }));
+      return [StageName, definition === undefined ? new Map() : routesIn(definition)];
+    }),
+  );
+  return new Map(served);
 }
 
 function openStages({ RouteKey = '' }: HttpRoute, stages: readonly Stage[], served: Served, openNow: boolean): readonly string[] {
@@ -379,9 +381,12 @@ async function whyNotDeploy(
   const stay = `${Name} (${ApiId}) is not deployed`;
   if (isWebSocket(api))
     return `${stay}: API Gateway exports no WebSocket API, so nobody can tell what a deployment would ship beside the fix.`;
-  const current = comparable(await aws.exportApi({ ApiId }), RouteKey);
-  for (const { StageName = '' } of manual) {
-    const different = differences(current, comparable(await aws.exportApi({ ApiId, StageName }), RouteKey));
+  const [current, served] = await together(
+    aws.exportApi({ ApiId }),
+    together(...manual.map(async ({ StageName = '' }) => ({ StageName, definition: await aws.exportApi({ ApiId, StageName }) }))),
+  );
+  for (const { StageName, definition } of served) {
+    const different = differences(comparable(current, RouteKey), comparable(definition, RouteKey));
     if (different.length > 0)
       return `${stay}: it has changes that its stage ${StageName} does not serve yet (${different.join('; ')}), and they would be shipped.`;
   }

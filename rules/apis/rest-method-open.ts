@@ -31,6 +31,7 @@ import { PolicyUnreadable } from '../../guard/policy-document.ts';
 import { currentForm, exportedForm, withoutAuthorization } from '../../guard/rest-api.ts';
 import { cloudTrail, defineRule, listing, type Plan, type Step, type Violation } from '../../guard/rule.ts';
 import { apiSubject, type Subject } from '../../guard/subject.ts';
+import { together } from '../../guard/together.ts';
 
 /**
  * The API that an event names: its methods have to be listed, because a deployment and an import say nothing of them. Events of
@@ -135,14 +136,11 @@ export const rule = defineRule({
     // A sweep comes to what was found on methods by itself: of an API it asks no more than it takes.
     const swept = event === undefined && methodArn === undefined;
     if (swept && (await reachOf(restApiId, subject, aws)) === undefined) return fine;
-    const serving = await servingOf(subject, aws);
-    if (serving === undefined) return fine;
     const isOpen = ({ authorizationType = 'NONE', apiKeyRequired = false }: Served) =>
       authorizationType === 'NONE' && !(params.apiKeys === 'true' && apiKeyRequired);
-    const everywhere = openIn(serving, isOpen);
-    if (swept && everywhere.size === 0) return fine;
-    const seen = await withResources(serving, aws);
+    const seen = swept ? await lookIfOpen(subject, isOpen, aws) : await look(subject, aws);
     if (seen === undefined) return fine;
+    const everywhere = openIn(seen, isOpen);
     const methods = methodsOf(seen).filter(({ arn }) => methodArn === undefined || arn === methodArn);
     const found = methods.flatMap((method) => {
       const stages = everywhere.get(`${method.verb} ${method.path}`);
@@ -238,25 +236,32 @@ interface Seen extends Serving {
 }
 
 async function look(subject: Subject, aws: Reader): Promise<Seen | undefined> {
+  const [serving, resources] = await together(servingOf(subject, aws), resourcesOf(subject, aws));
+  return serving && resources && { ...serving, resources };
+}
+
+/** For a sweep of an API: its methods only where a stage lets somebody in. */
+async function lookIfOpen(subject: Subject, isOpen: (served: Served) => boolean, aws: Reader): Promise<Seen | undefined> {
   const serving = await servingOf(subject, aws);
-  return serving && (await withResources(serving, aws));
+  const resources = serving && openIn(serving, isOpen).size > 0 ? await resourcesOf(subject, aws) : undefined;
+  return serving && resources && { ...serving, resources };
 }
 
 async function servingOf(subject: Subject, aws: Reader): Promise<Serving | undefined> {
   const { restApiId } = idsOf(subject);
   const stages = await ifPresent(aws.getRestStages({ restApiId }));
   if (stages === undefined) return undefined;
-  const deployments = new Map<string, Deployment>();
-  for (const deploymentId of new Set(stages.flatMap(deploymentsOf))) {
-    const deployment = await ifPresent(aws.getRestDeployment({ restApiId, deploymentId }));
-    if (deployment !== undefined) deployments.set(deploymentId, deployment);
-  }
-  return { restApiId, stages, deployments };
+  const deployments = await together(
+    ...[...new Set(stages.flatMap(deploymentsOf))].map(async (deploymentId) => {
+      const deployment = await ifPresent(aws.getRestDeployment({ restApiId, deploymentId }));
+      return deployment === undefined ? [] : [[deploymentId, deployment] as const];
+    }),
+  );
+  return { restApiId, stages, deployments: new Map(deployments.flat()) };
 }
 
-async function withResources(serving: Serving, aws: Reader): Promise<Seen | undefined> {
-  const resources = await ifPresent(aws.getRestResources({ restApiId: serving.restApiId }));
-  return resources && { ...serving, resources };
+async function resourcesOf(subject: Subject, aws: Reader): Promise<readonly Resource[] | undefined> {
+  return await ifPresent(aws.getRestResources({ restApiId: idsOf(subject).restApiId }));
 }
 
 /** What a stage serves, and what a canary serves a part of its callers. */
@@ -404,16 +409,17 @@ async function whyNotDeploy(
   if (canary !== undefined)
     return `${stay}: its stage ${canary.stageName} has a canary, and what is deployed would go to the canary alone.`;
   const named = { restApiId };
-  const [authorizers, validators, models, gatewayResponses] = [
-    await aws.getRestAuthorizers(named),
-    await aws.getRestValidators(named),
-    await aws.getRestModels(named),
-    await aws.getGatewayResponses(named),
-  ];
+  const [authorizers, validators, models, gatewayResponses, served] = await together(
+    aws.getRestAuthorizers(named),
+    aws.getRestValidators(named),
+    aws.getRestModels(named),
+    aws.getGatewayResponses(named),
+    together(...open.map(async ({ stageName = '' }) => ({ stageName, definition: await aws.getRestExport({ restApiId, stageName }) }))),
+  );
   const current = currentForm({ api, resources, authorizers, validators, models, gatewayResponses });
-  for (const { stageName = '' } of open) {
-    const served = exportedForm(await aws.getRestExport({ restApiId, stageName }), restApiId);
-    const different = differences(withoutAuthorization(current, verb, path), withoutAuthorization(served, verb, path));
+  for (const { stageName, definition } of served) {
+    const deployed = exportedForm(definition, restApiId);
+    const different = differences(withoutAuthorization(current, verb, path), withoutAuthorization(deployed, verb, path));
     if (different.length > 0)
       return `${stay}: it has changes that its stage ${stageName} does not serve yet (${different.join('; ')}), and they would be shipped.`;
   }
