@@ -87,12 +87,15 @@ const records: Readonly<Record<string, (input: readonly unknown[]) => unknown>> 
   forgetSecrets: ([functionArn]) => functionArn,
 };
 
-/** What is read from the indexes; whoever writes to one may change it. */
-const lookups: readonly string[] = ['functionsIn', 'functionsReading', 'longestUsers'] satisfies (keyof Ledger)[];
+/** What is read from the indexes and of the approved code; whoever writes to one may change it. */
+const lookups: readonly string[] = ['functionsIn', 'functionsReading', 'longestUsers', 'baseline'] satisfies (keyof Ledger)[];
+
+/** What is written each time, because it depends on what is there by then, and changes what is looked up. */
+const changes: readonly string[] = ['recordBaseline', 'forgetBaseline'] satisfies (keyof Ledger)[];
 
 /**
  * A ledger whose indexes are written once: what a function left is answered to every rule of a message, not only to the first
- * that records where it is now. What was looked up there is looked up again only after something was written.
+ * that records where it is now. What was looked up in it is looked up again only after something was written.
  */
 export function recordOnce(ledger: Ledger): Ledger {
   const recorded: Answers = new Map();
@@ -106,6 +109,7 @@ export function recordOnce(ledger: Ledger): Ledger {
       const write = async (input: readonly unknown[]) => await ask(input).finally(() => looked.clear());
       if (which !== undefined)
         return (...input: readonly unknown[]) => answerOnce(recorded, `${name} ${JSON.stringify(which(input))}`, () => write(input));
+      if (changes.includes(name)) return (...input: readonly unknown[]) => write(input);
       if (!lookups.includes(name)) return method.bind(target);
       return (...input: readonly unknown[]) => answerOnce(looked, `${name} ${JSON.stringify(input)}`, () => ask(input));
     },

@@ -9,6 +9,7 @@ import {
 } from '../../aws/lambda.ts';
 import { check } from '../../guard/check.ts';
 import { RetryLater } from '../../guard/errors.ts';
+import type { Baseline } from '../../guard/estate.ts';
 import { readOnce, recordOnce } from '../../guard/reads.ts';
 import type { AnyRule } from '../../guard/rule.ts';
 import { MemoryLedger } from '../../ledger/memory.ts';
@@ -139,6 +140,17 @@ describe('the indexes, within one message', () => {
   const network = { function: orders, asOf: 1, groups: ['sg-1'], subnets: ['subnet-1'] };
   const moved = { ...network, asOf: 2, groups: ['sg-2'] };
 
+  const baseline: Baseline = {
+    function: orders,
+    asOf: 1,
+    state: 'observed',
+    package: { type: 'Zip', sha256: 'sha-1', archive: undefined },
+    approvedHashes: ['sha-1'],
+    aliases: {},
+    by: 'a deployer',
+    at: '2026-01-01T00:00:00Z',
+  };
+
   async function recorded() {
     const ledger = new MemoryLedger();
     await ledger.recordNetwork(network);
@@ -185,6 +197,22 @@ describe('the indexes, within one message', () => {
     expect(await once.functionsIn('sg-1')).toEqual([]);
     expect(await once.longestUsers('one')).toEqual([]);
     expect(ledger.calls).toEqual(['functionsIn', 'longestUsers', 'forgetNetwork', 'forgetRoles', 'functionsIn', 'longestUsers']);
+  });
+
+  test('the approved code is read once, and again once it was recorded, or somebody else was first', async () => {
+    const { ledger, once } = await recorded();
+    const first = { ...baseline, revision: 1 };
+    for (const _ of [1, 2]) expect(await once.baseline(orders)).toBeUndefined();
+    expect(await once.recordBaseline(first)).toBe(true);
+    for (const _ of [1, 2]) expect(await once.baseline(orders)).toEqual(first);
+    const second = { ...baseline, revision: 2, by: 'somebody else' };
+    await ledger.recordBaseline(second);
+    expect(await once.recordBaseline({ ...second, by: 'the guard' })).toBe(false);
+    for (const _ of [1, 2]) expect(await once.baseline(orders)).toEqual(second);
+    await once.forgetBaseline(orders, 5);
+    expect(await once.baseline(orders)).toEqual(second);
+    const [read, record, forget] = ['baseline', 'recordBaseline', 'forgetBaseline'];
+    expect(ledger.calls).toEqual([read, record, read, record, record, read, forget, read]);
   });
 
   test('everything else reaches the ledger each time', async () => {
